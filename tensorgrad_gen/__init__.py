@@ -1,0 +1,1 @@
+"""tensorgrad-gen: a compiler from tensor calculus in index notation to PyTorch."""

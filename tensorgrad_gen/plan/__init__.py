@@ -1,0 +1,1 @@
+"""From derivatives to steps: sharing, contraction order, what is saved."""

@@ -1,0 +1,59 @@
+"""The planner's product: what forward, backward and the tangent program compute, step by step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tensorgrad_gen.ir import Expr, Index, Program
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`target[indices] = value`, to be lowered to torch.
+
+    `value` has a `Sum`, `Reduce`, `Scan` or `Linalg` at its root or nowhere; what stands inside
+    is pointwise over accesses.  `needed_by` names the inputs whose gradient uses the step
+    (empty: always computed).  `formula` is the right side to print, if it says more than `value`.
+    """
+
+    target: str
+    indices: tuple[Index, ...]
+    value: Expr
+    kind: str = "real"
+    needed_by: frozenset[str] = frozenset()
+    formula: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A linear program: from the cotangents (or tangents) `roots` to `results`.
+
+    `results` pairs what is computed for (an input's name in backward, an output's or auxiliary
+    output's name in a tangent block) with the tensor that holds it; a missing one is zero.
+    `uses` names every saved tensor, input or output that the steps read.
+    """
+
+    roots: tuple[str, ...]
+    steps: tuple[Step, ...]
+    results: tuple[tuple[str, str], ...]
+    uses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One op, planned.
+
+    `forward` computes every output and auxiliary output; `auxiliary` are the intermediates that
+    `forward` returns beside the outputs so that they may be saved.  `saved` is what backward may
+    read: inputs, outputs, auxiliaries.  `backward[0]` belongs to the op's own outputs jointly; each
+    further block to one auxiliary output.  In a backward block the cotangent of `y` is the tensor
+    `grad_y`; in the tangent block the tangent of `x` is `tangent_x`.
+    """
+
+    program: Program
+    forward: tuple[Step, ...]
+    outputs: tuple[str, ...]
+    auxiliary: tuple[str, ...]
+    saved: tuple[str, ...]
+    backward: tuple[Block, ...]
+    tangent: Block | None
