@@ -9,6 +9,100 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 
+# Every diagnostic has one of these codes.  A stage adds a row here before it reports a new kind of error.
+CODES: dict[str, str] = {
+    # E1xx: the file, its YAML, and the values of its keys
+    "E101": "the file cannot be read",
+    "E102": "not valid YAML",
+    "E103": "unknown key",
+    "E104": "duplicate key",
+    "E105": "alias or anchor",
+    "E106": "tag",
+    "E107": "a value of the wrong kind",
+    "E108": "a value is missing",
+    "E109": "text cut by an unquoted `: ` or ` #`",
+    "E110": "two keys made by a comma in braces",
+    "E111": "folded text joins equations",
+    "E112": "unknown domain",
+    "E113": "unknown kind",
+    "E114": "unknown derivative",
+    "E115": "unknown target",
+    "E116": "a value that is none of the allowed ones",
+    "E117": "a bad number",
+    "E118": "the op's name is not the file's stem",
+    "E119": "several documents in a file",
+    "E120": "two ops with one name",
+    "E121": "keys that contradict each other",
+    "E122": "not UTF-8, or a character that YAML does not allow",
+    "E123": "text that ends too early",
+    # E2xx: indices
+    "E201": "wrong number of subscripts",
+    "E202": "index twice on the left",
+    "E203": "index occurs once and is not on the left",
+    "E204": "ambiguous sum (rule 2d)",
+    "E205": "left index not on the right",
+    "E206": "unknown index",
+    "E207": "a subscript that is neither an index, a position, nor a label",
+    "E208": "bound index does not occur in the argument",
+    "E209": "misplaced `...`",
+    "E210": "a target that is not `name[indices]`",
+    "E211": "index bound twice",
+    "E212": "index is also the name of an order-0 tensor, param or size",
+    # E3xx: names, kinds, definitions
+    "E301": "unknown tensor",
+    "E302": "unknown function",
+    "E303": "unknown size",
+    "E304": "tensor defined twice",
+    "E305": "tensor used before it is defined",
+    "E306": "output not defined",
+    "E307": "label used as a real tensor",
+    "E308": "real tensor used as a label",
+    "E309": "label asked to be differentiated",
+    "E310": "a reserved name",
+    "E311": "a name that is not ASCII, or otherwise no identifier",
+    "E312": "a Python keyword as a name",
+    "E313": "wrong number of arguments",
+    "E314": "a condition used as a value, or a value as a condition",
+    "E315": "two things with one name",
+    "E316": "a function used where another form is needed",
+    "E317": "definitions that depend on each other in a circle",
+    "E318": "an argument that must be a constant",
+    "E319": "complex value where a real one is needed",
+    # E4xx: extents and positions
+    "E401": "extent unknown",
+    "E402": "reading outside an axis",
+    "E403": "extents that cannot agree",
+    "E404": "a negative constant subscript",
+    "E405": "a bad extent",
+    "E406": "a bad chunk",
+    # E5xx: implicit definitions and matrix functions
+    "E501": "implicit equation with too few equations",
+    "E502": "implicit equation with too many equations",
+    "E503": "nonlinear implicit equation with no solver named",
+    "E504": "matrix function of a non-matrix",
+    "E505": "unknown solver",
+    "E506": "an implicit equation without its unknown",
+    "E507": "a bad form of a matrix function",
+    # E6xx: syntax of equations, and limits
+    "E601": "syntax error",
+    "E602": "chained comparison",
+    "E603": "a character that the language does not have",
+    "E604": "nested too deeply",
+    "E605": "too many nodes",
+    "E606": "a number beyond the limits",
+    "E607": "a constant power beyond the limits",
+    "E608": "the file is too large",
+    # E9xx: what the language has and this version has not
+    "E901": "not built yet",
+    # W4xx: warnings
+    "W401": "unused input",
+    "W402": "unused tensor",
+    "W403": "free index that looks summed",
+    "W404": "sum outside a closed box",
+    "W405": "singular derivative",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """A place in the spec file: 1-based lines and columns, end exclusive."""
