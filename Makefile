@@ -1,0 +1,57 @@
+# Every target makes the virtual environment it needs: Python 3.11 or newer and git are enough.
+#
+#   make ops      build specs/ into generated/ and verify every op
+#   make test     run all tests
+#   make check    what CI runs: format, lint, types, tests, and whether generated/ is what specs/ makes
+#   make example  train a small network on generated ops
+#   make format   rewrite the source in the project's format
+#   make clean    remove what the other targets made
+
+PYTHON ?= python3
+VENV ?= .venv
+JOBS ?= 2
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help ops test check example format clean format-check lint types generated-check
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+# Reinstalled whenever what is to be installed has changed.
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+ops: $(INSTALLED)
+	$(BIN)/tensorgrad-gen build specs --out generated --jobs $(JOBS)
+	$(BIN)/tensorgrad-gen verify specs --quick --jobs $(JOBS)
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -n $(JOBS)
+
+check: format-check lint types test generated-check
+
+format-check: $(INSTALLED)
+	$(BIN)/ruff format --check .
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+
+types: $(INSTALLED)
+	$(BIN)/mypy
+
+generated-check: $(INSTALLED)
+	$(BIN)/tensorgrad-gen check
+
+example: $(INSTALLED)
+	$(BIN)/python examples/train_digits.py
+
+format: $(INSTALLED)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
