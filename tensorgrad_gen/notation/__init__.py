@@ -1,0 +1,58 @@
+"""Printing IR: as the spec language, as mathematics for a reader, as LaTeX."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tensorgrad_gen.ir import Access, Expr, Program, Statement
+from tensorgrad_gen.notation.math_style import MathPrinter
+from tensorgrad_gen.notation.printer import Printer
+from tensorgrad_gen.notation.spec_style import SpecPrinter, with_ones
+
+STYLES: dict[str, type[Printer]] = {"spec": SpecPrinter, "math": MathPrinter}
+
+__all__ = ["STYLES", "print_expr", "print_left", "print_program", "print_statement", "size_names"]
+
+
+def size_names(program: Program) -> dict[str, str]:
+    """Extent symbol -> the user's first name for it, as `sizes` of the printers."""
+    return {symbol: name for name, symbol in reversed(program.size_names)}
+
+
+def print_expr(
+    expr: Expr,
+    style: str = "spec",
+    sizes: Mapping[str, str] | None = None,
+    tensors: Mapping[str, str] | None = None,
+) -> str:
+    """The expression as text; `sizes`: extent symbol -> name, `tensors`: tensor -> what to print for it."""
+    return STYLES[style](sizes, tensors).top(expr)
+
+
+def print_left(
+    statement: Statement,
+    style: str = "spec",
+    tensors: Mapping[str, str] | None = None,
+) -> str:
+    """The left side of a statement: `y[b,h]`."""
+    return STYLES[style](None, tensors).top(Access(statement.target, statement.indices))
+
+
+def print_statement(
+    statement: Statement,
+    style: str = "spec",
+    sizes: Mapping[str, str] | None = None,
+    tensors: Mapping[str, str] | None = None,
+) -> str:
+    """The statement as an equation, without its final newline."""
+    value = with_ones(statement.value, statement.indices) if style == "spec" else statement.value
+    return f"{print_left(statement, style, tensors)} = {print_expr(value, style, sizes, tensors)}"
+
+
+def print_program(program: Program, style: str = "spec") -> str:
+    """The equations of a program, one a line, aligned at `=`."""
+    sizes = size_names(program)
+    lines = [print_statement(s, style, sizes).split(" = ", 1) for s in program.statements]
+    width = max((len(left) for left, _ in lines), default=0)
+    separator = " &= " if style == "latex" else " = "
+    return "\n".join(f"{left.ljust(width)}{separator}{right}" for left, right in lines)

@@ -1,0 +1,85 @@
+"""The spec language itself: what is printed parses and elaborates to the same IR.
+
+Every sum is written out (`sum[i](...)`), so nothing depends on which indices are summed
+implicitly; an index that a body lacks is written with its one-tensor.
+"""
+
+from __future__ import annotations
+
+from tensorgrad_gen.ir import Access, Const, Expr, Extent, Index, Linalg, Mul, Pow, Sub
+from tensorgrad_gen.notation.levels import ATOM, POWER, SUM, TERM, Text
+from tensorgrad_gen.notation.printer import Printer, exponent
+
+MATRIX_FUNCTIONS = {"inverse": "inv"}
+
+
+def with_ones(expr: Expr, indices: tuple[Index, ...]) -> Expr:
+    """The expression times the one-tensor of those of `indices` that it lacks."""
+    missing: tuple[Sub, ...] = tuple(i for i in indices if i not in expr.free)
+    if not missing:
+        return expr
+    one = Access("one", missing)
+    if isinstance(expr, Const) and expr.value == 1:
+        return one
+    factors = expr.factors if isinstance(expr, Mul) else (expr,)
+    if isinstance(factors[0], Const):
+        return Mul((factors[0], one, *factors[1:]))
+    return Mul((one, *factors))
+
+
+def matrix_call(expr: Linalg) -> tuple[str, tuple[Sub, ...]] | None:
+    """The arguments and subscripts of `inv(x)[b,k,i]`, if the node is a matrix function of named tensors."""
+    matrix, rhs = expr.matrix, expr.rhs
+    last = (*expr.rows, *expr.cols)
+    if not isinstance(matrix, Access) or matrix.subs[-2:] != last or len(set(matrix.subs)) != len(matrix.subs):
+        return None
+    batch = matrix.subs[:-2]
+    if rhs is None:
+        return matrix.tensor, batch + ((*expr.cols, *expr.rows) if expr.kind == "inverse" else ())
+    order = len(batch) + 1
+    if not isinstance(rhs, Access) or rhs.subs[:order] != (*batch, *expr.rows):
+        return None
+    return f"{matrix.tensor}, {rhs.tensor}", (*batch, *expr.cols, *rhs.subs[order:])
+
+
+class SpecPrinter(Printer):
+    """Text that reads back."""
+
+    def binder(self, kind: str, indices: tuple[Index, ...], body: Expr) -> Text:
+        names = ",".join(self.index(i) for i in indices)
+        return Text(f"{kind}[{names}]({self.top(with_ones(body, indices))})", ATOM)
+
+    def term(self, expr: Expr) -> str:
+        return self.at(expr, TERM)
+
+    def show_extent(self, expr: Extent) -> Text:
+        # `size(...)` is not in the grammar; the sum of ones over the batch axes is the same number.
+        return Text("sum[...](one[...])", ATOM) if expr.symbol == "..." else super().show_extent(expr)
+
+    def show_pow(self, expr: Pow) -> Text:
+        if exponent(expr) == -1:
+            return Text(f"1/{self.at(expr.base, POWER)}", TERM)
+        return Text(f"{self.at(expr.base, ATOM)}^{self.at(expr.exponent, ATOM)}", POWER)
+
+    def show_mul(self, expr: Mul) -> Text:
+        minus, rest = self.negated(expr)
+        if minus:
+            return Text(f"-{self.at(rest, TERM)}", SUM)
+        first = expr.factors[0]
+        out = self.at(first, TERM if isinstance(first, Const | Pow) else POWER)
+        for factor in expr.factors[1:]:
+            if isinstance(factor, Pow) and exponent(factor) == -1:
+                out += f"/{self.at(factor.base, POWER)}"
+            else:
+                out += f"*{self.at(factor, POWER)}"
+        return Text(out, TERM)
+
+    def show_linalg(self, expr: Linalg) -> Text:
+        name = MATRIX_FUNCTIONS.get(expr.kind, expr.kind)
+        named = matrix_call(expr)
+        if named is not None:
+            args, subs = named
+            return Text(self.name(f"{name}({args})", subs), ATOM)
+        # A form for reading only: the language names the matrices it inverts.
+        indices = ",".join(self.index(i) for i in (*expr.cols, *expr.rows))
+        return Text(f"{name}[{indices}]({', '.join(self.top(c) for c in expr.children)})", ATOM)
