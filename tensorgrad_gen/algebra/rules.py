@@ -1,0 +1,452 @@
+"""The rule table of the normal form: sums of products of factors, deltas contracted, ones absorbed.
+
+Forbidden moves, on purpose: nothing is substituted into a contraction, no function is
+distributed over one, a sum is split over its terms only where a delta needs it, and what stands
+under a mask keeps its mask.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from tensorgrad_gen.algebra.indices import all_indices, rename_bound, substitute
+from tensorgrad_gen.algebra.keys import key
+from tensorgrad_gen.algebra.rewrite import rule
+from tensorgrad_gen.ir import (
+    Add,
+    Apply,
+    Compare,
+    Const,
+    Delta,
+    Expr,
+    Extent,
+    Index,
+    IRError,
+    Iverson,
+    Linalg,
+    Logic,
+    Mul,
+    Param,
+    Position,
+    Pow,
+    Sum,
+    Where,
+    add,
+    const,
+
+    mul,
+    number,
+    power,
+    sub_free,
+)
+from tensorgrad_gen.ir.build import ONE, ZERO
+
+
+def factors_of(expr: Expr) -> tuple[Expr, ...]:
+    """The factors of a product, or the expression alone."""
+    return expr.factors if isinstance(expr, Mul) else (expr,)
+
+
+def terms_of(expr: Expr) -> tuple[Expr, ...]:
+    """The terms of a sum, or the expression alone."""
+    return expr.terms if isinstance(expr, Add) else (expr,)
+
+
+def split_coefficient(term: Expr) -> tuple[Fraction, Expr]:
+    """The rational factor of a term and the rest."""
+    value = number(term)
+    if value is not None:
+        return value, ONE
+    if isinstance(term, Mul):
+        head = number(term.factors[0])
+        if head is not None:
+            return head, mul(*term.factors[1:])
+    return Fraction(1), term
+
+
+def has_delta(term: Expr) -> bool:
+    """Whether the term has a Kronecker delta as a factor."""
+    return any(isinstance(f, Delta) for f in factors_of(term))
+
+
+def _masked(factors: tuple[Expr, ...]) -> bool:
+    return any(isinstance(f, Iverson) for f in factors)
+
+
+# -- sums of terms ------------------------------------------------------------------------
+
+
+@rule(Add, "flatten a sum", "a + (b + c) -> a + b + c; numbers added, zeros dropped")
+def _flatten_add(expr: Add) -> Expr:
+    return add(*expr.terms)
+
+
+@rule(Add, "collect like terms", "2 a + 3 a -> 5 a, up to the names of dummies")
+def _collect_terms(expr: Add) -> Expr | None:
+    groups: dict[str, list[tuple[Fraction, Expr]]] = {}
+    for term in expr.terms:
+        coefficient, rest = split_coefficient(term)
+        groups.setdefault(key(rest), []).append((coefficient, rest))
+    if len(groups) == len(expr.terms):
+        return None
+    return add(*(mul(const(sum(c for c, _ in group)), group[0][1]) for group in groups.values()))
+
+
+# -- products -----------------------------------------------------------------------------
+
+
+@rule(Mul, "flatten a product", "a (b c) -> a b c; numbers multiplied, 0 a -> 0")
+def _flatten_mul(expr: Mul) -> Expr:
+    return mul(*expr.factors)
+
+
+@rule(Mul, "collect powers", "a^m a^n -> a^(m+n); delta^2 -> delta; [c]^2 -> [c]")
+def _collect_powers(expr: Mul) -> Expr | None:
+    groups: dict[str, list[tuple[Expr, Fraction]]] = {}
+    order: list[tuple[str, Expr]] = []
+    for factor in expr.factors:
+        base, exponent = factor, Fraction(1)
+        if isinstance(factor, Pow):
+            value = number(factor.exponent)
+            if value is not None:
+                base, exponent = factor.base, value
+        name = key(base)
+        if name not in groups:
+            order.append((name, base))
+        groups.setdefault(name, []).append((base, exponent))
+    if len(groups) == len(expr.factors):
+        return None
+    result = []
+    for name, base in order:
+        exponents = [e for _, e in groups[name]]
+        idempotent = isinstance(base, Delta | Iverson) and all(e > 0 for e in exponents)
+        result.append(base if idempotent else power(base, sum(exponents, Fraction(0))))
+    return mul(*result)
+
+
+@rule(Mul, "distribute over deltas", "a (delta b + c) -> a delta b + a c")
+def _distribute(expr: Mul) -> Expr | None:
+    for position, factor in enumerate(expr.factors):
+        if isinstance(factor, Add) and any(has_delta(t) for t in factor.terms):
+            rest = expr.factors[:position] + expr.factors[position + 1 :]
+            deltas = [t for t in factor.terms if has_delta(t)]
+            others = [t for t in factor.terms if not has_delta(t)]
+            parts = [*deltas, add(*others)] if others else deltas
+            return add(*(mul(*rest, part) for part in parts))
+    return None
+
+
+@rule(Mul, "delta renames", "delta[i,j] f[j] -> delta[i,j] f[i]; delta[v,t[b]] f[v] -> delta[v,t[b]] f[t[b]]")
+def _delta_renames(expr: Mul) -> Expr | None:
+    for position, delta in enumerate(expr.factors):
+        if not isinstance(delta, Delta):
+            continue
+        for old, new in ((delta.right, delta.left), (delta.left, delta.right)):
+            if not isinstance(old, Index) or old in sub_free(new):
+                continue
+            result = _rename_others(expr.factors, position, old, new)
+            if result is not None:
+                return result
+            if isinstance(new, Index):
+                break  # one direction only between two indices, or it would go to and fro
+    return None
+
+
+def _rename_others(factors: tuple[Expr, ...], position: int, old: Index, new: Index | Expr) -> Expr | None:
+    others = []
+    changed = False
+    for at, factor in enumerate(factors):
+        if at != position and old in factor.free:
+            try:
+                factor = substitute(factor, {old: new})
+                changed = True
+            except IRError:
+                pass  # a scan's own index cannot become a label: the factor keeps its index
+        others.append(factor)
+    return mul(*others) if changed else None
+
+
+# -- deltas, conditions ---------------------------------------------------------------------
+
+
+@rule(Delta, "delta of itself", "delta[i,i] -> 1; delta[s,t] of two labels -> [s == t]")
+def _delta_trivial(expr: Delta) -> Expr | None:
+    if expr.left is expr.right:
+        return ONE
+    if not isinstance(expr.left, Index) and not isinstance(expr.right, Index):
+        return Iverson(Compare("==", expr.left, expr.right))
+    return None
+
+
+@rule(Compare, "decide a comparison", "1 < 2 -> true; i == i -> true")
+def _decide(expr: Compare) -> Expr | None:
+    left, right = number(expr.left), number(expr.right)
+    same_position = isinstance(expr.left, Position) and expr.left is expr.right
+    if same_position:
+        left = right = Fraction(0)
+    if left is None or right is None or (expr.op == "==" and isinstance(expr.left, Const) and left == 1 and right == 1):
+        return None
+    truth = {
+        "<": left < right,
+        "<=": left <= right,
+        ">": left > right,
+        ">=": left >= right,
+        "==": left == right,
+        "!=": left != right,
+    }[expr.op]
+    return TRUE if truth else FALSE
+
+
+TRUE = Compare("==", ONE, ONE)
+FALSE = Logic("not", (TRUE,))
+
+
+@rule(Logic, "fold conditions", "not not c -> c; c and true -> c; c or false -> c")
+def _fold_logic(expr: Logic) -> Expr | None:
+    if expr.op == "not":
+        inner = expr.args[0]
+        return inner.args[0] if isinstance(inner, Logic) and inner.op == "not" else None
+    absorbing, neutral = (FALSE, TRUE) if expr.op == "and" else (TRUE, FALSE)
+    if absorbing in expr.args:
+        return absorbing
+    args = tuple(a for a in dict.fromkeys(expr.args) if a is not neutral)
+    if len(args) == len(expr.args):
+        return None
+    return neutral if not args else args[0] if len(args) == 1 else Logic(expr.op, args)
+
+
+@rule(Iverson, "constant condition", "[true] -> 1; [false] -> 0")
+def _constant_bracket(expr: Iverson) -> Expr | None:
+    return ONE if expr.condition is TRUE else ZERO if expr.condition is FALSE else None
+
+
+@rule(Where, "where as a mask", "where(c, a, 0) -> [c] a; where(c, 0, b) -> [not c] b; where(c, a, a) -> a")
+def _where(expr: Where) -> Expr | None:
+    if expr.condition is TRUE or expr.then is expr.other:
+        return expr.then
+    if expr.condition is FALSE:
+        return expr.other
+    if expr.other is ZERO:
+        return mul(Iverson(expr.condition), expr.then)
+    if expr.then is ZERO:
+        return mul(Iverson(Logic("not", (expr.condition,))), expr.other)
+    return None
+
+
+# -- powers ---------------------------------------------------------------------------------
+
+
+@rule(Pow, "fold a power", "a^0 -> 1; a^1 -> a; (2/3)^2 -> 4/9")
+def _fold_power(expr: Pow) -> Expr:
+    return power(expr.base, expr.exponent)
+
+
+@rule(Pow, "power of a power", "(a^m)^n -> a^(m n), n an integer")
+def _power_of_power(expr: Pow) -> Expr | None:
+    outer = number(expr.exponent)
+    if not isinstance(expr.base, Pow) or outer is None or outer.denominator != 1:
+        return None
+    inner = number(expr.base.exponent)
+    return None if inner is None else power(expr.base.base, inner * outer)
+
+
+@rule(Pow, "power of a product", "(a b)^n -> a^n b^n, n an integer")
+def _power_of_product(expr: Pow) -> Expr | None:
+    exponent = number(expr.exponent)
+    if not isinstance(expr.base, Mul) or exponent is None or exponent.denominator != 1:
+        return None
+    if any(isinstance(f, Iverson | Delta) for f in expr.base.factors):
+        return None
+    return mul(*(power(f, exponent) for f in expr.base.factors))
+
+
+_AS_POWER = {"sqrt": Fraction(1, 2), "rsqrt": Fraction(-1, 2), "square": Fraction(2), "reciprocal": Fraction(-1)}
+
+
+@rule(Apply, "roots are powers", "sqrt(a) -> a^(1/2); rsqrt(a) -> a^(-1/2); reciprocal(a) -> a^-1; pow(a, b) -> a^b")
+def _as_power(expr: Apply) -> Expr | None:
+    if expr.function in _AS_POWER:
+        return power(expr.args[0], _AS_POWER[expr.function])
+    if expr.function == "pow":
+        return power(expr.args[0], expr.args[1])
+    return None
+
+
+# -- contractions ---------------------------------------------------------------------------
+
+
+@rule(Sum, "sum of zero", "sum_i 0 -> 0")
+def _sum_zero(expr: Sum) -> Expr | None:
+    return ZERO if expr.body is ZERO else None
+
+
+@rule(Sum, "one sum", "sum_i sum_j a -> sum_{i,j} a")
+def _merge_sums(expr: Sum) -> Expr | None:
+    inner = expr.body
+    if not isinstance(inner, Sum):
+        return None
+    clash = [i for i in inner.indices if i in expr.indices]
+    if clash:
+        inner = rename_bound(inner, {i.name for i in all_indices(expr)}, clash)
+        assert isinstance(inner, Sum)
+    return Sum(expr.indices + inner.indices, inner.body)
+
+
+@rule(Sum, "one-tensor contracted", "one[n] one[n] -> size(n): an index that nothing has counts its extent")
+def _absent(expr: Sum) -> Expr | None:
+    absent = [i for i in expr.indices if i not in expr.body.free]
+    if not absent:
+        return None
+    present = tuple(i for i in expr.indices if i in expr.body.free)
+    counts = [const(i.extent) if isinstance(i.extent, int) else Extent(i.extent) for i in absent]
+    return mul(*counts, Sum(present, expr.body) if present else expr.body)
+
+
+@rule(Sum, "delta contracted", "sum_j delta[i,j] f[j] -> f[i]")
+def _contract_delta(expr: Sum) -> Expr | None:
+    factors = factors_of(expr.body)
+    for position, delta in enumerate(factors):
+        if not isinstance(delta, Delta):
+            continue
+        for old, new in ((delta.left, delta.right), (delta.right, delta.left)):
+            if isinstance(old, Index) and old in expr.indices and old not in sub_free(new):
+                rest = mul(*factors[:position], *factors[position + 1 :])
+                try:
+                    body = substitute(rest, {old: new})
+                except IRError:
+                    continue
+                left = tuple(i for i in expr.indices if i is not old)
+                return Sum(left, body) if left else body
+    return None
+
+
+@rule(Sum, "sum over deltas term by term", "sum_i (delta a + b) -> sum_i delta a + sum_i b")
+def _sum_of_deltas(expr: Sum) -> Expr | None:
+    body = expr.body
+    if not isinstance(body, Add) or not any(has_delta(t) for t in body.terms):
+        return None
+    deltas = [t for t in body.terms if has_delta(t)]
+    others = [t for t in body.terms if not has_delta(t)]
+    parts = [*deltas, add(*others)] if others else deltas
+    return add(*(Sum(expr.indices, part) for part in parts))
+
+
+def _scalar(expr: Expr) -> bool:
+    """Finite whatever the tensors hold: a number, a parameter, an extent, or a power of one."""
+    if isinstance(expr, Pow):
+        return _scalar(expr.base) and _scalar(expr.exponent)
+    return isinstance(expr, Const | Param | Extent)
+
+
+@rule(Sum, "constant factor out of a sum", "sum_i a b[i] -> a sum_i b[i]")
+def _pull_out(expr: Sum) -> Expr | None:
+    if not isinstance(expr.body, Mul):
+        return None
+    bound = frozenset(expr.indices)
+    masked = _masked(expr.body.factors)
+    # Under a mask a tensor is not read everywhere, so it may not be moved out of the masked product.
+    out = [f for f in expr.body.factors if not (f.free & bound) and (not masked or _scalar(f))]
+    if not out:
+        return None
+    inside = [f for f in expr.body.factors if f not in out]
+    return mul(*out, Sum(expr.indices, mul(*inside)))
+
+
+@rule(Sum, "flatten a contraction", "sum_i a[i] (sum_j b[i,j]) -> sum_{i,j} a[i] b[i,j]")
+def _flatten_sum(expr: Sum) -> Expr | None:
+    factors = factors_of(expr.body)
+    if len(factors) < 2:
+        return None
+    for position, factor in enumerate(factors):
+        if not isinstance(factor, Sum):
+            continue
+        if _masked(factors) or _masked(factors_of(factor.body)):
+            continue  # a mask keeps its scope
+        rest = mul(*factors[:position], *factors[position + 1 :])
+        used = all_indices(rest) | frozenset(expr.indices)
+        clash = [i for i in factor.indices if i in used]
+        if clash:
+            names = {i.name for i in used | all_indices(factor)}
+            factor = rename_bound(factor, names, clash)
+            assert isinstance(factor, Sum)
+        return Sum(expr.indices + factor.indices, mul(rest, factor.body))
+    return None
+
+
+@rule(Sum, "independent sums", "sum_{i,j} a[i] b[j] -> (sum_i a[i]) (sum_j b[j])")
+def _independent(expr: Sum) -> Expr | None:
+    if not isinstance(expr.body, Mul) or len(expr.indices) < 2 or _masked(expr.body.factors):
+        return None
+    bound = frozenset(expr.indices)
+    groups: list[tuple[frozenset[Index], list[Expr]]] = []
+    for factor in expr.body.factors:
+        mine = factor.free & bound
+        members = [factor]
+        apart = []
+        for indices, others in groups:
+            if indices & mine:
+                mine, members = indices | mine, others + members
+            else:
+                apart.append((indices, others))
+        groups = [*apart, (mine, members)]
+    if len(groups) < 2:
+        return None
+    return mul(*(Sum(tuple(i for i in expr.indices if i in mine), mul(*members)) for mine, members in groups))
+
+
+@rule(
+    Sum,
+    "transposed solve",
+    "sum_k g[k] solve(M[i,k], r[i])[k] -> sum_i solve(M^T, g)[i] r[i]",
+)
+def _transposed_solve(expr: Sum) -> Expr | None:
+    factors = factors_of(expr.body)
+    for position, factor in enumerate(factors):
+        if not (isinstance(factor, Linalg) and factor.kind == "solve" and factor.rhs is not None):
+            continue
+        if not frozenset(factor.cols) <= frozenset(expr.indices):
+            continue
+        right = factor.rhs
+        if not (isinstance(right, Mul | Add | Delta | Sum) and _mentions_delta(right)):
+            continue  # only where it lets a delta contract
+        rest = factors[:position] + factors[position + 1 :]
+        batch = factor.matrix.free - frozenset(factor.rows + factor.cols)
+        cols = frozenset(factor.cols)
+        inside = [f for f in rest if f.free & (cols | batch)]
+        outside = [f for f in rest if f not in inside]
+        factor = _rows_apart(factor, rest, expr.indices)
+        assert factor.rhs is not None
+        transposed = Linalg("solve", factor.matrix, factor.cols, factor.rows, mul(*inside))
+        left = tuple(i for i in expr.indices if i not in cols)
+        return Sum(left + factor.rows, mul(*outside, transposed, factor.rhs))
+    return None
+
+
+def _rows_apart(factor: Linalg, rest: tuple[Expr, ...], outer: tuple[Index, ...]) -> Linalg:
+    used = frozenset(outer).union(*(all_indices(f) for f in rest))
+    clash = [i for i in factor.rows if i in used]
+    if not clash:
+        return factor
+    names = {i.name for i in used | all_indices(factor)}
+    renamed = rename_bound(factor, names, clash)
+    assert isinstance(renamed, Linalg)
+    return renamed
+
+
+def _mentions_delta(expr: Expr) -> bool:
+    """Whether a delta stands where products, sums and contractions alone lead to."""
+    if isinstance(expr, Delta):
+        return True
+    if isinstance(expr, Add | Mul | Sum):
+        return any(_mentions_delta(child) for child in expr.children)
+    return False
+
+
+@rule(Sum, "sum of a delta inside a solve", "solve is linear: solve(M, 0) -> 0")
+def _solve_zero(expr: Sum) -> Expr | None:
+    factors = factors_of(expr.body)
+    if any(isinstance(f, Linalg) and f.rhs is ZERO for f in factors):
+        return ZERO
+    return None
+
+
