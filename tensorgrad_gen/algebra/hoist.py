@@ -1,0 +1,137 @@
+"""Hoisting: every reduction, contraction and matrix function that stands inside something
+nonlinear, or beside other tensors, becomes a statement of its own, shared when it recurs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tensorgrad_gen.algebra.indices import by_name, substitute
+from tensorgrad_gen.algebra.keys import abstract_key
+from tensorgrad_gen.algebra.naming import Namer, describe
+from tensorgrad_gen.algebra.rules import terms_of
+from tensorgrad_gen.ir import (
+    Access,
+    Add,
+    Apply,
+    Const,
+    Expr,
+    Extent,
+    Index,
+    Linalg,
+    Mul,
+    Param,
+    Pow,
+    Reduce,
+    Scan,
+    Special,
+    Statement,
+    Sub,
+    Sum,
+    add,
+    mul,
+)
+
+_KINDS = {"any": "bool", "all": "bool", "argmax": "label", "argmin": "label"}
+
+
+def scalar(expr: Expr) -> bool:
+    """A Python number at run time: built of numbers, parameters and extents alone."""
+    if isinstance(expr, Const | Param | Extent | Special):
+        return True
+    return isinstance(expr, Add | Mul | Pow | Apply) and all(scalar(c) for c in expr.children)
+
+
+def heavy(expr: Expr) -> bool:
+    """Whether the node has a statement of its own: it is not pointwise."""
+    return isinstance(expr, Sum | Reduce | Scan | Linalg) or (
+        isinstance(expr, Apply) and expr.function == "clip_gradient"
+    )
+
+
+class Known:
+    """Values that have a name already, found up to the names of their indices."""
+
+    def __init__(self) -> None:
+        self._table: dict[str, tuple[str, tuple[Index, ...], tuple[Index, ...]]] = {}
+
+    def enter(self, statement: Statement) -> None:
+        """Remember a statement; one whose target has an index that its value lacks is no use."""
+        if frozenset(statement.indices) == statement.value.free and not isinstance(statement.value, Access | Const):
+            name, order = abstract_key(statement.value)
+            self._table.setdefault(name, (statement.target, statement.indices, order))
+
+    def find(self, expr: Expr) -> Access | None:
+        """An access to the tensor that holds this value."""
+        name, order = abstract_key(expr)
+        found = self._table.get(name)
+        if found is None:
+            return None
+        target, indices, known = found
+        back = dict(zip(known, order, strict=True))
+        return Access(target, tuple(back[i] for i in indices))
+
+
+class Hoister:
+    """Splits statements; new ones come before the statement that they were taken from."""
+
+    def __init__(self, names: Namer, known: Known) -> None:
+        self.names = names
+        self.known = known
+        self.out: list[Statement] = []
+
+    def run(self, statements: Iterable[Statement]) -> list[Statement]:
+        """All statements, split."""
+        for statement in statements:
+            value = self._root(statement.value, statement)
+            done = Statement(statement.target, statement.indices, value, statement.kind)
+            self.known.enter(done)
+            self.out.append(done)
+        return self.out
+
+    def _root(self, value: Expr, of: Statement) -> Expr:
+        if isinstance(value, Add):
+            return add(*(self._term(t, of) for t in value.terms))
+        return self._term(value, of)
+
+    def _term(self, term: Expr, of: Statement) -> Expr:
+        """A number times a contraction may stay as a term; all else heavy gets a name."""
+        if heavy(term):
+            return self._inside(term, of) if len(terms_of(of.value)) == 1 else self._visit(term, of, of.indices)
+        if isinstance(term, Mul) and len(terms_of(of.value)) == 1:
+            contractions = [f for f in term.factors if heavy(f)]
+            if len(contractions) == 1 and all(scalar(f) for f in term.factors if f is not contractions[0]):
+                return mul(*(self._inside(f, of) if heavy(f) else f for f in term.factors))
+        return self._visit(term, of, of.indices)
+
+    def _inside(self, expr: Expr, of: Statement) -> Expr:
+        """Hoist what is heavy inside a heavy node, not the node itself."""
+        order = of.indices + tuple(i for i in expr.bound if i not in of.indices)
+        return expr.rebuild(tuple(self._visit(c, of, order) for c in expr.children))
+
+    def _visit(self, expr: Expr, of: Statement, order: tuple[Index, ...]) -> Expr:
+        if expr.children:
+            inner = order + tuple(i for i in expr.bound if i not in order)
+            expr = expr.rebuild(tuple(self._visit(c, of, inner) for c in expr.children))
+        return self.name(expr, order) if heavy(expr) else expr
+
+    def name(self, expr: Expr, order: tuple[Index, ...]) -> Expr:
+        """The value as an access to a named tensor, new or known."""
+        found = self.known.find(expr)
+        if found is not None:
+            return found
+        indices = tuple(i for i in order if i in expr.free)
+        indices += tuple(i for i in by_name(expr.free) if i not in indices)
+        indices = tuple(sorted(indices, key=lambda i: i.extent != "..."))
+        kind = _KINDS.get(expr.kind, "real") if isinstance(expr, Reduce) else "real"
+        statement = Statement(self.names.name(describe(expr)), indices, expr, kind)
+        self.known.enter(statement)
+        self.out.append(statement)
+        return Access(statement.target, indices)
+
+
+def renamed(value: Expr, old: tuple[Index, ...], new: tuple[Sub, ...]) -> Expr:
+    """A statement's value at other subscripts."""
+    return substitute(value, dict(zip(old, new, strict=True)))
+
+
+__all__ = ["Hoister", "Known", "heavy", "renamed", "scalar"]

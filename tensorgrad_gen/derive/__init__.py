@@ -1,0 +1,18 @@
+"""Derivatives of a program: adjoint statements in reverse order, tangent statements in order."""
+
+from tensorgrad_gen.derive.laws import LAWS, Differential
+from tensorgrad_gen.derive.model import Adjoint, Derivatives, Tangent
+from tensorgrad_gen.derive.modes import active_tensors, adjoint, derive, jacobian, tangent
+
+__all__ = [
+    "LAWS",
+    "Adjoint",
+    "Derivatives",
+    "Differential",
+    "Tangent",
+    "active_tensors",
+    "adjoint",
+    "derive",
+    "jacobian",
+    "tangent",
+]

@@ -1,0 +1,149 @@
+"""Reverse and forward mode over the statements of a program.
+
+Reverse: for a statement `T[f] = e` and a tensor `A` that `e` reads,
+`grad_A[p] += sum over f of grad_T[f] * dT[f]/dA[p]`, with `p` new free indices.
+"""
+
+from __future__ import annotations
+
+from tensorgrad_gen.algebra import accesses, all_indices, fresh, simplify, substitute
+from tensorgrad_gen.algebra.naming import Namer
+from tensorgrad_gen.derive.laws import Differential
+from tensorgrad_gen.derive.model import Adjoint, Derivatives, Tangent
+from tensorgrad_gen.ir import Access, Apply, Delta, Expr, Index, Program, Statement, Sub, Sum, add, mul
+from tensorgrad_gen.ir.build import ZERO
+
+_REAL = ("real", "complex")
+
+
+def active_tensors(program: Program) -> dict[str, tuple[Index, ...]]:
+    """Tensors that depend on a differentiable input, with their declared indices."""
+    active = {i.name: i.indices for i in program.inputs if i.grad and i.kind in _REAL}
+    for statement in program.statements:
+        if statement.kind in _REAL and any(a.tensor in active for a in accesses(statement.value)):
+            active[statement.target] = statement.indices
+    return active
+
+
+def reads(expr: Expr, active: dict[str, tuple[Index, ...]]) -> list[str]:
+    """Active tensors that the expression reads, each once, in order."""
+    return list(dict.fromkeys(a.tensor for a in accesses(expr) if a.tensor in active))
+
+
+def free_names(tensor: tuple[Index, ...], used: frozenset[Index]) -> tuple[Index, ...]:
+    """New free indices `p` for the axes of a tensor."""
+    names = {i.name for i in used} | {i.name for i in tensor}
+    found = []
+    for index in tensor:
+        new = fresh(index, names)
+        names.add(new.name)
+        found.append(new)
+    return tuple(found)
+
+
+def jacobian(expr: Expr, tensor: str, at: tuple[Index, ...]) -> Expr:
+    """`d expr / d tensor[at]`: each access of the tensor gives a product of deltas."""
+
+    def leaf(access: Access) -> Expr:
+        if access.tensor != tensor:
+            return ZERO
+        return mul(*(Delta(s, p) for s, p in zip(access.subs, at, strict=True)))
+
+    return Differential(leaf, frozenset(at))(expr)
+
+
+def adjoint(program: Program, roots: tuple[str, ...], names: Namer) -> Adjoint:
+    """Reverse mode from the cotangents of `roots`, jointly."""
+    active = active_tensors(program)
+    contributions: dict[str, list[Expr]] = {r: [] for r in roots if r in active}
+    statements: list[Statement] = []
+    for statement in reversed(program.statements):
+        name = statement.target
+        if name not in active or name not in contributions:
+            continue
+        total = _total(program, name, name in roots, contributions[name])
+        if total is ZERO:
+            continue
+        cotangent = _named(statement, total, name in roots, names, statements)
+        _spread(statement, cotangent, active, contributions)
+    gradients = []
+    for item in program.inputs:
+        total = _total(program, item.name, item.name in roots, contributions.get(item.name, []))
+        if item.name in active and total is not ZERO:
+            target = names.name(f"grad_{item.name}")
+            statements.append(Statement(target, item.indices, total))
+            gradients.append((item.name, target))
+    return Adjoint(tuple(r for r in roots if r in active), tuple(statements), tuple(gradients))
+
+
+def _total(program: Program, name: str, is_root: bool, parts: list[Expr]) -> Expr:
+    own = [Access(f"grad_{name}", program.tensors[name].indices)] if is_root else []
+    return simplify(add(*own, *parts))
+
+
+def _named(statement: Statement, total: Expr, is_root: bool, names: Namer, statements: list[Statement]) -> Expr:
+    """The cotangent as an access: to the root itself, or to a new statement."""
+    if isinstance(total, Access) and total.tensor == f"grad_{statement.target}" and is_root:
+        return total
+    target = names.name(f"grad_{statement.target}" if not is_root else f"total_grad_{statement.target}")
+    statements.append(Statement(target, statement.indices, total))
+    return Access(target, statement.indices)
+
+
+def _spread(
+    statement: Statement, cotangent: Expr, active: dict[str, tuple[Index, ...]], contributions: dict[str, list[Expr]]
+) -> None:
+    """Add what the statement contributes to the cotangent of each tensor that it reads."""
+    value = statement.value
+    if isinstance(value, Apply) and value.function == "clip_gradient":
+        # The one law that is not linear in the cotangent: the cotangent itself is clamped.
+        cotangent = Apply("clamp", (cotangent, *value.args[1:]))
+        value = value.args[0]
+    for tensor in reads(value, active):
+        at = free_names(active[tensor], all_indices(value) | frozenset(statement.indices))
+        derivative = jacobian(value, tensor, at)
+        product = mul(cotangent, derivative)
+        part = simplify(Sum(statement.indices, product) if statement.indices else product)
+        if part is not ZERO:
+            back: dict[Index, Sub] = dict(zip(at, active[tensor], strict=True))
+            contributions.setdefault(tensor, []).append(substitute(part, back))
+
+
+def tangent(program: Program, names: Namer) -> Tangent:
+    """Forward mode: the differential of each statement, with tangents for the tensors it reads."""
+    active = active_tensors(program)
+    known = {i.name: f"tangent_{i.name}" for i in program.inputs if i.name in active}
+
+    def leaf(access: Access) -> Expr:
+        name = known.get(access.tensor)
+        return ZERO if name is None else Access(name, access.subs)
+
+    statements = []
+    for statement in program.statements:
+        if statement.target not in active:
+            continue
+        change = simplify(Differential(leaf, frozenset(statement.indices))(statement.value))
+        if change is not ZERO:
+            target = names.name(f"tangent_{statement.target}")
+            known[statement.target] = target
+            statements.append(Statement(target, statement.indices, change))
+    targets = {s.target for s in program.statements}
+    return Tangent(tuple(statements), tuple((n, t) for n, t in known.items() if n in targets))
+
+
+def taken_names(program: Program) -> set[str]:
+    """Every name of the program, and the names of given cotangents and tangents."""
+    names = set(program.tensors) | {p.name for p in program.params}
+    names |= {f"grad_{o}" for o in program.tensors if program.tensors[o].role == "defined" and o in program.outputs}
+    names |= {f"tangent_{i.name}" for i in program.inputs}
+    return names
+
+
+def derive(program: Program) -> Derivatives:
+    """The adjoint from all outputs jointly, and the tangent program."""
+    names = taken_names(program)
+    outputs = tuple(o for o in program.outputs if program.tensors[o].kind in _REAL)
+    return Derivatives(program, adjoint(program, outputs, Namer(set(names))), tangent(program, Namer(set(names))))
+
+
+__all__ = ["active_tensors", "adjoint", "derive", "free_names", "jacobian", "reads", "tangent", "taken_names"]

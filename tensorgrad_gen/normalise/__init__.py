@@ -1,0 +1,53 @@
+"""Canonical form of the forward program; stable forms recognised before anything is differentiated."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tensorgrad_gen.algebra import accesses, map_nodes, simplify
+from tensorgrad_gen.algebra.hoist import Hoister, Known, renamed
+from tensorgrad_gen.algebra.naming import Namer
+from tensorgrad_gen.ir import Access, Expr, Program, Statement
+from tensorgrad_gen.normalise.stable import STABLE_RULES, stabilise
+
+__all__ = ["STABLE_RULES", "normalise"]
+
+
+def normalise(program: Program) -> Program:
+    """The same program in canonical form: values simplified, stable, split at reductions, nothing unused."""
+    definitions: dict[str, Statement] = {}
+    statements = []
+    for statement in program.statements:
+        value = simplify(_aliases(statement.value, definitions))
+        value = simplify(stabilise(value, definitions))
+        done = replace(statement, value=value)
+        definitions[statement.target] = done
+        statements.append(done)
+    statements = used(statements, program.outputs)
+    taken = set(program.tensors) | {p.name for p in program.params} | {n for n, _ in program.size_names}
+    split = Hoister(Namer(taken), Known()).run(statements)
+    return replace(program, statements=tuple(split))
+
+
+def _aliases(value: Expr, definitions: dict[str, Statement]) -> Expr:
+    """Accesses to a mere renaming of another tensor read that tensor."""
+
+    def visit(node: Expr) -> Expr:
+        if isinstance(node, Access) and node.tensor in definitions:
+            statement = definitions[node.tensor]
+            if isinstance(statement.value, Access) and statement.value.free == frozenset(statement.indices):
+                return renamed(statement.value, statement.indices, node.subs)
+        return node
+
+    return map_nodes(value, visit)
+
+
+def used(statements: list[Statement], outputs: tuple[str, ...]) -> list[Statement]:
+    """The statements that the outputs need, in order."""
+    needed = set(outputs)
+    kept = []
+    for statement in reversed(statements):
+        if statement.target in needed:
+            needed |= {a.tensor for a in accesses(statement.value)}
+            kept.append(statement)
+    return kept[::-1]

@@ -1,0 +1,156 @@
+"""Stable forms: spellings that overflow or cancel, rewritten before differentiation.
+
+Each row works on simplified expressions, so that a user's own spelling is found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import permutations
+
+from tensorgrad_gen.algebra import key, map_nodes, substitute
+from tensorgrad_gen.algebra.hoist import renamed
+from tensorgrad_gen.algebra.rules import factors_of
+from tensorgrad_gen.ir import (
+    Access,
+    Apply,
+    Expr,
+    Index,
+    Mul,
+    Pow,
+    Reduce,
+    Scan,
+    Statement,
+    Sum,
+    mul,
+    number,
+    power,
+    sub,
+)
+
+Definitions = dict[str, Statement]
+
+
+@dataclass(frozen=True, slots=True)
+class StableRule:
+    """A row: `law` says before -> after."""
+
+    name: str
+    law: str
+    apply: Callable[[Expr, Definitions], Expr | None]
+
+
+def stabilise(expr: Expr, definitions: Definitions) -> Expr:
+    """The expression with every row applied, innermost first, until none applies."""
+
+    def visit(node: Expr) -> Expr:
+        for row in STABLE_RULES:
+            result = row.apply(node, definitions)
+            if result is not None and result is not node:
+                return map_nodes(result, visit)
+        return node
+
+    return map_nodes(expr, visit)
+
+
+def _is_exp(expr: Expr) -> bool:
+    return isinstance(expr, Apply) and expr.function == "exp"
+
+
+def _softmax(expr: Expr, definitions: Definitions) -> Expr | None:
+    if not isinstance(expr, Mul):
+        return None
+    for n, numerator in enumerate(expr.factors):
+        if not isinstance(numerator, Apply) or numerator.function != "exp":
+            continue
+        for d, denominator in enumerate(expr.factors):
+            total = _divided_sum(denominator, definitions)
+            if total is None:
+                continue
+            rest = [f for k, f in enumerate(expr.factors) if k not in (n, d)]
+            return mul(*rest, _over_sum(numerator.args[0], total))
+    return None
+
+
+def _divided_sum(factor: Expr, definitions: Definitions) -> Sum | None:
+    """The sum of exponentials that a factor divides by, looked up if it has a name."""
+    if not isinstance(factor, Pow) or number(factor.exponent) != -1:
+        return None
+    base = factor.base
+    if isinstance(base, Access) and base.tensor in definitions:
+        statement = definitions[base.tensor]
+        base = renamed(statement.value, statement.indices, base.subs)
+    return base if isinstance(base, Sum) and _is_exp(base.body) else None
+
+
+def _over_sum(logit: Expr, total: Sum) -> Expr:
+    """exp(a) / sum exp(a'): a softmax if `a` is `a'` on other indices, else one exponential of a difference."""
+    assert isinstance(total.body, Apply)
+    inner = total.body.args[0]
+    candidates = [i for i in sorted(logit.free, key=lambda i: i.name) if i not in total.free]
+    for chosen in permutations(candidates, len(total.indices)):
+        if any(a.extent != b.extent for a, b in zip(chosen, total.indices, strict=True)):
+            continue
+        if key(substitute(inner, dict(zip(total.indices, chosen, strict=True)))) == key(logit):
+            return Scan("softmax", chosen, logit)
+    return Apply("exp", (sub(logit, Reduce("logsumexp", total.indices, inner)),))
+
+
+def _log_of_sum(expr: Expr, definitions: Definitions) -> Expr | None:
+    if not (isinstance(expr, Apply) and expr.function == "log"):
+        return None
+    body = expr.args[0]
+    if isinstance(body, Access) and body.tensor in definitions:
+        statement = definitions[body.tensor]
+        if isinstance(statement.value, Sum | Scan):
+            body = statement.value
+            if isinstance(body, Scan):
+                return _log_of_softmax(body, statement, expr.args[0])
+            body = renamed(body, statement.indices, expr.args[0].subs) if isinstance(expr.args[0], Access) else body
+    if isinstance(body, Sum) and _is_exp(body.body):
+        return Reduce("logsumexp", body.indices, body.body.children[0])
+    if isinstance(body, Scan) and body.kind == "softmax":
+        return Scan("log_softmax", body.indices, body.body)
+    return None
+
+
+def _log_of_softmax(scan: Scan, statement: Statement, access: Expr) -> Expr | None:
+    """log of a softmax that has a name, at any subscripts (labels too): the logit less the logsumexp."""
+    if scan.kind != "softmax" or not isinstance(access, Access):
+        return None
+    if all(isinstance(s, Index) for s in access.subs) and len(set(access.subs)) == len(access.subs):
+        return renamed(Scan("log_softmax", scan.indices, scan.body), statement.indices, access.subs)
+    logit = renamed(scan.body, statement.indices, access.subs)
+    inside = {i: s for i, s in zip(statement.indices, access.subs, strict=True) if i not in scan.indices}
+    return sub(logit, substitute(Reduce("logsumexp", scan.indices, scan.body), inside))
+
+
+def _log_of_exp(expr: Expr, definitions: Definitions) -> Expr | None:
+    if isinstance(expr, Apply) and expr.function == "log" and _is_exp(expr.args[0]):
+        return expr.args[0].children[0]
+    return None
+
+
+def _norm(expr: Expr, definitions: Definitions) -> Expr | None:
+    if not isinstance(expr, Pow) or not isinstance(expr.base, Sum):
+        return None
+    exponent = number(expr.exponent)
+    if exponent is None or exponent.denominator != 2:
+        return None
+    roots = []
+    for factor in factors_of(expr.base.body):
+        inner = number(factor.exponent) if isinstance(factor, Pow) else None
+        if not isinstance(factor, Pow) or inner is None or inner.denominator != 1 or inner % 2:
+            return None
+        roots.append(power(factor.base, inner / 2))
+    return power(Reduce("norm", expr.base.indices, mul(*roots)), exponent * 2)
+
+
+STABLE_RULES = (
+    StableRule("softmax", "exp(x[i]) / sum_j exp(x[j]) -> softmax[i](x[i])", _softmax),
+    StableRule("log of a sum of exponentials", "log(sum_j exp(x[j])) -> logsumexp[j](x[j])", _log_of_sum),
+    StableRule("log of an exponential", "log(exp(x)) -> x", _log_of_exp),
+    StableRule("norm", "sqrt(sum_i x[i]^2) -> norm[i](x[i])", _norm),
+)
+
