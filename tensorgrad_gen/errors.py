@@ -6,7 +6,11 @@ expected, and a remedy.  `SpecError` carries all diagnostics of a file at once.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+
+MOST_SHOWN = 50  # diagnostics printed for one file
+LONGEST_LINE = 160  # characters of a quoted line
 
 
 # Every diagnostic has one of these codes.  A stage adds a row here before it reports a new kind of error.
@@ -34,7 +38,6 @@ CODES: dict[str, str] = {
     "E120": "two ops with one name",
     "E121": "keys that contradict each other",
     "E122": "not UTF-8, or a character that YAML does not allow",
-    "E123": "text that ends too early",
     # E2xx: indices
     "E201": "wrong number of subscripts",
     "E202": "index twice on the left",
@@ -100,6 +103,7 @@ CODES: dict[str, str] = {
     "W403": "free index that looks summed",
     "W404": "sum outside a closed box",
     "W405": "singular derivative",
+    "W406": "`//` divides the whole subscript",
 }
 
 
@@ -145,6 +149,8 @@ class Report:
     path: str
     text: str
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    nodes: int = 0  # how many nodes the equations have so far, for the limit
+    _seen: set[Diagnostic] = field(default_factory=set)
 
     def error(self, code: str, message: str, span: Span | None = None, help: str | None = None) -> None:
         """Add an error."""
@@ -155,7 +161,8 @@ class Report:
         self._add(Diagnostic("warning", code, message, span, help))
 
     def _add(self, diagnostic: Diagnostic) -> None:
-        if diagnostic not in self.diagnostics:
+        if diagnostic not in self._seen:
+            self._seen.add(diagnostic)
             self.diagnostics.append(diagnostic)
 
     @property
@@ -169,11 +176,45 @@ class Report:
             raise SpecError(self.diagnostics, self.path, self.text)
 
 
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that a misspelt one most likely meant, or None when none is near."""
+    import difflib
+
+    if len(name) > 100:
+        return None
+    candidates = sorted(set(known))
+    folded = [c for c in candidates if c.lower() == name.lower()]
+    found = folded or difflib.get_close_matches(name, candidates, n=1, cutoff=0.6)
+    return found[0] if found else None
+
+
+def suggest(name: str, known: Iterable[str], what: str = "known names") -> str | None:
+    """The help line for an unknown name: the nearest known one, or the list of all when it is short."""
+    candidates = sorted(set(known))
+    near = nearest(name, candidates)
+    if near is not None:
+        return f"did you mean `{near}`?"
+    if not candidates or len(candidates) > 20:
+        return None
+    return f"{what}: " + ", ".join(f"`{c}`" for c in candidates)
+
+
+def quote(text: str, limit: int = 60) -> str:
+    """User text for a message: in backquotes, on one line, shortened, nothing a terminal would obey."""
+    flat = " ".join(text.split())
+    if len(flat) > limit:
+        flat = flat[: limit - 3] + "..."
+    return f"`{_printable(flat)}`"
+
+
 def render(diagnostics: list[Diagnostic], path: str, text: str) -> str:
-    """All diagnostics as text, in the order of their places."""
-    lines = text.split("\n")
+    """All diagnostics as text, in the order of their places; errors that would flood the screen are counted."""
+    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     ordered = sorted(diagnostics, key=lambda d: (d.span.line, d.span.column) if d.span else (0, 0))
-    return "\n".join(_render_one(d, path, lines) for d in ordered)
+    out = [_render_one(d, path, lines) for d in ordered[:MOST_SHOWN]]
+    if len(ordered) > MOST_SHOWN:
+        out.append(f"{path}: and {len(ordered) - MOST_SHOWN} more")
+    return "\n".join(out)
 
 
 def _render_one(diagnostic: Diagnostic, path: str, lines: list[str]) -> str:
@@ -184,12 +225,41 @@ def _render_one(diagnostic: Diagnostic, path: str, lines: list[str]) -> str:
     else:
         out = [f"{path}:{span.line}:{span.column}: {head}"]
         if span.line <= len(lines):
-            line = lines[span.line - 1]
-            end = span.end_column if span.end_line == span.line else len(line) + 1
-            width = max(1, end - span.column)
-            gutter = f"{span.line:>5} | "
-            out.append(gutter + line)
-            out.append(" " * (len(gutter) - 2) + "| " + " " * (span.column - 1) + "^" * width)
+            out += _excerpt(span, lines[span.line - 1])
     if diagnostic.help:
         out.append(f"   help: {diagnostic.help}")
     return "\n".join(out)
+
+
+def _excerpt(span: Span, line: str) -> list[str]:
+    """The line and the carets under it; of a long line, the part round the carets."""
+    start = span.column - 1
+    end = span.end_column - 1 if span.end_line == span.line else len(line)
+    end = max(start + 1, min(end, len(line)))
+    shift = max(0, start - LONGEST_LINE // 2) if len(line) > LONGEST_LINE else 0
+    mark = "..." if shift else ""
+    shown = line[shift : shift + LONGEST_LINE]
+    tail = "..." if shift + LONGEST_LINE < len(line) else ""
+    end = min(end, shift + max(len(shown), start - shift + 1))
+    before, under = line[shift:start], line[start:end]
+    gutter = f"{span.line:>5} | "
+    pad = "".join("\t" if c == "\t" else " " * _width(c) for c in before) + " " * (start - shift - len(before))
+    carets = "^" * max(1, sum(_width(c) for c in under))
+    blank = " " * (len(gutter) - 2) + "| " + " " * len(mark)
+    return [gutter + mark + _printable(shown) + tail, blank + pad + carets]
+
+
+def _width(character: str) -> int:
+    """How many columns of a terminal the character takes."""
+    if character.isascii():
+        return 1
+    import unicodedata
+
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def _printable(text: str) -> str:
+    """The text with what a terminal would obey replaced, each character by one."""
+    return "".join(c if c == "\t" or c.isprintable() else "\ufffd" for c in text)

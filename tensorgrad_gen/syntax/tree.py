@@ -89,7 +89,11 @@ class Unary:
 
 @dataclass(frozen=True, slots=True)
 class Binary:
-    """`op` is one of `+ - * / ^ and or` (`**` is read as `^`)."""
+    """`op` is one of `+ - * / ^ and or` (`**` is read as `^`).
+
+    `//` occurs only in an extent, and as an argument of `pad`, `clamp`, `mod` in a subscript.
+    `a + b + c` leans to the left, as deep as it is long: walk its left side in a loop.
+    """
 
     op: str
     left: Tree
