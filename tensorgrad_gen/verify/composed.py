@@ -1,0 +1,397 @@
+"""The plain formula in torch: a slow, obvious interpreter of a `Program` that autograd differentiates.
+
+Every subexpression is a dense tensor with one axis for each index it has.  Nothing of the compiler
+below `elaborate` is used, so what it returns is an independent oracle of values and derivatives.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tensorgrad_gen import ir
+from tensorgrad_gen.ir import Expr, Index, Program
+from tensorgrad_gen.verify.extents import UndefinedValueError, batch_shape, extents
+from tensorgrad_gen.verify.functions import FUNCTIONS, KINKS, POLES, SAFE, SAFE_POINT
+from tensorgrad_gen.verify.reductions import DETERMINANTS, REDUCTIONS, SCANS, gap
+
+# Told about each place where derivatives jump ("kink") or blow up ("pole"): how far the values are from it.
+Watch = Callable[[str, Tensor], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A tensor and the names of its axes."""
+
+    tensor: Tensor
+    keys: tuple[str, ...]
+
+    def align(self, keys: Sequence[str]) -> Tensor:
+        """The tensor with axes in the order of `keys`, size 1 where it lacks one."""
+        order = [self.keys.index(k) for k in keys if k in self.keys]
+        out = self.tensor.permute(order)
+        for position, key in enumerate(keys):
+            if key not in self.keys:
+                out = out.unsqueeze(position)
+        return out
+
+
+def _union(values: Iterable[Value]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(itertools.chain.from_iterable(v.keys for v in values)))
+
+
+def _pointwise(function: Callable[..., Tensor], *values: Value) -> Value:
+    keys = _union(values)
+    return Value(function(*(v.align(keys) for v in values)), keys)
+
+
+def _both(left: Value | None, right: Value) -> Value:
+    return right if left is None else _pointwise(torch.logical_and, left, right)
+
+
+def compose(
+    program: Program, tensors: Sequence[Tensor | None], params: Mapping[str, float], watch: Watch | None = None
+) -> tuple[Tensor, ...]:
+    """The outputs of the program on the given inputs, in call order."""
+    named = {item.name: tensor for item, tensor in zip(program.inputs, tensors, strict=True)}
+    return _Interpreter(program, named, params, watch).run()
+
+
+class _Interpreter:
+    def __init__(
+        self,
+        program: Program,
+        inputs: Mapping[str, Tensor | None],
+        params: Mapping[str, float],
+        watch: Watch | None,
+    ) -> None:
+        self.program = program
+        self.params = params
+        self.watch = watch
+        self.sizes = extents(program, inputs, params)
+        self.batch = batch_shape(program, inputs)
+        given = next((t for t in inputs.values() if t is not None), torch.zeros(()))
+        self.device = given.device
+        self.tensors: dict[str, Tensor] = {}
+        for item in program.inputs:
+            tensor = inputs[item.name]
+            if tensor is None:
+                tensor = torch.full(self._shape(item.indices), float(item.default or 0), dtype=torch.float64)
+            self.tensors[item.name] = _widen(tensor.to(self.device))
+        for constant in program.constants:
+            flat = torch.tensor([float(v) for v in constant.values], dtype=torch.float64, device=self.device)
+            self.tensors[constant.name] = flat.reshape(self._shape(constant.indices))
+
+    def run(self) -> tuple[Tensor, ...]:
+        """Every statement in order, then the outputs."""
+        for statement in self.program.statements:
+            if statement.kind == "bool":
+                value = self._condition(statement.value, None)
+            else:
+                value = self._value(statement.value, None)
+            full = value.align(self._keys(statement.indices)).expand(self._shape(statement.indices))
+            self.tensors[statement.target] = full
+        return tuple(self.tensors[name] for name in self.program.outputs)
+
+    # indices -----------------------------------------------------------------------------------
+
+    def _keys(self, indices: Iterable[Index]) -> tuple[str, ...]:
+        out: list[str] = []
+        for index in indices:
+            out += [f"...{axis}" for axis in range(len(self.batch))] if index.name == "..." else [index.name]
+        return tuple(out)
+
+    def _shape(self, indices: Iterable[Index]) -> tuple[int, ...]:
+        out: list[int] = []
+        for index in indices:
+            out += self.batch if index.name == "..." else [self._extent(index.extent)]
+        return tuple(out)
+
+    def _extent(self, extent: str | int) -> int:
+        return extent if isinstance(extent, int) else self.sizes[extent]
+
+    def _positions(self, index: Index) -> list[Value]:
+        keys, shape = self._keys((index,)), self._shape((index,))
+        return [Value(torch.arange(n, device=self.device), (k,)) for k, n in zip(keys, shape, strict=True)]
+
+    def _number(self, value: float) -> Value:
+        return Value(torch.tensor(float(value), dtype=torch.float64, device=self.device), ())
+
+    def _over(self, value: Value, indices: tuple[Index, ...]) -> tuple[Tensor, tuple[str, ...]]:
+        """The value with `indices` flattened into a last axis, and the keys of the other axes."""
+        bound, shape = self._keys(indices), self._shape(indices)
+        rest = tuple(k for k in value.keys if k not in bound)
+        tensor = value.align(rest + bound)
+        tensor = tensor.expand(*tensor.shape[: len(rest)], *shape)
+        return tensor.reshape(*tensor.shape[: len(rest)], math.prod(shape)), rest
+
+    # values ------------------------------------------------------------------------------------
+
+    def _value(self, expr: Expr, mask: Value | None) -> Value:
+        """The value of an expression; where `mask` is false it is not used, and nothing there may matter."""
+        match expr:
+            case ir.Access():
+                return self._access(expr, mask)
+            case ir.Add(terms):
+                return self._fold(torch.add, [self._value(t, mask) for t in terms])
+            case ir.Mul(factors):
+                return self._product(factors, mask)
+            case ir.Pow(base, exponent):
+                return self._power(self._value(base, mask), self._value(exponent, mask), mask)
+            case ir.Apply(name, args):
+                return self._apply(name, [self._value(a, mask) for a in args], mask)
+            case ir.Compare() | ir.Logic() | ir.Iverson():
+                truth = self._condition(expr.condition if isinstance(expr, ir.Iverson) else expr, mask)
+                return Value(truth.tensor.double(), truth.keys)
+            case ir.Where(condition, then, other):
+                return self._where(condition, then, other, mask)
+            case ir.Sum(indices, body):
+                return self._sum(indices, self._value(body, mask))
+            case ir.Reduce(kind, indices, body):
+                return self._reduce(kind, indices, body, mask)
+            case ir.Scan(kind, indices, body):
+                return self._scan(kind, indices, body, mask)
+            case ir.Linalg():
+                return self._linalg(expr)
+        return self._leaf(expr, mask)
+
+    def _leaf(self, expr: Expr, mask: Value | None) -> Value:
+        match expr:
+            case ir.Const(value):
+                return self._number(float(value))
+            case ir.Special(name):
+                return self._number({"pi": math.pi, "inf": math.inf, "nan": math.nan}[name])
+            case ir.Param(name, _):
+                return self._number(self.params[name])
+            case ir.Extent(symbol):
+                return self._number(math.prod(self.batch) if symbol == "..." else self.sizes[symbol])
+            case ir.Position(index):
+                return self._positions(index)[0]
+            case ir.Delta(left, right):
+                same = _pointwise(torch.eq, self._position_of(left, mask), self._position_of(right, mask))
+                return Value(same.tensor.double(), same.keys)
+            case ir.LeviCivita(subs):
+                return self._levi_civita(subs)
+        raise TypeError(f"no value for {type(expr).__name__}")
+
+    @staticmethod
+    def _fold(function: Callable[[Tensor, Tensor], Tensor], values: list[Value]) -> Value:
+        out = values[0]
+        for value in values[1:]:
+            out = _pointwise(function, _real(out), _real(value))
+        return out
+
+    def _product(self, factors: tuple[Expr, ...], mask: Value | None) -> Value:
+        """A product; what stands beside a condition is not read where that is false."""
+        conditions = [f.condition for f in factors if isinstance(f, ir.Iverson)]
+        rest = [f for f in factors if not isinstance(f, ir.Iverson)]
+        # Conditions that look nothing up come first: they may guard the labels of the others.
+        conditions.sort(key=_looks_up)
+        truth: Value | None = None
+        inner = mask
+        for condition in conditions:
+            this = self._condition(condition, inner)
+            truth, inner = _both(truth, this), _both(inner, this)
+        if not rest:
+            assert truth is not None
+            return Value(truth.tensor.double(), truth.keys)
+        value = self._fold(torch.mul, [self._value(f, inner) for f in rest])
+        if truth is None:
+            return value
+        return _pointwise(lambda t, v: torch.where(t, v, torch.zeros_like(v)), truth, _real(value))
+
+    def _where(self, condition: Expr, then: Expr, other: Expr, mask: Value | None) -> Value:
+        truth = self._condition(condition, mask)
+        false = Value(~truth.tensor, truth.keys)
+        yes = self._value(then, _both(mask, truth))
+        no = self._value(other, _both(mask, false))
+        return _pointwise(torch.where, truth, _real(yes), _real(no))
+
+    def _guard(self, value: Value, mask: Value | None, safe: float) -> Value:
+        if mask is None:
+            return value
+        return _pointwise(lambda m, v: torch.where(m, v, torch.full_like(v, safe)), mask, value)
+
+    def _see(self, kind: str, distance: Value, mask: Value | None) -> None:
+        if self.watch is not None:
+            seen = self._guard(distance, mask, math.inf).tensor
+            self.watch(kind, seen.detach())
+
+    def _power(self, base: Value, exponent: Value, mask: Value | None) -> Value:
+        base = self._guard(_real(base), mask, 1.0)
+        exponent = _real(exponent)
+        if exponent.tensor.requires_grad:
+            self._see("pole", base, mask)
+        elif self.watch is not None:
+            whole = bool(((exponent.tensor == exponent.tensor.round()) & (exponent.tensor >= 0)).all())
+            if not whole:
+                fraction = bool((exponent.tensor != exponent.tensor.round()).any())
+                self._see("pole", base if fraction and not base.tensor.is_complex() else _modulus(base), mask)
+        return _pointwise(torch.pow, base, exponent)
+
+    def _apply(self, name: str, args: list[Value], mask: Value | None) -> Value:
+        safe = SAFE_POINT.get(name, SAFE)
+        args = [self._guard(_real(a), mask, safe) for a in args]
+        if name == "clamp":  # torch.clamp wants edges of the type of its argument
+            args = [args[0], *(Value(a.tensor.to(args[0].tensor.dtype), a.keys) for a in args[1:])]
+        if self.watch is not None:
+            for kind, table in (("kink", KINKS), ("pole", POLES)):
+                if name in table and not any(a.tensor.is_complex() for a in args):
+                    self._see(kind, _pointwise(table[name], *args), mask)
+        return _pointwise(FUNCTIONS[name], *args)
+
+    # accesses ----------------------------------------------------------------------------------
+
+    def _position_of(self, sub: ir.Sub, mask: Value | None) -> Value:
+        if isinstance(sub, Index):
+            return self._positions(sub)[0]
+        value = self._value(sub, mask)
+        return Value(value.tensor.round().long(), value.keys) if value.tensor.is_floating_point() else value
+
+    def _access(self, expr: ir.Access, mask: Value | None) -> Value:
+        tensor = self.tensors[expr.tensor]
+        plain = [s for s in expr.subs if isinstance(s, Index)]
+        if len(set(plain)) == len(expr.subs):
+            value = Value(tensor, self._keys(plain))
+        else:
+            value = self._looked_up(tensor, expr.subs, mask)
+        return self._guard(value, mask, SAFE) if value.tensor.is_floating_point() else value
+
+    def _looked_up(self, tensor: Tensor, subs: tuple[ir.Sub, ...], mask: Value | None) -> Value:
+        places: list[Value] = []
+        for sub in subs:
+            if isinstance(sub, Index):
+                places += self._positions(sub)
+            else:
+                places.append(self._guard(self._position_of(sub, mask), mask, 0))
+        keys = _union(places)
+        index = torch.broadcast_tensors(*(p.align(keys) for p in places))  # type: ignore[no-untyped-call]
+        if tensor.numel() == 0 and mask is not None:
+            return Value(tensor.new_zeros(index[0].shape), keys)
+        return Value(tensor[index], keys)
+
+    def _levi_civita(self, subs: tuple[Index, ...]) -> Value:
+        symbol = torch.zeros((len(subs),) * len(subs), dtype=torch.float64, device=self.device)
+        for order in itertools.permutations(range(len(subs))):
+            swaps = sum(a > b for a, b in itertools.combinations(order, 2))
+            symbol[order] = -1.0 if swaps % 2 else 1.0
+        return self._looked_up(symbol, subs, None)
+
+    # conditions --------------------------------------------------------------------------------
+
+    def _condition(self, expr: Expr, mask: Value | None) -> Value:
+        if isinstance(expr, ir.Logic):
+            parts = [self._condition(a, mask) for a in expr.args]
+            if expr.op == "not":
+                return Value(~parts[0].tensor, parts[0].keys)
+            return self._fold_truth(torch.logical_and if expr.op == "and" else torch.logical_or, parts)
+        if isinstance(expr, ir.Compare):
+            return self._compare(expr, mask)
+        if isinstance(expr, ir.Reduce) and expr.kind in ("any", "all"):
+            tensor, rest = self._over(self._condition(expr.body, mask), expr.indices)
+            return Value(tensor.any(-1) if expr.kind == "any" else tensor.all(-1), rest)
+        value = self._value(expr, mask)
+        return Value(value.tensor != 0, value.keys)
+
+    @staticmethod
+    def _fold_truth(function: Callable[[Tensor, Tensor], Tensor], values: list[Value]) -> Value:
+        out = values[0]
+        for value in values[1:]:
+            out = _pointwise(function, out, value)
+        return out
+
+    def _compare(self, expr: ir.Compare, mask: Value | None) -> Value:
+        left, right = _real(self._value(expr.left, mask)), _real(self._value(expr.right, mask))
+        if left.tensor.requires_grad or right.tensor.requires_grad:
+            self._see("kink", _pointwise(lambda a, b: (a - b).abs(), left, right), mask)
+        functions = {
+            "<": torch.lt,
+            "<=": torch.le,
+            ">": torch.gt,
+            ">=": torch.ge,
+            "==": torch.eq,
+            "!=": torch.ne,
+        }
+        return _pointwise(functions[expr.op], left, right)
+
+    # reductions --------------------------------------------------------------------------------
+
+    def _sum(self, indices: tuple[Index, ...], body: Value) -> Value:
+        tensor, rest = self._over(_real(body), indices)
+        return Value(tensor.sum(-1), rest)
+
+    def _reduce(self, kind: str, indices: tuple[Index, ...], body: Expr, mask: Value | None) -> Value:
+        if kind in ("any", "all"):
+            truth = self._condition(ir.Reduce(kind, indices, body), mask)
+            return Value(truth.tensor.double(), truth.keys)
+        tensor, rest = self._over(_real(self._value(body, mask)), indices)
+        if kind in ("max", "min", "argmax", "argmin"):
+            if tensor.shape[-1] == 0:
+                raise UndefinedValueError(f"{kind} over nothing: index {indices[0].name} has extent 0")
+            self._see("kink", Value(gap(tensor, kind.endswith("max")), rest), mask)
+        return Value(REDUCTIONS[kind](tensor), rest)
+
+    def _scan(self, kind: str, indices: tuple[Index, ...], body: Expr, mask: Value | None) -> Value:
+        bound = self._keys(indices)
+        if mask is not None:  # a scan reads all along its indices if anything there is needed
+            tensor, rest = self._over(Value(mask.tensor, mask.keys), indices)
+            mask = Value(tensor.any(-1), rest)
+        tensor, rest = self._over(_real(self._value(body, mask)), indices)
+        if kind in ("sort", "argsort") and tensor.shape[-1] > 1:
+            self._see("kink", Value(torch.sort(tensor, -1).values.diff(dim=-1).amin(-1), rest), mask)
+        out = SCANS[kind](tensor)
+        return Value(out.reshape(*tensor.shape[:-1], *self._shape(indices)), rest + bound)
+
+    # matrices ----------------------------------------------------------------------------------
+
+    def _linalg(self, expr: ir.Linalg) -> Value:
+        rows, cols = self._keys(expr.rows), self._keys(expr.cols)
+        height, width = self._shape(expr.rows), self._shape(expr.cols)
+        matrix, batch = self._over(_real(self._value(expr.matrix, None)), expr.rows)
+        matrix, batch = self._over(Value(matrix, (*batch, "<rows>")), expr.cols)
+        batch = batch[:-1]
+        if expr.kind == "inverse":
+            out = torch.linalg.inv(matrix)
+            return Value(out.reshape(*out.shape[:-2], *width, *height), batch + cols + rows)
+        if expr.kind != "solve":
+            return Value(DETERMINANTS[expr.kind](matrix), batch)
+        assert expr.rhs is not None
+        right = _real(self._value(expr.rhs, None))
+        free = tuple(k for k in right.keys if k not in rows and k not in batch)
+        vector = right.align((*batch, *rows, *free))
+        lead, columns = vector.shape[: len(batch)], vector.shape[len(batch) + len(rows) :]
+        vector = vector.expand(*lead, *height, *columns).reshape(*lead, math.prod(height), math.prod(columns))
+        out = torch.linalg.solve(*_same_batch(matrix, vector))
+        return Value(out.reshape(*out.shape[:-2], *width, *columns), batch + cols + free)
+
+
+def _same_batch(matrix: Tensor, vector: Tensor) -> tuple[Tensor, Tensor]:
+    lead = torch.broadcast_shapes(matrix.shape[:-2], vector.shape[:-2])  # type: ignore[no-untyped-call]
+    return matrix.expand(*lead, *matrix.shape[-2:]), vector.expand(*lead, *vector.shape[-2:])
+
+
+def _widen(tensor: Tensor) -> Tensor:
+    if tensor.is_complex():
+        return tensor.to(torch.complex128)
+    return tensor.double() if tensor.is_floating_point() else tensor
+
+
+def _real(value: Value) -> Value:
+    """A label, position or condition as a number."""
+    tensor = value.tensor
+    return value if tensor.is_floating_point() or tensor.is_complex() else Value(tensor.double(), value.keys)
+
+
+def _modulus(value: Value) -> Value:
+    return Value(value.tensor.abs(), value.keys)
+
+
+def _looks_up(expr: Expr) -> bool:
+    if isinstance(expr, ir.Access) and any(not isinstance(s, Index) for s in expr.subs):
+        return True
+    return any(_looks_up(child) for child in expr.children)

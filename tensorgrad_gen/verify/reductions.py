@@ -1,0 +1,58 @@
+"""Reductions, scans and determinants of the language in plain torch, along the last axis."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+
+def gap(tensor: Tensor, largest: bool) -> Tensor:
+    """How far the extreme along the last axis is from the next."""
+    if tensor.shape[-1] < 2:
+        return torch.full(tensor.shape[:-1], math.inf, dtype=torch.float64, device=tensor.device)
+    top = torch.topk(tensor, 2, dim=-1, largest=largest).values
+    gap = (top[..., 0] - top[..., 1]).abs()
+    return torch.where(torch.isnan(gap), torch.full_like(gap, math.inf), gap)
+
+
+def _product_along(tensor: Tensor) -> Tensor:
+    # Multiplied one by one: autograd of this is exact for any number of zeros, to any order.
+    out = torch.ones_like(tensor[..., 0]) if tensor.shape[-1] else tensor.new_ones(tensor.shape[:-1])
+    for factor in tensor.unbind(-1):
+        out = out * factor
+    return out
+
+
+def _cumulative_product(tensor: Tensor) -> Tensor:
+    parts = [_product_along(tensor[..., : k + 1]) for k in range(tensor.shape[-1])]
+    return torch.stack(parts, -1) if parts else tensor
+
+
+REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "prod": _product_along,
+    "max": lambda t: t.amax(-1),
+    "min": lambda t: t.amin(-1),
+    "logsumexp": lambda t: torch.logsumexp(t, -1),
+    "norm": lambda t: torch.linalg.vector_norm(t, dim=-1),
+    "argmax": lambda t: t.argmax(-1),
+    "argmin": lambda t: t.argmin(-1),
+}
+
+SCANS: dict[str, Callable[[Tensor], Tensor]] = {
+    "softmax": lambda t: torch.softmax(t, -1),
+    "log_softmax": lambda t: torch.log_softmax(t, -1),
+    "cumsum": lambda t: t.cumsum(-1),
+    "cumprod": _cumulative_product,
+    "flip": lambda t: t.flip(-1),
+    "sort": lambda t: torch.sort(t, dim=-1, stable=True).values,
+    "argsort": lambda t: torch.argsort(t, dim=-1, stable=True),
+}
+
+DETERMINANTS: dict[str, Callable[[Tensor], Tensor]] = {
+    "det": torch.linalg.det,
+    "logdet": torch.logdet,
+    "slogdet_sign": lambda t: torch.linalg.slogdet(t).sign,
+}

@@ -1,0 +1,246 @@
+"""Arguments to verify an op on: from the spec's domains, of order one, away from kinks and poles."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from tensorgrad_gen.ir import Index, Input, Program
+from tensorgrad_gen.verify.composed import compose
+from tensorgrad_gen.verify.extents import UndefinedValueError, extents
+from tensorgrad_gen.verify.model import Params, Sample, Tensors
+
+# Nearer than this to a kink a finite difference straddles it; nearer to a pole it is inaccurate.
+MARGIN = {"kink": 1e-3, "pole": 5e-2}
+ATTEMPTS = 40
+LARGEST_INPUT = 30
+LARGEST_TINY_INPUT = 9
+LARGEST_STATEMENT = 20_000
+
+
+class NoSampleError(ValueError):
+    """No arguments could be drawn: what went wrong with the last ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Extents of the symbols that inputs have, and what `...` stands for."""
+
+    label: str
+    sizes: tuple[tuple[str, int], ...]
+    batch: tuple[int, ...] = ()
+
+    def extent(self, index: Index) -> tuple[int, ...]:
+        """The axes an index stands for."""
+        if index.name == "...":
+            return self.batch
+        return (index.extent if isinstance(index.extent, int) else dict(self.sizes)[index.extent],)
+
+    def of(self, item: Input) -> tuple[int, ...]:
+        """The shape of an input."""
+        return tuple(n for index in item.indices for n in self.extent(index))
+
+
+def has_batch(program: Program) -> bool:
+    """Whether an input has `...`."""
+    return any(index.name == "..." for item in program.inputs for index in item.indices)
+
+
+def make_shape(program: Program, sizes: Mapping[str, int], batch: tuple[int, ...]) -> Shape:
+    """A shape with its label, `b=2 h=3`."""
+    parts = [f"{symbol}={n}" for symbol, n in sizes.items()]
+    if has_batch(program):
+        parts.append(f"...={'x'.join(map(str, batch)) or 'none'}")
+    return Shape(" ".join(parts) or "scalars", tuple(sizes.items()), batch)
+
+
+def default_params(program: Program, other: bool = False) -> Params:
+    """The defaults, something of order one where there is none; real ones moved a little if `other`."""
+    out: dict[str, float | int] = {}
+    for param in program.params:
+        if param.kind == "int":
+            out[param.name] = 2 if param.default is None else int(param.default)
+        else:
+            value = 0.7 if param.default is None else float(param.default)
+            out[param.name] = value * 1.25 if other else value
+    return out
+
+
+def candidate_shapes(program: Program, largest: int) -> list[Shape]:
+    """Shapes to try, the preferred ones first: extents differ, so that swapped axes are seen."""
+    symbols = [symbol for symbol, _ in program.axes if symbol != "..."]
+    batch = (2,) if has_batch(program) else ()
+    out: list[Shape] = []
+    for order in (symbols, symbols[::-1], symbols[1:] + symbols[:1]):
+        sizes = {symbol: 2 + place for place, symbol in enumerate(order)}
+        out.append(_shrunk(program, {s: sizes[s] for s in symbols}, batch, largest))
+    out += [make_shape(program, dict.fromkeys(symbols, n), batch) for n in (2, 3, 4, 5)]
+    for place in range(len(symbols)):  # one long axis: a window must fit into it
+        sizes = {symbol: 5 if k == place else 2 for k, symbol in enumerate(symbols)}
+        out.append(make_shape(program, sizes, batch))
+    return out
+
+
+def _shrunk(program: Program, sizes: dict[str, int], batch: tuple[int, ...], largest: int) -> Shape:
+    while True:
+        shape = make_shape(program, sizes, batch)
+        biggest = max((math.prod(shape.of(item)) for item in program.inputs), default=0)
+        loops = math.prod([*sizes.values(), *batch])
+        if (biggest <= largest and loops <= LARGEST_STATEMENT) or max(sizes.values(), default=1) <= 1:
+            return shape
+        # The last of the longest axes gives way.
+        longest = max(sizes, key=lambda s: (sizes[s], list(sizes).index(s)))
+        sizes[longest] -= 1
+
+
+def zero_shapes(program: Program, base: Shape) -> list[Shape]:
+    """The base shape with one extent 0, for each."""
+    sizes = dict(base.sizes)
+    out = [make_shape(program, {**sizes, symbol: 0}, base.batch) for symbol in sizes]
+    if has_batch(program):
+        out.append(make_shape(program, sizes, (0,)))
+    return out
+
+
+def one_shapes(program: Program, base: Shape) -> list[Shape]:
+    """All extents 1, and other numbers of batch axes."""
+    sizes = dict(base.sizes)
+    out = [make_shape(program, dict.fromkeys(sizes, 1), (1,) * len(base.batch))]
+    if has_batch(program):
+        out += [make_shape(program, sizes, ()), make_shape(program, sizes, (2, 1))]
+    return out
+
+
+# drawing ---------------------------------------------------------------------------------------
+
+
+def _uniform(shape: tuple[int, ...], low: float, high: float, rng: torch.Generator) -> Tensor:
+    return low + (high - low) * torch.rand(shape, generator=rng, dtype=torch.float64)
+
+
+def _matrix(domain: str, shape: tuple[int, ...], rng: torch.Generator) -> Tensor:
+    rows, cols = shape[-2:]
+    noise = _uniform(shape, -1.0, 1.0, rng)
+    if domain == "spd":
+        return noise @ noise.mT / max(cols, 1) + 0.5 * torch.eye(rows, dtype=torch.float64)
+    if domain == "orthogonal":
+        basis: Tensor = torch.linalg.qr(torch.randn(shape, generator=rng, dtype=torch.float64)).Q
+        return basis
+    return 1.5 * torch.eye(rows, cols, dtype=torch.float64) + 0.6 * noise / math.sqrt(max(cols, 1))
+
+
+def draw_real(item: Input, shape: tuple[int, ...], rng: torch.Generator) -> Tensor:
+    """A tensor of the input's domain, well inside it."""
+    domain = item.domain
+    if isinstance(domain, tuple):
+        low, high = (float(end) for end in domain)
+        edge = 0.05 * (high - low)
+        return _uniform(shape, low + edge, high - edge, rng)
+    if domain in ("spd", "well_conditioned", "orthogonal"):
+        return _matrix(domain, shape, rng)
+    if domain == "positive":
+        return _uniform(shape, 0.3, 2.0, rng)
+    if domain == "unit":
+        return _uniform(shape, 0.05, 0.95, rng)
+    if domain == "nonzero":
+        return _uniform(shape, 0.3, 2.0, rng) * torch.sign(_uniform(shape, -1.0, 1.0, rng))
+    if domain == "simplex":
+        return torch.softmax(_uniform(shape, -1.0, 1.0, rng), -1)
+    return _uniform(shape, -1.5, 1.5, rng)
+
+
+def structured(tensor: Tensor, structure: str) -> Tensor:
+    """The part of a matrix that its structure keeps."""
+    if structure == "symmetric":
+        return (tensor + tensor.mT) / 2
+    if structure == "lower":
+        return tensor.tril()
+    if structure == "upper":
+        return tensor.triu()
+    if structure == "diagonal":
+        return torch.diag_embed(tensor.diagonal(dim1=-2, dim2=-1))
+    return tensor
+
+
+def draw(program: Program, shape: Shape, params: Params, rng: torch.Generator, device: str) -> Tensors:
+    """One tensor an input.  Labels lie below their extent."""
+    out: list[Tensor] = []
+    for item in program.inputs:
+        dims = shape.of(item)
+        if item.kind == "bool":
+            tensor = torch.rand(dims, generator=rng) > 0.4
+        elif item.kind == "label":
+            tensor = _labels(program, item, dims, shape, params, rng)
+        elif item.kind == "complex":
+            tensor = torch.complex(draw_real(item, dims, rng), draw_real(item, dims, rng))
+        else:
+            tensor = structured(draw_real(item, dims, rng), item.structure)
+        out.append(tensor.to(device))
+    return tuple(out)
+
+
+def _labels(
+    program: Program, item: Input, dims: tuple[int, ...], shape: Shape, params: Params, rng: torch.Generator
+) -> Tensor:
+    below = item.labels
+    if not isinstance(below, int):
+        sizes = dict(shape.sizes)
+        if below not in sizes:
+            sizes = extents(program, {i.name: torch.empty(shape.of(i)) for i in program.inputs}, params)
+        below = sizes[below] if below is not None else 2
+    if below == 0 and 0 not in dims:
+        raise UndefinedValueError(f"{item.name} would need a label below 0")
+    return torch.randint(0, max(below, 1), dims, generator=rng)
+
+
+def distance_from_trouble(program: Program, tensors: Tensors, params: Params) -> tuple[float, str]:
+    """How far from kinks and poles, in margins (1 is enough; 0 where a value is not finite), and what is nearest."""
+    worst, what = math.inf, ""
+
+    def watch(kind: str, distance: Tensor) -> None:
+        nonlocal worst, what
+        if distance.numel():
+            near = float(distance.min()) / MARGIN[kind]
+            near = 0.0 if math.isnan(near) else near
+            if near < worst:
+                worst, what = near, kind
+
+    with torch.enable_grad():
+        leaves = [t if t is None or not _floating(t) else t.detach().clone().requires_grad_() for t in tensors]
+        outputs = compose(program, leaves, params, watch)
+    if not all(bool(torch.isfinite(o.detach()).all()) for o in outputs if _floating(o)):
+        return 0.0, "value that is not finite"
+    return worst, what
+
+
+def _floating(tensor: Tensor) -> bool:
+    return tensor.is_floating_point() or tensor.is_complex()
+
+
+def regular_sample(program: Program, shape: Shape, params: Params, rng: torch.Generator, device: str) -> Sample:
+    """A sample away from kinks and poles: the first that is far enough, or the farthest."""
+    best, best_distance, what = None, 0.0, "nothing drawn"
+    for _ in range(ATTEMPTS):
+        tensors = draw(program, shape, params, rng, device)
+        distance, nearest = distance_from_trouble(program, tensors, params)
+        if distance > best_distance:
+            best, best_distance = tensors, distance
+        what = nearest
+        if distance >= 1.0:
+            break
+    if best is None:
+        raise NoSampleError(f"{ATTEMPTS} samples at {shape.label} all met a {what}: narrow a `domain`")
+    return Sample(shape.label, best, params)
+
+
+def without_defaults(program: Program, sample: Sample) -> Sample | None:
+    """The sample with every input that has a default left out."""
+    if all(item.default is None for item in program.inputs):
+        return None
+    tensors = tuple(t if item.default is None else None for item, t in zip(program.inputs, sample.tensors, strict=True))
+    left_out = ", ".join(item.name for item in program.inputs if item.default is not None)
+    return replace(sample, label=f"{sample.label} without {left_out}", tensors=tensors)

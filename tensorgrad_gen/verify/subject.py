@@ -1,0 +1,144 @@
+"""From a program and its generated module to what the checks run on."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from types import ModuleType
+
+import torch
+from torch import Tensor
+
+from tensorgrad_gen.ir import Apply, Expr, Program
+from tensorgrad_gen.verify import samples as draws
+from tensorgrad_gen.verify.composed import compose
+from tensorgrad_gen.verify.extents import UndefinedValueError
+from tensorgrad_gen.verify.functions import SURGERY
+from tensorgrad_gen.verify.model import Outputs, Params, Sample, Subject, Tensors
+
+
+def make_subject(program: Program, module: ModuleType, seed: int = 0, device: str = "cpu") -> Subject:
+    """The op, its plain formula and its samples."""
+    rng = torch.Generator().manual_seed(seed)
+    base = _first_legal(program, draws.LARGEST_INPUT, rng, device)
+    tiny = _first_legal(program, draws.LARGEST_TINY_INPUT, rng, device)
+    square = _square(program, rng, device) or tiny[1]
+    extra, undefined = _edges(program, base, rng, device)
+    return Subject(
+        name=program.name,
+        op=getattr(module, program.name),
+        reference=lambda tensors, params: compose(program, tensors, params),
+        differentiable=tuple(item.grad and item.kind in ("real", "complex") for item in program.inputs),
+        samples=_regular(program, base, rng, device),
+        tiny=tiny[1],
+        square=square,
+        edges=extra,
+        undefined=undefined,
+        raw=_raw(program, module),
+        oracle=_oracle(program),
+        smooth=lambda tensors, params: draws.distance_from_trouble(program, tensors, params)[0] >= 1.0,
+        orders=1 if program.differentiable == "once" else 2,
+        forward="jvp" in program.derivatives and program.target == "function",
+        surrogate=any(_has_surgery(s.value) for s in program.statements),
+        domains=tuple(item.domain if isinstance(item.domain, str) else "interval" for item in program.inputs),
+        names=tuple(item.name for item in program.inputs),
+        module=module,
+        device=device,
+        seed=seed,
+    )
+
+
+def _first_legal(program: Program, largest: int, rng: torch.Generator, device: str) -> tuple[draws.Shape, Sample]:
+    params = draws.default_params(program)
+    problem: Exception | None = None
+    for shape in draws.candidate_shapes(program, largest):
+        try:
+            return shape, draws.regular_sample(program, shape, params, rng, device)
+        except (UndefinedValueError, RuntimeError, IndexError, draws.NoSampleError) as error:
+            problem = problem or error
+    raise draws.NoSampleError(f"{program.name}: no sample: {problem}")
+
+
+def _square(program: Program, rng: torch.Generator, device: str) -> Sample | None:
+    symbols = [symbol for symbol, _ in program.axes if symbol != "..."]
+    batch = (2,) if draws.has_batch(program) else ()
+    shape = draws.make_shape(program, dict.fromkeys(symbols, 2), batch)
+    try:
+        return draws.regular_sample(program, shape, draws.default_params(program), rng, device)
+    except (UndefinedValueError, RuntimeError, IndexError, draws.NoSampleError):
+        return None
+
+
+def _regular(
+    program: Program, base: tuple[draws.Shape, Sample], rng: torch.Generator, device: str
+) -> tuple[Sample, ...]:
+    shape, first = base
+    out = [first]
+    bare = draws.without_defaults(program, first)
+    if bare is not None:
+        out.append(bare)
+    other = draws.default_params(program, other=True)
+    if other != first.params:
+        try:
+            moved = draws.regular_sample(program, shape, other, rng, device)
+            out.append(replace(moved, label=f"{shape.label}, other params"))
+        except draws.NoSampleError:
+            pass  # the defaults may be the only params with a value everywhere
+    return tuple(out)
+
+
+def _edges(
+    program: Program, base: tuple[draws.Shape, Sample], rng: torch.Generator, device: str
+) -> tuple[tuple[Sample, ...], tuple[str, ...]]:
+    """Samples with extents 1 and 0, and the labels of those on which the formula has no value."""
+    params = draws.default_params(program)
+    found: list[Sample] = []
+    undefined: list[str] = []
+    shapes = draws.one_shapes(program, base[0]) + draws.zero_shapes(program, base[0])
+    for shape in dict.fromkeys(shapes):
+        try:
+            tensors = draws.draw(program, shape, params, rng, device)
+            compose(program, tensors, params)
+        except (UndefinedValueError, RuntimeError, IndexError, ZeroDivisionError):
+            undefined.append(shape.label)
+        else:
+            found.append(Sample(shape.label, tensors, params, regular=False))
+    return tuple(found), tuple(undefined)
+
+
+def _has_surgery(expr: Expr) -> bool:
+    if isinstance(expr, Apply) and expr.function in SURGERY:
+        return True
+    return any(_has_surgery(child) for child in expr.children)
+
+
+def function_classes(module: ModuleType) -> Iterator[type[torch.autograd.Function]]:
+    """The autograd Functions that a module defines, in order."""
+    for value in list(vars(module).values()):
+        if inspect.isclass(value) and issubclass(value, torch.autograd.Function):
+            yield value
+
+
+def _raw(program: Program, module: ModuleType) -> Callable[..., Tensor | Sequence[Tensor]] | None:
+    camel = "_" + "".join(part.capitalize() for part in program.name.split("_"))
+    found = {cls.__name__: cls for cls in function_classes(module)}
+    cls = found.get(f"{camel}Dual") or found.get(camel)
+    return None if cls is None else cls.apply
+
+
+def _oracle(program: Program) -> Callable[[Tensors, Params], Outputs] | None:
+    try:
+        from tensorgrad_gen.reference import evaluate
+    except ImportError:
+        return None
+
+    def oracle(tensors: Tensors, params: Params) -> Outputs:
+        arrays = {
+            item.name: t.detach().cpu().numpy()
+            for item, t in zip(program.inputs, tensors, strict=True)
+            if t is not None
+        }
+        return tuple(torch.as_tensor(value) for value in evaluate(program, arrays, dict(params)))
+
+    return oracle
