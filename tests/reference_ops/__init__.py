@@ -1,0 +1,1 @@
+"""Reference functions, one module a group of `specs/`."""
