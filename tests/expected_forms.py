@@ -16,8 +16,7 @@ EXPECTED: dict[str, dict[str, str]] = {
     "inverse": {"x": "grad_x[b,p,q] = -y[b,n,p]*g[b,n,j]*y[b,q,j]"},
     "softmax_cross_entropy": {"x": "grad_x[n] = g*(s[n] - delta[t,n])"},
     "layer_norm": {
-        "x": "grad_x[p,q] = g[p,q]*gamma[q]/sigma[p]"
-        " - 1/H*g[p,h]*gamma[h]*(1/sigma[p] + mu[p,h]*mu[p,q]/sigma[p]^3)",
+        "x": "grad_x[p,q] = g[p,q]*gamma[q]/sigma[p] - 1/H*g[p,h]*gamma[h]*(1/sigma[p] + mu[p,h]*mu[p,q]/sigma[p]^3)",
         "gamma": "grad_gamma[q] = g[b,q]*mu[b,q]/sigma[b]",
         "beta": "grad_beta[q] = one[b]*g[b,q]",
     },
