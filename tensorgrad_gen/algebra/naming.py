@@ -33,7 +33,7 @@ def describe(expr: Expr) -> str:
     if isinstance(expr, Param):
         return expr.name
     if isinstance(expr, Sum):
-        return _join("sum", describe(expr.body)) if not isinstance(expr.body, Mul) else describe(expr.body)
+        return _join("sum", describe(expr.body))
     if isinstance(expr, Reduce | Scan):
         return _join(expr.kind, describe(expr.body))
     if isinstance(expr, Apply):

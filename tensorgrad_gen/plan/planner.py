@@ -1,0 +1,142 @@
+"""The planner: forward, one backward block per set of roots, the tangent block."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tensorgrad_gen.algebra import accesses, apart
+from tensorgrad_gen.algebra.hoist import Hoister, Known
+from tensorgrad_gen.algebra.naming import Namer
+from tensorgrad_gen.derive import Derivatives, adjoint
+from tensorgrad_gen.derive.modes import taken_names
+from tensorgrad_gen.ir import Program, Statement
+from tensorgrad_gen.plan.contraction import order_contractions
+from tensorgrad_gen.plan.model import Block, Plan, Step
+from tensorgrad_gen.plan.saving import choose_saved
+from tensorgrad_gen.plan.sharing import share_products
+from tensorgrad_gen.plan.sizes import Regime
+from tensorgrad_gen.simplify import simplify_adjoint
+
+Results = tuple[tuple[str, str], ...]
+
+
+def plan(derivatives: Derivatives) -> Plan:
+    """The op, planned: what forward computes and saves, and the steps of every derivative."""
+    program = derivatives.program
+    planner = _Planner(program)
+    main = planner.block(derivatives.adjoint.roots, derivatives.adjoint.statements, derivatives.adjoint.gradients)
+    saved = planner.choose(main)
+    auxiliary = tuple(n for n in saved if n not in program.outputs)
+    blocks = [main] + [planner.auxiliary_block(name) for name in auxiliary]
+    available = {i.name for i in program.inputs} | {c.name for c in program.constants} | set(saved)
+    available |= set(program.outputs)
+    backward = [planner.finish(block, available) for block in blocks]
+    tangent = None
+    if "jvp" in program.derivatives and derivatives.tangent.tangents:
+        tangents = tuple((n, t) for n, t in derivatives.tangent.tangents if n in program.outputs or n in auxiliary)
+        roots = tuple(f"tangent_{i.name}" for i in program.inputs if i.grad and i.kind in ("real", "complex"))
+        tangent = planner.finish(planner.block(roots, derivatives.tangent.statements, tangents), available, prune=False)
+    return Plan(
+        program,
+        planner.forward_steps(auxiliary),
+        program.outputs,
+        auxiliary,
+        tuple(sorted(set().union(*(set(b.uses) for b in backward)) | set(saved), key=_declared(program))),
+        tuple(backward),
+        tangent,
+    )
+
+
+def _declared(program: Program):  # type: ignore[no-untyped-def]
+    order = {name: n for n, name in enumerate(program.tensors)}
+    return lambda name: order.get(name, len(order))
+
+
+class _Planner:
+    """Splits statements into steps over one forward program."""
+
+    def __init__(self, program: Program) -> None:
+        self.regime = Regime(program)
+        names = Namer(taken_names(program))
+        self.forward = order_contractions(program.statements, names, Known(), self.regime)
+        self.program = replace(program, statements=tuple(self.forward))
+        self.taken = names.taken
+
+    def block(self, roots: tuple[str, ...], statements: Sequence[Statement], results: Results) -> Block:
+        """Steps of a linear program, without what it recomputes of forward."""
+        names = Namer(self.taken | {s.target for s in statements})
+        known = Known()
+        for statement in self.forward:
+            known.enter(statement)
+        clean = [replace(s, value=apart(s.value, frozenset(s.indices))) for s in statements]
+        split = Hoister(names, known).run(clean)
+        shared = share_products(split, names)
+        ordered = order_contractions(shared, names, known, self.regime)
+        steps = tuple(Step(s.target, s.indices, s.value, s.kind) for s in ordered)
+        return Block(roots, steps, results, ())
+
+    def auxiliary_block(self, name: str) -> Block:
+        """Backward from the cotangent of one auxiliary output alone."""
+        names = Namer(self.taken | {f"grad_{name}"})
+        part = simplify_adjoint(self.program, adjoint(self.program, (name,), names))
+        return self.block(part.roots, part.statements, part.gradients)
+
+    def choose(self, main: Block) -> list[str]:
+        """The forward tensors that backward keeps."""
+        needed = {a.tensor for step in main.steps for a in accesses(step.value)} & set(self.program.tensors)
+        return choose_saved(self.program, self.forward, needed, self.regime)
+
+    def finish(self, block: Block, available: set[str], prune: bool = True) -> Block:
+        """The block with what it recomputes of forward in front, each step marked with who needs it."""
+        table = {s.target: s for s in self.forward}
+        own = {s.target for s in block.steps}
+        recomputed: list[Step] = []
+
+        def require(name: str) -> None:
+            if name in available or name in own or name not in table:
+                return
+            own.add(name)
+            statement = table[name]
+            for access in accesses(statement.value):
+                require(access.tensor)
+            recomputed.append(Step(name, statement.indices, statement.value, statement.kind))
+
+        for step in block.steps:
+            for access in accesses(step.value):
+                require(access.tensor)
+        steps = _mark((*recomputed, *block.steps), block.results if prune else ())
+        reads = {a.tensor for step in steps for a in accesses(step.value)}
+        uses = tuple(n for n in self.program.tensors if n in reads & available and n not in dict(self._constants()))
+        return Block(block.roots, steps, block.results, uses)
+
+    def _constants(self) -> list[tuple[str, None]]:
+        return [(c.name, None) for c in self.program.constants]
+
+    def forward_steps(self, auxiliary: tuple[str, ...]) -> tuple[Step, ...]:
+        """The forward statements that outputs and auxiliaries need."""
+        needed = set(self.program.outputs) | set(auxiliary)
+        kept: list[Step] = []
+        for statement in reversed(self.forward):
+            if statement.target in needed:
+                needed |= {a.tensor for a in accesses(statement.value)}
+                kept.append(Step(statement.target, statement.indices, statement.value, statement.kind))
+        return tuple(reversed(kept))
+
+
+def _mark(steps: tuple[Step, ...], results: Results) -> tuple[Step, ...]:
+    """Each step with the inputs whose gradient reads it; with no results, steps stay unmarked."""
+    if not results:
+        return steps
+    needed: dict[str, set[str]] = {}
+    for wanted, tensor in results:
+        needed.setdefault(tensor, set()).add(wanted)
+    marked: list[Step] = []
+    for step in reversed(steps):
+        users = needed.get(step.target, set())
+        if not users:
+            continue
+        for access in accesses(step.value):
+            needed.setdefault(access.tensor, set()).update(users)
+        marked.append(replace(step, needed_by=frozenset(users)))
+    return tuple(reversed(marked))

@@ -1,0 +1,58 @@
+"""What is saved for backward: an exact minimum cut between what forward has and backward reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tensorgrad_gen.algebra import accesses, walk
+from tensorgrad_gen.algebra.hoist import heavy
+from tensorgrad_gen.ir import Program, Statement
+from tensorgrad_gen.plan.sizes import Regime
+
+_INFINITE = 10**18
+
+
+def choose_saved(program: Program, statements: Iterable[Statement], needed: set[str], regime: Regime) -> list[str]:
+    """Forward tensors to keep, so that all of `needed` is there or computed again without a contraction.
+
+    Inputs and outputs cost nothing; a pointwise statement may be recomputed, a contraction, a
+    reduction or a matrix function may not (`save: inputs` lifts that, `save: all` forbids both).
+    """
+    table = {s.target: s for s in statements}
+    if program.save == "all":
+        return [n for n in table if n in needed]
+    if all(n not in table for n in needed):
+        return []
+    return _minimum_cut(program, table, needed, regime)
+
+
+def recomputable(statement: Statement, program: Program) -> bool:
+    """Whether backward may compute the statement again."""
+    if program.save == "inputs" or statement.kind != "real":
+        return True
+    return not any(heavy(node) for node in walk(statement.value))
+
+
+def _minimum_cut(program: Program, table: dict[str, Statement], needed: set[str], regime: Regime) -> list[str]:
+    import networkx as nx
+
+    graph = nx.DiGraph()
+    graph.add_node("forward")
+    for name in [i.name for i in program.inputs] + [c.name for c in program.constants]:
+        graph.add_edge("forward", (name, "in"), capacity=_INFINITE)
+        graph.add_edge((name, "in"), (name, "out"), capacity=0)
+    for name, statement in table.items():
+        free = name in program.outputs and statement.kind == "real"
+        size = 0 if free else regime.elements(statement.indices)
+        savable = statement.kind == "real" and (program.save != "inputs" or free)
+        graph.add_edge((name, "in"), (name, "out"), capacity=size if savable else _INFINITE)
+        if recomputable(statement, program):
+            for access in accesses(statement.value):
+                graph.add_edge((access.tensor, "out"), (name, "in"), capacity=_INFINITE)
+        else:
+            graph.add_edge("forward", (name, "in"), capacity=_INFINITE)
+    for name in sorted(needed):
+        graph.add_edge((name, "out"), "backward", capacity=_INFINITE)
+    # Of cuts of equal size networkx returns the one nearest to the sink: what backward reads itself.
+    _, (_before, after) = nx.minimum_cut(graph, "forward", "backward")
+    return [name for name in table if (name, "out") in after and (name, "in") not in after]

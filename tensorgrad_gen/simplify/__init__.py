@@ -1,0 +1,41 @@
+"""Simplification across statements: cotangents inlined, vanishing sums dropped, factors pulled out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tensorgrad_gen.derive.model import Adjoint, Derivatives, Tangent
+from tensorgrad_gen.ir import Program
+from tensorgrad_gen.simplify.factor import factor
+from tensorgrad_gen.simplify.inline import inline
+from tensorgrad_gen.simplify.through_values import through_values
+from tensorgrad_gen.simplify.zeros import drop_vanishing
+
+__all__ = ["drop_vanishing", "factor", "inline", "simplify", "simplify_adjoint", "simplify_tangent", "through_values"]
+
+
+def simplify_adjoint(program: Program, adjoint: Adjoint) -> Adjoint:
+    """The adjoint with fewer, smaller statements."""
+    wanted = {name for _, name in adjoint.gradients}
+    statements = [replace(s, value=through_values(s.value, program)) for s in adjoint.statements]
+    statements = inline(statements, wanted, program)
+    statements = [replace(s, value=factor(drop_vanishing(s.value, program))) for s in statements]
+    return replace(adjoint, statements=tuple(statements))
+
+
+def simplify_tangent(program: Program, tangent: Tangent) -> Tangent:
+    """The tangent program with derivatives read off values that are there."""
+    statements = [
+        replace(s, value=factor(drop_vanishing(through_values(s.value, program), program))) for s in tangent.statements
+    ]
+    return replace(tangent, statements=tuple(statements))
+
+
+def simplify(derivatives: Derivatives) -> Derivatives:
+    """Both programs, simplified."""
+    program = derivatives.program
+    return Derivatives(
+        program,
+        simplify_adjoint(program, derivatives.adjoint),
+        simplify_tangent(program, derivatives.tangent),
+    )

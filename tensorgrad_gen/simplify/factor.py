@@ -1,0 +1,82 @@
+"""Common factors of all terms of a sum, pulled out: `a b + a c -> a (b + c)`."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from tensorgrad_gen.algebra import key
+from tensorgrad_gen.algebra.rules import factors_of, split_coefficient
+from tensorgrad_gen.ir import Add, Apply, Const, Delta, Expr, Iverson, Mul, Pow, Reduce, Scan, Sum, add, const, mul, number, power
+
+
+def factor(expr: Expr) -> Expr:
+    """The expression with the common factors of each sum of terms in front of it."""
+    if expr.children and isinstance(expr, Add | Mul | Sum | Pow | Apply | Reduce | Scan):
+        new = tuple(factor(child) for child in expr.children)
+        if new != expr.children:
+            expr = expr.rebuild(new)
+    if not isinstance(expr, Add):
+        return expr
+    return _pull(expr)
+
+
+def _powers(term: Expr) -> dict[str, tuple[Expr, Fraction]]:
+    """Each factor's base and exponent, by the key of the base."""
+    found: dict[str, tuple[Expr, Fraction]] = {}
+    for part in factors_of(term):
+        if isinstance(part, Const | Iverson | Delta):
+            continue
+        base, exponent = part, Fraction(1)
+        if isinstance(part, Pow):
+            value = number(part.exponent)
+            if value is not None:
+                base, exponent = part.base, value
+        name = key(base)
+        if name not in found:
+            found[name] = (base, exponent)
+    return found
+
+
+def _pull(expr: Add) -> Expr:
+    tables = [_powers(split_coefficient(t)[1]) for t in expr.terms]
+    common: list[Expr] = []
+    for name, (base, exponent) in tables[0].items():
+        exponents = [t[name][1] for t in tables if name in t]
+        if len(exponents) < len(tables):
+            continue
+        if all(e > 0 for e in exponents):
+            common.append(power(base, min(exponents)))
+        elif all(e < 0 for e in exponents):
+            common.append(power(base, max(exponents)))
+    coefficients = [split_coefficient(t)[0] for t in expr.terms]
+    outer = _common_coefficient(coefficients)
+    if not common and outer == 1:
+        return expr
+    inner = [_without(t, common, outer) for t in expr.terms]
+    return mul(const(outer), *common, add(*inner))
+
+
+def _common_coefficient(coefficients: list[Fraction]) -> Fraction:
+    """What all terms share: their common size, and the sign if all are negative."""
+    sizes = {abs(c) for c in coefficients}
+    size = sizes.pop() if len(sizes) == 1 else Fraction(1)
+    return -size if all(c < 0 for c in coefficients) else size
+
+
+def _without(term: Expr, common: list[Expr], outer: Fraction) -> Expr:
+    """The term divided by the common factors, which it has."""
+    coefficient, rest = split_coefficient(term)
+    remaining = list(factors_of(rest))
+    for part in common:
+        base, exponent = (part.base, number(part.exponent)) if isinstance(part, Pow) else (part, Fraction(1))
+        if exponent is None:
+            base, exponent = part, Fraction(1)
+        name = key(base)
+        for position, candidate in enumerate(remaining):
+            own, power_of = candidate, Fraction(1)
+            if isinstance(candidate, Pow) and number(candidate.exponent) is not None:
+                own, power_of = candidate.base, number(candidate.exponent) or Fraction(1)
+            if key(own) == name:
+                remaining[position] = power(own, power_of - exponent)
+                break
+    return mul(const(coefficient / outer), *remaining)

@@ -1,0 +1,122 @@
+"""Cotangents used once, or cheap, are put where they are used; those unused are dropped."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tensorgrad_gen.algebra import accesses, all_indices, apart, simplify, walk
+from tensorgrad_gen.algebra.hoist import scalar
+from tensorgrad_gen.algebra.indices import substitute
+from tensorgrad_gen.algebra.rules import factors_of
+from tensorgrad_gen.ir import Access, Add, Apply, Expr, Iverson, Linalg, Mul, Pow, Program, Statement, Sum, Where, add, mul, total
+from tensorgrad_gen.ir.build import ZERO
+from tensorgrad_gen.simplify.zeros import vanishes
+
+_BUDGET = 600  # nodes beyond which a statement stays split
+
+
+def inline(statements: list[Statement], wanted: set[str], program: Program) -> list[Statement]:
+    """Fewer statements with the same values; `wanted` are kept."""
+    current = list(statements)
+    position = 0
+    while position < len(current):
+        statement = current[position]
+        later = current[position + 1 :]
+        uses = sum(_count(s.value, statement.target) for s in later)
+        if statement.target in wanted:
+            position += 1
+        elif uses == 0:
+            current.pop(position)
+        elif (uses == 1 or _cheap(statement.value)) and (merged := _merge(statement, later)) is not None:
+            current[position:] = merged
+        else:
+            current[position + 1 :] = [_split_for_zeros(statement, s, program) for s in later]
+            if sum(_count(s.value, statement.target) for s in current[position + 1 :]) == uses:
+                position += 1
+    return current
+
+
+def _count(expr: Expr, tensor: str) -> int:
+    return sum(a.tensor == tensor for a in accesses(expr))
+
+
+def _cheap(value: Expr) -> bool:
+    """At most two tensors multiplied: no statement of its own is worth it."""
+    tensors = [f for f in factors_of(value) if not scalar(f)]
+    plain = all(isinstance(f, Access) or (isinstance(f, Pow) and isinstance(f.base, Access)) for f in tensors)
+    return plain and len(tensors) <= 2
+
+
+def _masked(value: Expr) -> bool:
+    """Whether a mask or a solve is in the value: put into a contraction, its scope would widen."""
+    return any(isinstance(n, Iverson | Where | Linalg) for n in walk(value))
+
+
+def _merge(statement: Statement, later: list[Statement]) -> list[Statement] | None:
+    """The later statements with the value put in, or `None` where that may not be."""
+    result = []
+    for consumer in later:
+        if not _count(consumer.value, statement.target):
+            result.append(consumer)
+            continue
+        if _masked(statement.value) and _inside_sum(consumer.value, statement.target):
+            return None
+        value = simplify(put(consumer.value, statement))
+        if total(value) > _BUDGET:
+            return None
+        result.append(replace(consumer, value=value))
+    return result
+
+
+def _inside_sum(expr: Expr, tensor: str) -> bool:
+    """Whether the tensor is read inside a contraction beside other factors, or inside a function."""
+    return any(
+        isinstance(node, Sum | Apply) and _count(node, tensor) and not isinstance(node.children[0], Access)
+        for node in walk(expr)
+    )
+
+
+def put(expr: Expr, statement: Statement) -> Expr:
+    """The expression with accesses to the statement's target replaced by its value."""
+    if isinstance(expr, Access) and expr.tensor == statement.target:
+        value = apart(statement.value, all_indices(expr))
+        return substitute(value, dict(zip(statement.indices, expr.subs, strict=True)))
+    if not expr.children or not _count(expr, statement.target):
+        return expr
+    return expr.rebuild(tuple(put(child, statement) for child in expr.children))
+
+
+def _split_for_zeros(statement: Statement, consumer: Statement, program: Program) -> Statement:
+    """A sum over a cotangent of several terms is split where one of the terms vanishes."""
+    if not isinstance(statement.value, Add) or _masked(statement.value):
+        return consumer
+
+    def visit(expr: Expr) -> Expr:
+        if isinstance(expr, Sum) and any(
+            isinstance(f, Access) and f.tensor == statement.target for f in factors_of(expr.body)
+        ):
+            return _terms_that_stay(expr, statement, program)
+        if isinstance(expr, Add | Mul):
+            return expr.rebuild(tuple(visit(c) for c in expr.children))
+        return expr
+
+    value = visit(consumer.value)
+    return consumer if value is consumer.value else replace(consumer, value=simplify(value))
+
+
+def _terms_that_stay(expr: Sum, statement: Statement, program: Program) -> Expr:
+    position = next(
+        n for n, f in enumerate(factors_of(expr.body)) if isinstance(f, Access) and f.tensor == statement.target
+    )
+    access = factors_of(expr.body)[position]
+    rest = factors_of(expr.body)[:position] + factors_of(expr.body)[position + 1 :]
+    value = put(access, statement)
+    kept = []
+    for term in value.children:
+        part = simplify(Sum(expr.indices, mul(*rest, term)))
+        if part is ZERO or any(isinstance(f, Sum) and vanishes(f, program) for f in factors_of(part)):
+            continue
+        kept.append(part)
+    if len(kept) == len(value.children):
+        return expr
+    return add(*kept)
