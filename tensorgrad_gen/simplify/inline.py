@@ -7,7 +7,7 @@ from dataclasses import replace
 from tensorgrad_gen.algebra import accesses, all_indices, apart, simplify, walk
 from tensorgrad_gen.algebra.hoist import scalar
 from tensorgrad_gen.algebra.indices import substitute
-from tensorgrad_gen.algebra.rules import factors_of
+from tensorgrad_gen.algebra.rules import factors_of, terms_of
 from tensorgrad_gen.ir import Access, Add, Apply, Expr, Iverson, Linalg, Mul, Pow, Program, Statement, Sum, Where, add, mul, total
 from tensorgrad_gen.ir.build import ZERO
 from tensorgrad_gen.simplify.zeros import vanishes
@@ -88,7 +88,7 @@ def put(expr: Expr, statement: Statement) -> Expr:
 
 def _split_for_zeros(statement: Statement, consumer: Statement, program: Program) -> Statement:
     """A sum over a cotangent of several terms is split where one of the terms vanishes."""
-    if not isinstance(statement.value, Add) or _masked(statement.value):
+    if _masked(statement.value):
         return consumer
 
     def visit(expr: Expr) -> Expr:
@@ -112,11 +112,12 @@ def _terms_that_stay(expr: Sum, statement: Statement, program: Program) -> Expr:
     rest = factors_of(expr.body)[:position] + factors_of(expr.body)[position + 1 :]
     value = put(access, statement)
     kept = []
-    for term in value.children:
+    terms = terms_of(value)
+    for term in terms:
         part = simplify(Sum(expr.indices, mul(*rest, term)))
         if part is ZERO or any(isinstance(f, Sum) and vanishes(f, program) for f in factors_of(part)):
             continue
         kept.append(part)
-    if len(kept) == len(value.children):
+    if len(kept) == len(terms):
         return expr
     return add(*kept)
