@@ -12,6 +12,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -57,7 +58,7 @@ class Network(torch.nn.Module):
         widths = (64, HIDDEN, HIDDEN, 10)
         self.weights = torch.nn.ParameterList(
             torch.randn(after, before, generator=source, dtype=torch.float64).to(dtype) / before**0.5
-            for before, after in zip(widths, widths[1:], strict=False)
+            for before, after in pairwise(widths)
         )
         self.biases = torch.nn.ParameterList(torch.zeros(width, dtype=dtype) for width in widths[1:])
         self.gammas = torch.nn.ParameterList(torch.ones(HIDDEN, dtype=dtype) for _ in widths[2:])

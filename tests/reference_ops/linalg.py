@@ -97,7 +97,7 @@ def inverse_quadratic(a: Tensor, x: Tensor, b: Tensor) -> Tensor:
 
 def sylvester(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
     rows, cols = c.shape
-    left = torch.kron(a, torch.eye(cols, dtype=a.dtype)) + torch.kron(torch.eye(rows, dtype=a.dtype), b.T)
+    left = torch.kron(a, torch.eye(cols, dtype=a.dtype)) + torch.kron(torch.eye(rows, dtype=a.dtype), b.T.contiguous())
     return torch.linalg.solve(left, c.flatten()).reshape(rows, cols)
 
 

@@ -1,0 +1,76 @@
+"""Every spec of the language page builds, or is refused as it says; the tutorial runs from top to bottom."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tensorgrad_gen import SpecError, compile_spec
+
+ROOT = Path(__file__).parents[1]
+FENCE = re.compile(r"^```(\w+)[ ]?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: its language, what else stands beside the fence, its text."""
+
+    language: str
+    note: str
+    text: str
+
+    @property
+    def title(self) -> str:
+        return self.text.split("\n", 1)[0].removeprefix("op: ")
+
+
+def blocks(page: str) -> list[Block]:
+    return [Block(*match.groups()) for match in FENCE.finditer((ROOT / "docs" / page).read_text(encoding="utf-8"))]
+
+
+LANGUAGE = [block for block in blocks("language.md") if block.language == "yaml"]
+
+
+@pytest.mark.parametrize("block", [b for b in LANGUAGE if not b.note], ids=lambda b: b.title)
+def test_spec_of_the_language_page_builds(block: Block) -> None:
+    assert f"def {block.title}(" in compile_spec(block.text).source
+
+
+@pytest.mark.parametrize("block", [b for b in LANGUAGE if b.note], ids=lambda b: b.title)
+def test_wrong_spec_of_the_language_page_is_refused_with_its_code(block: Block) -> None:
+    with pytest.raises(SpecError, match=rf"error\[{block.note}\]"):
+        compile_spec(block.text)
+
+
+def test_tutorial_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    for name in [name for name in sys.modules if name.split(".")[0] == "generated"]:
+        monkeypatch.delitem(sys.modules, name)
+    names: dict[str, Any] = {}
+    for block in blocks("tutorial.md"):
+        run(block, tmp_path, names)
+
+
+def run(block: Block, folder: Path, names: dict[str, Any]) -> None:
+    """Do what a reader does with a block: save a spec, type commands, run Python."""
+    if block.language == "yaml":
+        path = folder / block.note
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(block.text, encoding="utf-8")
+    elif block.language == "sh":
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        for line in block.text.splitlines():
+            command = [sys.executable, "-m", "tensorgrad_gen", *shlex.split(line)[1:]]
+            done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stdout + done.stderr
+    else:
+        exec(compile(block.text, "tutorial.md", "exec"), names)  # noqa: S102: the page is ours
