@@ -53,11 +53,20 @@ def test_wrong_spec_of_the_language_page_is_refused_with_its_code(block: Block) 
 def test_tutorial_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    for name in [name for name in sys.modules if name.split(".")[0] == "generated"]:
-        monkeypatch.delitem(sys.modules, name)
+    others = {name: sys.modules.pop(name) for name in generated_modules()}
     names: dict[str, Any] = {}
-    for block in blocks("tutorial.md"):
-        run(block, tmp_path, names)
+    try:
+        for block in blocks("tutorial.md"):
+            run(block, tmp_path, names)
+    finally:
+        for name in generated_modules():
+            del sys.modules[name]
+        sys.modules.update(others)
+
+
+def generated_modules() -> list[str]:
+    """Imported modules of the package that `build` writes."""
+    return [name for name in sys.modules if name.split(".")[0] == "generated"]
 
 
 def run(block: Block, folder: Path, names: dict[str, Any]) -> None:
@@ -73,4 +82,4 @@ def run(block: Block, folder: Path, names: dict[str, Any]) -> None:
             done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stdout + done.stderr
     else:
-        exec(compile(block.text, "tutorial.md", "exec"), names)  # noqa: S102: the page is ours
+        exec(compile(block.text, "tutorial.md", "exec"), names)  # noqa: S102 - the page is ours
