@@ -23,7 +23,7 @@ def elementwise(np: Any, function: Any, *args: Any) -> Any:
     def safe(*numbers: float) -> float:
         try:
             return float(function(*numbers))
-        except ValueError:  # a pole
+        except (ValueError, ZeroDivisionError, OverflowError):  # a pole, or too large
             return float("inf")
 
     arrays = np.broadcast_arrays(*args)
