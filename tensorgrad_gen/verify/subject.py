@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from tensorgrad_gen.ir import Apply, Expr, Program
+from tensorgrad_gen.reference import EvaluationError, evaluate
 from tensorgrad_gen.verify import samples as draws
 from tensorgrad_gen.verify.composed import compose
 from tensorgrad_gen.verify.extents import UndefinedValueError
@@ -127,18 +128,16 @@ def _raw(program: Program, module: ModuleType) -> Callable[..., Tensor | Sequenc
     return None if cls is None else cls.apply
 
 
-def _oracle(program: Program) -> Callable[[Tensors, Params], Outputs] | None:
-    try:
-        from tensorgrad_gen.reference import evaluate
-    except ImportError:
-        return None
-
+def _oracle(program: Program) -> Callable[[Tensors, Params], Outputs]:
     def oracle(tensors: Tensors, params: Params) -> Outputs:
         arrays = {
-            item.name: t.detach().cpu().numpy()
+            item.name: None if t is None else t.detach().cpu().numpy()
             for item, t in zip(program.inputs, tensors, strict=True)
-            if t is not None
         }
-        return tuple(torch.as_tensor(value) for value in evaluate(program, arrays, dict(params)))
+        try:
+            values = evaluate(program, arrays, dict(params))
+        except EvaluationError as error:
+            raise UndefinedValueError(str(error)) from error
+        return tuple(torch.as_tensor(values[name]) for name in program.outputs)
 
     return oracle

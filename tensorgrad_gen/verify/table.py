@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from tensorgrad_gen.verify import checks_gradcheck, checks_inputs, checks_values
+from tensorgrad_gen.verify import (
+    checks_compile,
+    checks_devices,
+    checks_dtypes,
+    checks_func,
+    checks_gradcheck,
+    checks_inputs,
+    checks_values,
+)
 from tensorgrad_gen.verify.model import Check
 
 SECTIONS = {
@@ -24,6 +32,10 @@ CHECKS = (
     Check("higher orders", 3, checks_gradcheck.higher_orders),
     Check("gradgradcheck", 3, checks_gradcheck.gradgradcheck_op),
     Check("gradgradcheck of apply", 3, checks_gradcheck.gradgradcheck_raw),
+    Check("grad, vjp, jacrev", 4, checks_func.reverse),
+    Check("jvp, jacfwd", 4, checks_func.forward),
+    Check("hessians", 4, checks_func.second),
+    Check("vmap", 4, checks_func.vmap),
     Check("subsets", 5, checks_inputs.subsets),
     Check("extents 0 and 1", 5, checks_inputs.edges),
     Check("same tensor twice", 5, checks_inputs.same_twice),
@@ -31,4 +43,18 @@ CHECKS = (
     Check("change in place", 5, checks_inputs.in_place),
     Check("no alias", 5, checks_inputs.no_alias),
     Check("arguments unchanged", 5, checks_inputs.unchanged),
+    Check("float32", 6, checks_dtypes.float32),
+    Check("bfloat16", 6, checks_dtypes.bfloat16),
+    Check("float16", 6, checks_dtypes.float16),
+    Check("mixed dtypes", 6, checks_dtypes.mixed),
+    Check("autocast", 6, checks_dtypes.autocast),
+    Check("extreme inputs", 6, checks_dtypes.extremes),
+    Check("no_grad, inference_mode", 7, checks_compile.no_grad_modes),
+    Check("checkpoint", 7, checks_compile.checkpoint),
+    Check("pickle, deepcopy", 7, checks_compile.copies),
+    Check("compile, aot_eager", 7, checks_compile.aot_eager, quick=False),
+    Check("compile, dynamic", 7, checks_compile.aot_eager_dynamic, quick=False),
+    Check("compile, Inductor", 7, checks_compile.inductor, quick=False),
+    Check("export", 7, checks_compile.export, quick=False),
+    Check("another device", 8, checks_devices.make_believe),
 )

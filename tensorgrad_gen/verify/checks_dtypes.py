@@ -1,0 +1,178 @@
+"""Section 6: lower precision, autocast, mixed dtypes, extreme inputs."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from tensorgrad_gen.verify.compare import agree, is_float, leaves, pull, relative_error, required
+from tensorgrad_gen.verify.model import FindingError, Outputs, SkippedError, Subject, Tensors
+
+# Largest relative error of an output, by dtype: a few times the unit roundoff, and more for what cancels.
+TOLERANCES = {torch.float32: 2e-4, torch.bfloat16: 2e-1, torch.float16: 4e-2}
+EXTREMES = (0.0, 1e-6, 1e-4, 20.0, 88.0, 200.0, 1e4)
+
+
+def _cast(tensors: Tensors, dtype: torch.dtype) -> Tensors:
+    return tuple(t.to(dtype) if t is not None and t.is_floating_point() else t for t in tensors)
+
+
+def _real_only(subject: Subject) -> None:
+    if any(t is not None and t.is_complex() for t in subject.tiny.tensors):
+        raise SkippedError("complex inputs have no half precision")
+
+
+def _unsupported(error: RuntimeError) -> bool:
+    return "not implemented for" in str(error) or "Low precision dtypes not supported" in str(error)
+
+
+def _check_precision(subject: Subject, dtype: torch.dtype) -> float:
+    sample = subject.samples[0]
+    low = _cast(sample.tensors, dtype)
+    inputs = leaves(subject, low)
+    places = required(inputs)
+    wanted = [t for t in inputs if t is not None and t.requires_grad]
+    outputs = subject.call(inputs, sample.params)
+    grads = pull(outputs, wanted, subject.seed)
+    exact = leaves(subject, _cast(low, torch.float64))
+    expected = subject.reference(exact, sample.params)
+    # The cotangents that `pull` draws are rounded to the outputs' dtype: round the exact ones too.
+    want = _pull_rounded(expected, [t for t in exact if t is not None and t.requires_grad], subject.seed, outputs)
+    worst = 0.0
+    for place, (one, two) in enumerate(zip(outputs, expected, strict=True)):
+        if is_float(one) and one.dtype != dtype:
+            raise FindingError(f"output {place} is {one.dtype} where all inputs are {dtype}")
+        worst = max(worst, agree(f"output {place}", one, two, str(dtype), TOLERANCES[dtype]))
+    for place, got, right in zip(places, grads, want, strict=True):
+        name = f"gradient of {subject.input_name(place)}"
+        if got is not None and got.dtype != dtype:
+            raise FindingError(f"{name} is {got.dtype} where its tensor is {dtype}")
+        if got is not None and right is not None:
+            worst = max(worst, agree(name, got, right, str(dtype), TOLERANCES[dtype]))
+    return worst
+
+
+def _pull_rounded(outputs: Outputs, inputs: Sequence[Tensor], seed: int, like: Outputs) -> list[Tensor | None]:
+    from tensorgrad_gen.verify.compare import cotangents
+
+    floats = [o for o in outputs if is_float(o)]
+    given = [c.to(o.dtype) for c, o in zip(cotangents(like, seed), floats, strict=True)]
+    pairs = [(o, c) for o, c in zip(floats, given, strict=True) if o.requires_grad]
+    if not pairs or not inputs:
+        return [None] * len(inputs)
+    found = torch.autograd.grad([o for o, _ in pairs], list(inputs), [c for _, c in pairs], allow_unused=True)
+    return list(found)
+
+
+def precision(subject: Subject, dtype: torch.dtype) -> float:
+    """Values and gradients are near those of float64, in the dtype of the inputs."""
+    _real_only(subject)
+    try:
+        return _check_precision(subject, dtype)
+    except RuntimeError as error:
+        if _unsupported(error):
+            raise SkippedError(f"PyTorch has no kernel: {error}") from error
+        raise
+
+
+float32 = functools.partial(precision, dtype=torch.float32)
+bfloat16 = functools.partial(precision, dtype=torch.bfloat16)
+float16 = functools.partial(precision, dtype=torch.float16)
+
+
+def mixed(subject: Subject) -> float | None:
+    """One input in float32 beside float64 ones: the outputs are float64, each gradient has its tensor's dtype."""
+    _real_only(subject)
+    sample = subject.tiny
+    floats = [k for k, t in enumerate(sample.tensors) if is_float(t)]
+    if len(floats) < 2:
+        raise SkippedError("fewer than two real inputs")
+    worst = 0.0
+    for chosen in floats:
+        tensors = tuple(t.float() if k == chosen and t is not None else t for k, t in enumerate(sample.tensors))
+        inputs = leaves(subject, tensors)
+        outputs = subject.call(inputs, sample.params)
+        wide = subject.reference(_cast(tensors, torch.float64), sample.params)
+        where = f"{subject.input_name(chosen)} in float32"
+        for place, (one, two) in enumerate(zip(outputs, wide, strict=True)):
+            if is_float(one) and one.dtype != torch.float64:
+                raise FindingError(f"output {place} is {one.dtype}, not promoted to float64 ({where})")
+            worst = max(worst, agree(f"output {place}", one, two, where, 1e-6))
+        wanted = [t for t in inputs if t is not None and t.requires_grad]
+        for tensor, gradient in zip(wanted, pull(outputs, wanted, subject.seed), strict=True):
+            if gradient is not None and gradient.dtype != tensor.dtype:
+                raise FindingError(f"a gradient is {gradient.dtype}, its tensor {tensor.dtype} ({where})")
+    return worst
+
+
+def autocast(subject: Subject) -> float:
+    """Under autocast the op computes as it does outside, with backward inside the region or after it."""
+    _real_only(subject)
+    sample = subject.samples[0]
+    tensors = _cast(sample.tensors, torch.float32)
+    worst = 0.0
+    for inside in (False, True):
+        inputs = leaves(subject, tensors)
+        wanted = [t for t in inputs if t is not None and t.requires_grad]
+        outputs = subject.call(inputs, sample.params)
+        want = pull(outputs, wanted, subject.seed)
+        with torch.autocast(torch.device(subject.device).type, dtype=torch.bfloat16):
+            cast = subject.call(inputs, sample.params)
+            if inside:
+                got = pull(cast, wanted, subject.seed)
+        if not inside:
+            got = pull(cast, wanted, subject.seed)
+        where = f"autocast, backward {'inside' if inside else 'after'} it"
+        for place, (one, two) in enumerate(zip(cast, outputs, strict=True)):
+            if one.dtype != two.dtype:
+                raise FindingError(f"output {place} is {one.dtype}, not {two.dtype} ({where})")
+            worst = max(worst, agree(f"output {place}", one, two, where, 1e-5))
+        for one_gradient, two_gradient in zip(got, want, strict=True):
+            if one_gradient is not None and two_gradient is not None:
+                worst = max(worst, agree("a gradient", one_gradient, two_gradient, where, 1e-5))
+    return worst
+
+
+def extremes(subject: Subject) -> float | None:
+    """Very small and very large inputs: finite where the plain formula in float64 is, value and gradient."""
+    _real_only(subject)
+    free = [k for k, d in enumerate(subject.domains) if d == "real" and is_float(subject.tiny.tensors[k])]
+    if not free:
+        raise SkippedError("no input has the domain `real`")
+    for size in EXTREMES:
+        for mode in (1.0, -1.0):
+            _check_extreme(subject, free, size * mode)
+    return None
+
+
+def _check_extreme(subject: Subject, free: list[int], size: float) -> None:
+    sample = subject.tiny
+    tensors = list(_cast(sample.tensors, torch.float32))
+    for place in free:
+        tensor = tensors[place]
+        assert tensor is not None
+        signs = torch.where(tensor >= 0, 1.0, -1.0)
+        tensors[place] = signs.to(tensor) * size
+    inputs, exact = leaves(subject, tensors), leaves(subject, _cast(tuple(tensors), torch.float64))
+    outputs, expected = subject.call(inputs, sample.params), subject.reference(exact, sample.params)
+    places = required(inputs)
+    got = pull(outputs, [t for t in inputs if t is not None and t.requires_grad], subject.seed)
+    want = pull(expected, [t for t in exact if t is not None and t.requires_grad], subject.seed)
+    for place, (one, two) in enumerate(zip(outputs, expected, strict=True)):
+        _check_finite(f"output {place}", one, two, size)
+    for place, gradient, right in zip(places, got, want, strict=True):
+        if gradient is not None and right is not None:
+            _check_finite(f"gradient of {subject.input_name(place)}", gradient, right, size)
+
+
+def _check_finite(what: str, got: Tensor, want: Tensor, size: float) -> None:
+    if not is_float(got):
+        return
+    safe = torch.isfinite(want) & (want.abs() < torch.finfo(torch.float32).max / 1e6)
+    bad = safe & ~torch.isfinite(got)
+    if bool(bad.any()):
+        error = relative_error(got[bad], want[bad])
+        raise FindingError(f"{what} is not finite at |x| = {size:g}, where the formula is {want[bad][0]:.3g}", error)

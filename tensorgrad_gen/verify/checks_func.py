@@ -1,0 +1,145 @@
+"""Section 4: `torch.func`, against derivatives of the plain formula by ordinary autograd."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, func
+
+from tensorgrad_gen.verify.compare import agree, cotangents, is_float, leaves, required
+from tensorgrad_gen.verify.model import Outputs, Params, SkippedError, Subject, Tensors
+
+TOLERANCE = 1e-9
+SAMPLES_OF_VMAP = 3
+
+Loss = Callable[..., Tensor]
+Call = Callable[[Tensors, Params], Outputs]
+
+
+class _Problem:
+    """A scalar loss of the inputs that have derivatives, by the op and by its plain formula."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+        self.sample = subject.tiny
+        self.places = required(leaves(subject, self.sample.tensors))
+        self.inputs = tuple(t.detach() for k, t in enumerate(self.sample.tensors) if k in self.places and t is not None)
+        if not self.places:
+            raise SkippedError("no input has a derivative")
+        outputs = subject.reference(self.sample.tensors, self.sample.params)
+        self.floats = [k for k, o in enumerate(outputs) if is_float(o)]
+        self.weights = cotangents(outputs, subject.seed)
+        if any(t.is_complex() for t in (*self.inputs, *self.weights)):
+            raise SkippedError("complex: torch.func is not compared yet")
+        self.argnums = tuple(range(len(self.inputs)))
+
+    def full(self, arguments: Sequence[Tensor]) -> Tensors:
+        tensors = list(self.sample.tensors)
+        for place, argument in zip(self.places, arguments, strict=True):
+            tensors[place] = argument
+        return tuple(tensors)
+
+    def loss(self, call: Call) -> Loss:
+        """A curved function of the outputs, so that second derivatives see first ones too."""
+
+        def loss(*arguments: Tensor) -> Tensor:
+            outputs = call(self.full(arguments), self.sample.params)
+            parts = [(w * torch.sin(outputs[k])).sum() for k, w in zip(self.floats, self.weights, strict=True)]
+            return torch.stack(parts).sum()
+
+        return loss
+
+    @property
+    def ours(self) -> Loss:
+        return self.loss(self.subject.call)
+
+    @property
+    def plain(self) -> Loss:
+        return self.loss(self.subject.reference)
+
+    def gradient(self) -> tuple[Tensor, ...]:
+        """Of the plain loss."""
+        found = torch.autograd.functional.jacobian(self.plain, self.inputs)  # type: ignore[no-untyped-call]
+        return tuple(found)
+
+    def hessian(self) -> list[list[Tensor]]:
+        """Of the plain loss, a block for each pair of inputs."""
+        found = torch.autograd.functional.hessian(self.plain, self.inputs)  # type: ignore[no-untyped-call]
+        return [list(row) for row in found]
+
+
+def _agree_all(what: str, got: Any, want: Any) -> float:
+    """The largest error of nested tuples of tensors."""
+    if isinstance(want, Tensor):
+        return agree(what, got, want, "tiny sample", TOLERANCE)
+    return max((_agree_all(what, one, two) for one, two in zip(got, want, strict=True)), default=0.0)
+
+
+def reverse(subject: Subject) -> float:
+    """`grad`, `vjp` and `jacrev`."""
+    problem = _Problem(subject)
+    want = problem.gradient()
+    worst = _agree_all("grad", func.grad(problem.ours, problem.argnums)(*problem.inputs), want)
+    pull = func.vjp(problem.ours, *problem.inputs)[1]
+    worst = max(worst, _agree_all("vjp", pull(torch.ones((), dtype=want[0].dtype, device=want[0].device)), want))
+    return max(worst, _agree_all("jacrev", func.jacrev(problem.ours, problem.argnums)(*problem.inputs), want))
+
+
+def forward(subject: Subject) -> float:
+    """`jvp` and `jacfwd`."""
+    _needs_forward(subject)
+    problem = _Problem(subject)
+    want = problem.gradient()
+    directions = tuple(cotangents(problem.inputs, subject.seed))
+    got = func.jvp(problem.ours, problem.inputs, directions)[1]
+    along = torch.stack([(g * d).sum() for g, d in zip(want, directions, strict=True)]).sum()
+    worst = _agree_all("jvp", got, along)
+    return max(worst, _agree_all("jacfwd", func.jacfwd(problem.ours, problem.argnums)(*problem.inputs), want))
+
+
+def second(subject: Subject) -> float:
+    """`jacrev` of `jacrev`, and where there is forward mode `hessian` and `jacfwd` of `jacfwd`."""
+    if subject.orders < 2:
+        raise SkippedError("the spec says `differentiable: once`")
+    problem = _Problem(subject)
+    want = problem.hessian()
+    nestings: dict[str, Callable[..., Any]] = {
+        "jacrev(jacrev)": func.jacrev(func.jacrev(problem.ours, problem.argnums), problem.argnums)
+    }
+    if subject.forward:
+        nestings["hessian"] = func.hessian(problem.ours, problem.argnums)
+        nestings["jacfwd(jacfwd)"] = func.jacfwd(func.jacfwd(problem.ours, problem.argnums), problem.argnums)
+        nestings["jacrev(jacfwd)"] = func.jacrev(func.jacfwd(problem.ours, problem.argnums), problem.argnums)
+    return max(_agree_all(name, nested(*problem.inputs), want) for name, nested in nestings.items())
+
+
+def _needs_forward(subject: Subject) -> None:
+    if not subject.forward:
+        raise SkippedError("the spec derives no jvp")
+
+
+def vmap(subject: Subject) -> float:
+    """`vmap` over each input alone and over all, of the op and of its gradient."""
+    problem = _Problem(subject)
+    stacked = tuple(torch.stack([t * (1 - 0.05 * n) for n in range(SAMPLES_OF_VMAP)]) for t in problem.inputs)
+    choices: list[tuple[int | None, ...]] = [
+        tuple(0 if k == chosen else None for k in problem.argnums) for chosen in problem.argnums
+    ]
+    if len(problem.argnums) > 1:
+        choices.append((0,) * len(problem.argnums))
+    worst = 0.0
+    for dims in choices:
+        given = [s if d == 0 else t for s, t, d in zip(stacked, problem.inputs, dims, strict=True)]
+        rows = [
+            [s[n] if d == 0 else t for s, t, d in zip(stacked, problem.inputs, dims, strict=True)]
+            for n in range(SAMPLES_OF_VMAP)
+        ]
+        want = torch.stack([problem.plain(*row) for row in rows])
+        worst = max(worst, _agree_all(f"vmap{dims}", func.vmap(problem.ours, dims)(*given), want))
+        per_row = [torch.autograd.functional.jacobian(problem.plain, tuple(row)) for row in rows]  # type: ignore[no-untyped-call]
+        wanted = tuple(torch.stack(column) for column in zip(*per_row, strict=True))
+        got = func.vmap(func.grad(problem.ours, problem.argnums), dims)(*given)
+        worst = max(worst, _agree_all(f"vmap{dims} of grad", got, wanted))
+    return worst
