@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 from dataclasses import dataclass
 
@@ -89,6 +90,9 @@ def _ends_well(fragment: Fragment, match: re.Match[str], report: Report) -> bool
         return False
     if match.lastgroup == "NAME" and not after.isascii() and _continues_name(after):
         _bad_character(fragment, match.end(), report)
+        return False
+    if keyword.iskeyword(match[0]) and match[0] not in KINDS:
+        report.error("E312", f"`{match[0]}` is a Python keyword", fragment.span(*match.span()), f"write `{match[0]}_`")
         return False
     return True
 
