@@ -142,6 +142,10 @@ class SpecError(Exception):
         super().__init__(render(diagnostics, path, text))
 
 
+class NotBuiltError(Exception):
+    """What the language has and this version has not, met below `elaborate`: the driver reports it as an E901."""
+
+
 @dataclass(slots=True)
 class Report:
     """Collects the diagnostics of one spec; stages add to it and go on where they can."""
