@@ -4,6 +4,7 @@ nonlinear, or beside other tensors, becomes a statement of its own, shared when 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeGuard
 
 from tensorgrad_gen.algebra.indices import by_name, substitute
 from tensorgrad_gen.algebra.keys import abstract_key
@@ -46,6 +47,11 @@ def heavy(expr: Expr) -> bool:
     return isinstance(expr, Sum | Reduce | Scan | Linalg) or (
         isinstance(expr, Apply) and expr.function == "clip_gradient"
     )
+
+
+def is_extremum(expr: Expr) -> TypeGuard[Reduce]:
+    """Whether the node is a maximum or minimum over indices."""
+    return isinstance(expr, Reduce) and expr.kind in ("max", "min")
 
 
 class Known:
@@ -106,12 +112,18 @@ class Hoister:
     def _inside(self, expr: Expr, of: Statement) -> Expr:
         """Hoist what is heavy inside a heavy node, not the node itself."""
         order = of.indices + tuple(i for i in expr.bound if i not in of.indices)
-        return expr.rebuild(tuple(self._visit(c, of, order) for c in expr.children))
+        return self._exact(expr.rebuild(tuple(self._visit(c, of, order) for c in expr.children)), order)
+
+    def _exact(self, expr: Expr, order: tuple[Index, ...]) -> Expr:
+        """The argument of an extremum gets a name: backward compares the very same numbers with it."""
+        if is_extremum(expr) and not isinstance(expr.body, Access):
+            return Reduce(expr.kind, expr.indices, self.name(expr.body, order))
+        return expr
 
     def _visit(self, expr: Expr, of: Statement, order: tuple[Index, ...]) -> Expr:
         if expr.children:
             inner = order + tuple(i for i in expr.bound if i not in order)
-            expr = expr.rebuild(tuple(self._visit(c, of, inner) for c in expr.children))
+            expr = self._exact(expr.rebuild(tuple(self._visit(c, of, inner) for c in expr.children)), inner)
         return self.name(expr, order) if heavy(expr) else expr
 
     def name(self, expr: Expr, order: tuple[Index, ...]) -> Expr:
@@ -134,4 +146,4 @@ def renamed(value: Expr, old: tuple[Index, ...], new: tuple[Sub, ...]) -> Expr:
     return substitute(value, dict(zip(old, new, strict=True)))
 
 
-__all__ = ["Hoister", "Known", "heavy", "renamed", "scalar"]
+__all__ = ["Hoister", "Known", "heavy", "is_extremum", "renamed", "scalar"]

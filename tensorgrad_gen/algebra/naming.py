@@ -58,7 +58,7 @@ def _join(*parts: str) -> str:
         if len(trial) > _LONGEST:
             break
         kept = trial
-    return (kept or parts[0][:_LONGEST]).strip("_")
+    return (kept or "".join(parts[:1])[:_LONGEST]).strip("_") or "value"
 
 
 class Namer:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tensorgrad_gen.algebra import accesses, walk
-from tensorgrad_gen.algebra.hoist import heavy
-from tensorgrad_gen.ir import Program, Statement
+from tensorgrad_gen.algebra.hoist import heavy, is_extremum
+from tensorgrad_gen.ir import Access, Program, Statement
 from tensorgrad_gen.plan.sizes import Regime
 
 _INFINITE = 10**18
@@ -33,6 +33,12 @@ def recomputable(statement: Statement, program: Program) -> bool:
     return not any(heavy(node) for node in walk(statement.value))
 
 
+def _compared(statements: Iterable[Statement]) -> set[str]:
+    """Tensors that backward compares with their maximum: recomputed numbers might differ in the last bit."""
+    nodes = [node for s in statements for node in walk(s.value) if is_extremum(node)]
+    return {node.body.tensor for node in nodes if isinstance(node.body, Access)}
+
+
 def _minimum_cut(program: Program, table: dict[str, Statement], needed: set[str], regime: Regime) -> list[str]:
     import networkx as nx
 
@@ -41,12 +47,13 @@ def _minimum_cut(program: Program, table: dict[str, Statement], needed: set[str]
     for name in [i.name for i in program.inputs] + [c.name for c in program.constants]:
         graph.add_edge("forward", (name, "in"), capacity=_INFINITE)
         graph.add_edge((name, "in"), (name, "out"), capacity=0)
+    compared = _compared(table.values())
     for name, statement in table.items():
         free = name in program.outputs and statement.kind == "real"
         size = 0 if free else regime.elements(statement.indices)
         savable = statement.kind == "real" and (program.save != "inputs" or free)
         graph.add_edge((name, "in"), (name, "out"), capacity=size if savable else _INFINITE)
-        if recomputable(statement, program):
+        if recomputable(statement, program) and name not in compared:
             for access in accesses(statement.value):
                 graph.add_edge((access.tensor, "out"), (name, "in"), capacity=_INFINITE)
         else:
