@@ -2,4 +2,5 @@
 
 from tensorgrad_gen.cli import main
 
-main()
+if __name__ == "__main__":  # processes that verify in parallel import this module
+    main()

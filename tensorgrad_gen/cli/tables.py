@@ -1,0 +1,46 @@
+"""What `verify` found, as tables for a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from tensorgrad_gen.verify import render_table
+
+if TYPE_CHECKING:
+    from tensorgrad_gen.cli.verify import Verified
+
+
+def print_verified(done: Sequence[Verified]) -> None:
+    """A line per op; a line per check of an op that failed, or that was asked for alone."""
+    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    if len(done) > 1:
+        console.print(_overview(done))
+    for verified in done:
+        if verified.results and (len(done) == 1 or verified.count("failed")):
+            console.print(render_table(verified.results))
+    failed = sum(bool(v.count("failed") or v.errors) for v in done)
+    counts = ", ".join(f"{sum(v.count(s) for v in done)} {s}" for s in ("passed", "failed", "skipped"))
+    console.print(f"{len(done)} ops: {len(done) - failed} right, {failed} not; checks: {counts}")
+
+
+def _overview(done: Sequence[Verified]) -> Table:
+    table = Table(show_edge=False, pad_edge=False)
+    table.add_column("op")
+    for name in ("passed", "failed", "skipped", "worst error", "s"):
+        table.add_column(name, justify="right")
+    for verified in done:
+        bad = verified.errors or verified.count("failed")
+        worst = [r.worst for r in verified.results if r.worst is not None]
+        table.add_row(
+            f"{verified.op} (not built)" if verified.errors else verified.op,
+            *(str(verified.count(status)) for status in ("passed", "failed", "skipped")),
+            f"{max(worst):.1e}" if worst else "",
+            f"{sum(r.seconds for r in verified.results):.1f}",
+            style="bold red" if bad else None,
+        )
+    return table

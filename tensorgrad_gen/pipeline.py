@@ -1,0 +1,131 @@
+"""The road from a spec to a file: the stages as data, and the driver that takes a spec along them.
+
+Whoever wants to know the stages (the driver, `explain --stage`, the documents, the tests) reads `STAGES`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from tensorgrad_gen.errors import Diagnostic, NotBuiltError, Report, SpecError
+
+if TYPE_CHECKING:
+    from tensorgrad_gen.ir import Program
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """`function` of `module` makes this stage's product from the products (or givens) that `takes` names."""
+
+    name: str
+    module: str
+    function: str
+    takes: tuple[str, ...]
+    doc: str
+
+    def load(self) -> Callable[..., Any]:
+        """The stage's function; its module is imported here, when it is first needed."""
+        function: Callable[..., Any] = getattr(import_module(f"tensorgrad_gen.{self.module}"), self.function)
+        return function
+
+
+STAGES: tuple[Stage, ...] = (
+    Stage("spec", "spec", "load_text", ("text", "path", "report"), "YAML to a spec; every scalar keeps its place"),
+    Stage("syntax", "syntax", "parse_spec", ("spec", "report"), "equation text to surface trees with places"),
+    Stage("elaborate", "elaborate", "elaborate", ("spec", "report"), "surface trees to IR: names, sums, extents"),
+    Stage("normalise", "normalise", "normalise", ("elaborate",), "canonical form; stable forms recognised"),
+    Stage("derive", "derive", "derive", ("normalise",), "one law a node, contracted with the cotangent"),
+    Stage("simplify", "simplify", "simplify", ("derive",), "rules as a table, to a fixed point"),
+    Stage("plan", "plan", "plan", ("simplify",), "shared subterms, contraction order, what is saved"),
+    Stage("lower", "lower", "lower_plan", ("plan",), "each assignment to torch calls, with its formula"),
+    Stage("schedule", "schedule", "schedule", ("lower",), "order, buffers reused, what is freed when"),
+    Stage("render", "render", "render_op", ("schedule", "meta"), "templates filled in: the text of a module"),
+)
+# The stages before this one collect errors in the report and go on; from here on there is a program.
+_FIRST_SOUND = "elaborate"
+
+
+class InternalError(Exception):
+    """A stage failed on a spec it should have built or refused: a fault of the compiler's, not of the spec."""
+
+    def __init__(self, stage: str, path: str, cause: Exception) -> None:
+        self.stage = stage
+        self.path = path
+        self.message = f"internal error in stage {stage}: {type(cause).__name__}: {cause}"
+        super().__init__(f"{path}: {self.message}\n   help: the spec may well be right; please report this with it")
+
+
+@dataclass(slots=True)
+class Compiled:
+    """A spec on its way: what it was, and every stage's product so far, by the stage's name."""
+
+    text: str
+    path: str
+    report: Report
+    products: dict[str, Any] = field(default_factory=dict)
+
+    def __getitem__(self, stage: str) -> Any:
+        """The product of a stage."""
+        return self.products[stage]
+
+    @property
+    def program(self) -> Program:
+        """The op as mathematics, in canonical form."""
+        program: Program = self.products["normalise"]
+        return program
+
+    @property
+    def source(self) -> str:
+        """The text of the generated module."""
+        text: str = self.products["render"]
+        return text
+
+    @property
+    def warnings(self) -> list[Diagnostic]:
+        """The warnings the spec got."""
+        return [d for d in self.report.diagnostics if d.severity == "warning"]
+
+
+def run(text: str, path: str, *, until: str = "render", **meta: Any) -> Compiled:
+    """Take a spec along the road, to the stage `until`; raises `SpecError` with every error of the spec.
+
+    `meta` is what `render.OpMeta` is to hold beside the hash of the spec: `spec_path`, `options`, `standalone`...
+    """
+    compiled = Compiled(text, path, Report(path, text))
+    givens = {"text": text, "path": path, "report": compiled.report, "meta": meta}
+    sound = False
+    for stage in STAGES:
+        sound = sound or stage.name == _FIRST_SOUND
+        _take(stage, compiled, givens)
+        if sound or stage.name == until:
+            compiled.report.check()
+        if stage.name == until:
+            break
+    return compiled
+
+
+def _take(stage: Stage, compiled: Compiled, givens: dict[str, Any]) -> None:
+    """Run one stage.  What it cannot build yet is an error of the spec's; any other failure is the compiler's."""
+    known = givens | compiled.products
+    if stage.name == "render":
+        known["meta"] = _op_meta(compiled.text, givens["meta"])
+    try:
+        compiled.products[stage.name] = stage.load()(*(known[name] for name in stage.takes))
+    except SpecError:
+        raise
+    except NotBuiltError as error:
+        compiled.report.error("E901", str(error))
+        compiled.report.check()
+    except Exception as error:
+        compiled.report.check()  # a stage may stumble over what it has reported
+        raise InternalError(stage.name, compiled.path, error) from error
+
+
+def _op_meta(text: str, meta: dict[str, Any]) -> Any:
+    from tensorgrad_gen.render import OpMeta
+
+    return OpMeta(spec_sha=hashlib.sha256(text.encode()).hexdigest(), **meta)
