@@ -1,0 +1,156 @@
+"""The view of `backward`: one block for the op's outputs together, one for each auxiliary output."""
+
+from __future__ import annotations
+
+from tensorgrad_gen.lower.names import local_name
+from tensorgrad_gen.lower.printer import reads
+from tensorgrad_gen.lower.torch_ir import Attr, TExpr
+from tensorgrad_gen.render.bodies import (
+    body_groups,
+    context_loads,
+    input_cast,
+    needs_line,
+    output_casts,
+    returned,
+    saved_names,
+
+    unpacked,
+)
+from tensorgrad_gen.render.facts import Block, Facts, test_of
+from tensorgrad_gen.render.view import Argument, BackwardView, BlockView
+
+
+def saved_needs(facts: Facts) -> dict[str, frozenset[str]]:
+    """Saved tensor -> the inputs whose gradient reads it in any block."""
+    needed: dict[str, frozenset[str]] = {}
+    for block in facts.blocks:
+        for name, who in block.live.outside.items():
+            needed[name] = needed.get(name, frozenset()) | who
+    return needed
+
+
+def backward_view(facts: Facts, needed: dict[str, frozenset[str]]) -> BackwardView:
+    """All of `backward`."""
+    lives = tuple(block.live for block in facts.blocks)
+    saved = saved_names(facts, lives)
+    maybe = frozenset(name for name in saved if test_of(facts, needed[name], facts.gradients))
+    blocks = tuple(_block(facts, block, saved) for block in facts.blocks)
+    casts = [f"{facts.local.acc} = {facts.runtime}accumulator({facts.local.ctx}.dtype)"]
+    for item in facts.inputs:
+        name = local_name(item.name)
+        if name in saved:
+            casts.append(input_cast(facts, item, name, f"{facts.local.ctx}.device", name in maybe) or "")
+    casts += output_casts(facts, saved, maybe)
+    inline = len(facts.blocks) == 1
+    tests = [block.test + " " + " ".join(block.calls) for block in blocks]
+    tests += [group.test for block in blocks if inline for group in block.groups]
+    return BackwardView(
+        tuple(Argument(f"grad_{t}", "Tensor | None") for t in facts.results),
+        needs_line(facts, " ".join(tests)),
+        tuple(context_loads(facts, saved, lives)),
+        tuple(c for c in casts if c) if _uses_acc(facts, blocks, casts) else (),
+        tuple(f"grad_{name}: Tensor | None = None" for name in facts.gradients),
+        blocks,
+        facts.lowered.plan.program.differentiable == "once",
+        _returned(facts),
+    )
+
+
+def _uses_acc(facts: Facts, blocks: tuple[BlockView, ...], casts: list[str]) -> bool:
+    acc = facts.local.acc
+    return any(acc in line for line in (*casts[1:], *(c for block in blocks for c in block.casts)))
+
+
+def _returned(facts: Facts) -> str:
+    """A gradient in its input's dtype, or None, for each argument of `forward`."""
+    cast = "cast_number" if facts.complex else "cast"
+    items = []
+    for item in facts.inputs:
+        if item.name in facts.gradients:
+            k = facts.gradients.index(item.name)
+            items.append(f"{facts.runtime}{cast}(grad_{item.name}, {facts.local.ctx}.dtypes[{k}])")
+        else:
+            items.append("None")
+    return returned(items + ["None"] * len(facts.params))
+
+
+def _block(facts: Facts, block: Block, saved: tuple[str, ...]) -> BlockView:
+    first = block is facts.blocks[0]
+    cotangents = [f"grad_{root}" for root in block.roots]
+    test = f"{cotangents[0]} is not None"
+    if len(cotangents) > 1:
+        test = f"not ({' and '.join(f'{name} is None' for name in cotangents)})"
+    if needs := test_of(facts, frozenset(block.results), facts.gradients):
+        test = f"{test} and {needs if len(block.results) == 1 else f'({needs})'}"
+    groups = body_groups(facts, block.live, block.results, {name: f"grad_{name}" for name in block.results})
+    guarded = {name for name in block.results if test_of(facts, frozenset((name,)), block.results)}
+    inline = len(facts.blocks) == 1
+    name = "" if inline else f"_backward_{'_'.join(block.roots)}"
+    results = [f"grad_{result}" for result in block.results]
+    arguments = _arguments(facts, block, saved, " ".join(group.test for group in groups))
+    return BlockView(
+        name,
+        f'"""Contributions of {" and ".join(cotangents)}."""',
+        tuple(arguments),
+        test,
+        tuple(_cotangent_casts(facts, block)),
+        tuple(f"grad_{result}: Tensor | None = None" for result in block.results if result in guarded),
+        groups,
+        results[0] if len(results) == 1 else returned(results),
+        _annotation(len(results), bool(guarded)),
+        tuple(_calls(facts, f"{name}({', '.join(a.name for a in arguments)})", results, first)),
+    )
+
+
+def _annotation(count: int, guarded: bool) -> str:
+    one = "Tensor | None" if guarded else "Tensor"
+    return one if count == 1 else f"tuple[{one}, ...]"
+
+
+def _cotangent_casts(facts: Facts, block: Block) -> list[str]:
+    """Cotangents in the dtype to compute in; zeros for one that is None beside others that are not."""
+    rt, acc, ctx = facts.runtime, facts.local.acc, facts.local.ctx
+    if len(block.roots) > 1:
+        return [
+            f"grad_{root} = {rt}cotangent(grad_{root}, {ctx}.shapes[{k}], {acc}, {ctx}.device)"
+            for k, root in enumerate(block.roots)
+        ]
+    root = block.roots[0]
+    if root not in facts.lowered.plan.outputs:
+        return []
+    to = f"{rt}cast_number(grad_{root}, {acc})" if facts.complex else f"grad_{root}.to({acc})"
+    return [f"grad_{root} = {to}"]
+
+
+def _arguments(facts: Facts, block: Block, saved: tuple[str, ...], tests: str) -> list[Argument]:
+    """What the function of a block reads: tests, cotangents, saved tensors, sizes, params."""
+    words = tests.split()
+    program = facts.lowered.plan.program
+    read = set(block.live.outside)
+    out = [Argument(facts.names[f"need_{n}"], "bool") for n in block.results if facts.names[f"need_{n}"] in words]
+    out += [Argument(f"grad_{root}", "Tensor") for root in block.roots if f"grad_{root}" in read]
+    out += [Argument(name, "Tensor") for name in saved if name in read]
+    own = {s.target for s in block.live.sizes}
+    direct = {n for line in block.live.lines for n in reads(line.value)}
+    out += [Argument(s.target, _size_type(s.call)) for s in facts.sizes if s.target in own & direct]
+    for param in program.params:
+        if local_name(param.name) in read:
+            out.append(Argument(local_name(param.name), "float" if param.kind == "real" else "int"))
+    return out
+
+
+def _size_type(call: TExpr) -> str:
+    return "torch.Size" if isinstance(call, Attr) and call.name == "shape" else "int"
+
+
+def _calls(facts: Facts, call: str, results: list[str], first: bool) -> list[str]:
+    """The call of a block's function, its results put or added where they belong."""
+    if first:
+        return [f"{unpacked(results) if len(results) > 1 else results[0]} = {call}"]
+    if len(results) == 1:
+        return [f"{results[0]} = {facts.runtime}add({results[0]}, {call})"]
+    more = facts.names["more"]
+    added = [f"{name} = {facts.runtime}add({name}, {more}[{k}])" for k, name in enumerate(results)]
+    return [f"{more} = {call}", *added]
+
+

@@ -1,0 +1,241 @@
+"""Views of the straight-line parts: forward, the context, the tangent program."""
+
+from __future__ import annotations
+
+import re
+
+from tensorgrad_gen.ir import Input
+from tensorgrad_gen.lower.names import local_name
+from tensorgrad_gen.lower.printer import print_texpr, reads
+from tensorgrad_gen.lower.torch_ir import TExpr, TorchStatement
+from tensorgrad_gen.render.facts import Facts, comment_lines, grouped, test_of
+from tensorgrad_gen.render.liveness import Live
+from tensorgrad_gen.render.view import Argument, ForwardView, Group, Line, SetupView, TangentView
+
+_DTYPES = {"bool": "torch.bool", "label": "torch.int64"}
+
+
+def unpacked(names: list[str]) -> str:
+    """The names as the target of an unpacking."""
+    return f"({names[0]},)" if len(names) == 1 else ", ".join(names)
+
+
+def listed(items: list[str]) -> str:
+    """The items as a tuple."""
+    return f"({', '.join(items)}{',' if len(items) == 1 else ''})"
+
+
+def returned(items: list[str]) -> str:
+    """The items as what `return` gives back."""
+    return ", ".join(items) if len(items) > 1 else listed(items)
+
+
+def code(facts: Facts, expr: TExpr) -> str:
+    """The expression as Python."""
+    return print_texpr(expr, facts.runtime)
+
+
+def size_lines(facts: Facts, sizes: tuple[TorchStatement, ...]) -> tuple[str, ...]:
+    """Sizes as statements."""
+    return tuple(f"{s.target} = {code(facts, s.call)}" for s in sizes)
+
+
+def body_groups(facts: Facts, live: Live, among: tuple[str, ...], results: dict[str, str]) -> tuple[Group, ...]:
+    """The statements of a body; `results` names the variable for each result that gets one."""
+    lines: list[tuple[str, Line]] = []
+    for item in live.lines:
+        target = item.target if item.target is not None else results.get(item.result)
+        text = code(facts, item.value)
+        if target is not None and target != text:
+            line = Line(comment_lines(item.formula), f"{target} = {text}")
+            lines.append((test_of(facts, item.needed, among) if among else "", line))
+    return grouped(lines)
+
+
+def dtype_lines(facts: Facts, used: bool) -> list[str]:
+    """The dtype of the result, and the one to compute in."""
+    n = facts.local
+    tensors = ", ".join(local_name(item.name) for item in facts.numeric)
+    promoted = f"{n.dtype} = {facts.runtime}promote({tensors})"
+    return [promoted, f"{n.acc} = {facts.runtime}accumulator({n.dtype})"] if used else []
+
+
+def input_cast(facts: Facts, item: Input, value: str, device: str, maybe: bool = False) -> str | None:
+    """`x = x.to(acc)`, or what an input of another kind needs; None: nothing."""
+    name, rt = local_name(item.name), facts.runtime
+    dtype = _DTYPES.get(item.kind, facts.local.acc)
+    if item.default is not None:
+        axes = sum(1 for index in item.indices if index.name != "...")
+        return f"{name} = {rt}filled({value}, {item.default}, {axes}, {dtype}, {device})"
+    if item.kind == "bool":
+        return None if value == name else f"{name} = {value}"
+    if facts.complex and item.kind in ("real", "complex"):
+        return f"{name} = {rt}cast_number({value}, {dtype})"
+    return f"{name} = {rt}cast({value}, {dtype})" if maybe else f"{name} = {value}.to({dtype})"
+
+
+def forward_view(facts: Facts) -> ForwardView:
+    """The plain body."""
+    program = facts.lowered.plan.program
+    arguments = [
+        Argument(local_name(i.name), "Tensor" if i.default is None else "Tensor | None") for i in facts.inputs
+    ]
+    arguments += [Argument(local_name(p.name), "float" if p.kind == "real" else "int") for p in program.params]
+    read = set(facts.forward.outside) | {n for s in facts.forward.sizes for n in reads(s.call)}
+    device = f"{facts.anchor}.device"
+    used = [item for item in facts.inputs if local_name(item.name) in read]
+    casts = [input_cast(facts, item, local_name(item.name), device) for item in used]
+    numbers = any(not facts.discrete(t) for t in facts.results) or any(i.kind in ("real", "complex") for i in used)
+    values = dict(facts.lowered.forward.results)
+    items = [result_item(facts, t, code(facts, values[t]), facts.local.dtype) for t in facts.results]
+    return ForwardView(
+        tuple(arguments),
+        device,
+        (*dtype_lines(facts, numbers), *(c for c in casts if c), *size_lines(facts, facts.forward.sizes)),
+        body_groups(facts, facts.forward, (), {}),
+        returned(items),
+    )
+
+
+def result_item(facts: Facts, tensor: str, text: str, dtype: str) -> str:
+    """What is returned for an output (in the dtype of the result) or an auxiliary (as computed)."""
+    if facts.discrete(tensor) or tensor not in facts.lowered.plan.outputs:
+        return text
+    if facts.complex:
+        return f"{facts.runtime}cast_number({text}, {dtype})"
+    return f"{text}.to({dtype})" if text.isidentifier() or text.endswith(")") else f"({text}).to({dtype})"
+
+
+def saved_names(facts: Facts, lives: tuple[Live, ...]) -> tuple[str, ...]:
+    """Local names of the inputs, outputs and auxiliaries that bodies read, in that order."""
+    read = facts.read(lives)
+    names = [local_name(i.name) for i in facts.inputs] + [local_name(t) for t in facts.results]
+    return tuple(name for name in names if name in read)
+
+
+def needs_line(facts: Facts, tests: str) -> str:
+    """`need_x, need_w, _` where a test reads one of them."""
+    words = set(re.findall(r"\w+", tests))
+    names = [facts.names.get(f"need_{item.name}", "_") for item in facts.inputs] + ["_"] * len(facts.params)
+    if not words & (set(names) - {"_"}):
+        return ""
+    return unpacked([name if name in words else "_" for name in names])
+
+
+def setup_view(facts: Facts, needed: dict[str, frozenset[str]]) -> SetupView:
+    """What is kept for backward: `needed` tells which gradients read each saved tensor."""
+    saved = []
+    for name in saved_names(facts, tuple(b.live for b in facts.blocks)):
+        test = test_of(facts, needed[name], facts.gradients)
+        saved.append(f"{name} if {test} else None" if test else name)
+    kept = context_facts(facts)
+    sizes = size_lines(facts, facts.sizes)
+    discrete = [local_name(t) for t in facts.results if facts.discrete(t)]
+    words = set(re.findall(r"\w+", " ".join((*saved, *sizes, *(v for _, v in kept), *discrete))))
+    inputs = [local_name(i.name) for i in facts.inputs] + list(facts.params)
+    output = [local_name(t) for t in facts.results]
+    return SetupView(
+        unpacked([n if n in words else "_" for n in inputs]),
+        unpacked([n if n in words else "_" for n in output]) if words & set(output) else "",
+        needs_line(facts, " ".join(saved)),
+        ", ".join(discrete),
+        tuple(saved),
+        sizes,
+        kept,
+    )
+
+
+def context_facts(facts: Facts) -> tuple[tuple[str, str], ...]:
+    """Plain values on the context: name and value."""
+    rt = facts.runtime
+    kept = [("device", f"{facts.anchor}.device")]
+    if facts.numeric:
+        kept.append(("dtype", f"{rt}promote({', '.join(local_name(i.name) for i in facts.numeric)})"))
+    dtypes = []
+    for item in facts.inputs:
+        if item.name in facts.gradients:
+            name = local_name(item.name)
+            dtypes.append(f"{name}.dtype" if item.default is None else f"{rt}dtype_of({name})")
+    kept.append(("dtypes", listed(dtypes)))
+    joint = [block.roots for block in facts.blocks if len(block.roots) > 1]
+    if joint:
+        kept.append(("shapes", listed([f"{local_name(t)}.shape" for t in joint[0]])))
+    if facts.sizes:
+        kept.append(("sizes", listed([s.target for s in facts.sizes])))
+    if params := derivative_params(facts):
+        kept.append(("params", listed(list(params))))
+    return tuple(kept)
+
+
+def derivative_params(facts: Facts) -> tuple[str, ...]:
+    """Params that backward or the tangent program read."""
+    read = facts.read((*(b.live for b in facts.blocks), *((facts.tangent,) if facts.tangent else ())))
+    return tuple(p for p in facts.params if p in read)
+
+
+def context_loads(facts: Facts, saved: tuple[str, ...], lives: tuple[Live, ...]) -> list[str]:
+    """Saved tensors, sizes and params, taken from the context; those these bodies do not read are `_`."""
+    ctx, read = facts.local.ctx, facts.read(lives)
+    loads = [f"{unpacked(list(saved))} = {ctx}.saved_tensors"] if saved else []
+    own = {s.target for live in lives for s in live.sizes}
+    sizes = [s.target if s.target in own else "_" for s in facts.sizes]
+    if own:
+        loads.append(f"{unpacked(sizes)} = {ctx}.sizes")
+    params = [p if p in read else "_" for p in derivative_params(facts)]
+    if set(params) - {"_"}:
+        loads.append(f"{unpacked(params)} = {ctx}.params")
+    return loads
+
+
+def output_casts(facts: Facts, saved: tuple[str, ...], maybe: frozenset[str]) -> list[str]:
+    """Saved outputs brought back to the dtype to compute in."""
+    casts = []
+    for tensor in facts.lowered.plan.outputs:
+        name, acc = local_name(tensor), facts.local.acc
+        if name in saved and not facts.discrete(tensor):
+            call = f"{facts.runtime}{'cast_number' if facts.complex else 'cast'}({name}, {acc})"
+            casts.append(f"{name} = {call}" if name in maybe or facts.complex else f"{name} = {name}.to({acc})")
+    return casts
+
+
+def tangent_view(facts: Facts) -> TangentView:
+    """The tangent program."""
+    live, ctx, rt = facts.tangent, facts.local.ctx, facts.runtime
+    assert live is not None and facts.lowered.tangent is not None
+    tangents = {i.name: f"tangent_{i.name}" for i in facts.inputs if f"tangent_{i.name}" in live.outside}
+    names = saved_names(facts, (live,))
+    saved = [local_name(i.name) for i in facts.inputs if local_name(i.name) in names or i.name in tangents]
+    saved += [name for name in names if name not in saved]
+    arguments = [
+        Argument(tangents[i.name], "Tensor | None") if i.name in tangents else Argument(facts.names[f"_{i.name}"], "Any")
+        for i in facts.inputs
+    ]
+    arguments += [Argument(facts.names[f"_{p.name}"], "Any") for p in facts.lowered.plan.program.params]
+    casts = [f"{facts.local.acc} = {rt}accumulator({ctx}.dtype)"]
+    for item in facts.inputs:
+        name = local_name(item.name)
+        if name in saved:
+            casts.append(input_cast(facts, item, f"{rt}primal({name})", f"{ctx}.device") or "")
+        if item.name in tangents:
+            casts.append(f"{tangents[item.name]} = {rt}tangent({tangents[item.name]}, {name})")
+    for tensor in facts.results:
+        if local_name(tensor) in saved:
+            casts.append(f"{local_name(tensor)} = {rt}primal({local_name(tensor)})")
+    casts += output_casts(facts, tuple(saved), frozenset())
+    values = dict(facts.lowered.tangent.results)
+    items = [
+        result_item(facts, t, code(facts, values[t]), f"{ctx}.dtype") if t in values else "None"
+        for t in facts.results
+    ]
+    inputs = [local_name(i.name) for i in facts.inputs] + list(facts.params)
+    output = [local_name(t) for t in facts.results]
+    return TangentView(
+        unpacked([n if n in saved else "_" for n in inputs]),
+        unpacked([n if n in saved else "_" for n in output]) if set(saved) & set(output) else "",
+        ", ".join(saved),
+        tuple(arguments),
+        tuple(context_loads(facts, tuple(saved), (live,))),
+        tuple(c for c in casts if c),
+        body_groups(facts, live, (), {}),
+        returned(items),
+    )

@@ -1,0 +1,136 @@
+"""Docstrings of a generated module: all of the mathematics, as text that can do no harm."""
+
+from __future__ import annotations
+
+import re
+
+from tensorgrad_gen.ir import Index, Input
+from tensorgrad_gen.lower.model import LoweredOp
+from tensorgrad_gen.notation import print_program, size_names
+from tensorgrad_gen.render.facts import Facts
+from tensorgrad_gen.render.meta import OpMeta
+
+
+def quoted(text: str) -> str:
+    """The text as a docstring literal: whatever is in it, it ends where the quotes are."""
+    safe = "".join(_escaped(c) for c in text.strip())
+    safe = safe.replace('"""', '\\"\\"\\"')
+    if safe.endswith('"'):
+        safe = safe[:-1] + '\\"'
+    return f'"""{safe}"""' if "\n" not in safe else f'"""{safe}\n"""'
+
+
+def _escaped(c: str) -> str:
+    if c == "\\":
+        return "\\\\"
+    return c if c == "\n" or c.isprintable() else c.encode("unicode_escape").decode("ascii")
+
+
+def summary(doc: str) -> str:
+    """The first sentence."""
+    text = " ".join(doc.split())
+    match = re.match(r".*?[.!?](?=\s+[A-Z]|$)", text)
+    return match.group() if match else text
+
+
+def accessed(name: str, indices: tuple[Index, ...]) -> str:
+    """`x[b,h]`."""
+    return f"{name}[{','.join(index.name for index in indices)}]" if indices else name
+
+
+def module_doc(facts: Facts, meta: OpMeta) -> str:
+    """Forward, every gradient, what is saved."""
+    program = facts.lowered.plan.program
+    parts = [_paragraph(program.doc) or f"{program.name}.", "\n".join(_glossary(facts.lowered))]
+    parts.append(_indented(meta.equations or tuple(print_program(program, "math").split("\n"))))
+    if facts.gradients:
+        given = ", ".join(f"grad_{t} = dl/d{t}" for t in facts.lowered.plan.outputs if not facts.discrete(t))
+        parts.append(f"with {given}:")
+        parts.append(_indented(meta.gradients or gradient_lines(facts)))
+        parts.append("\n".join(wrapped(saved_text(facts))))
+        if program.differentiable == "once":
+            parts.append("Differentiable once: a second derivative raises, and under torch.func it is silently zero.")
+    return "\n\n".join(parts)
+
+
+def _paragraph(doc: str) -> str:
+    return "\n".join(line.rstrip() for line in doc.strip().split("\n"))
+
+
+def _indented(lines: tuple[str, ...]) -> str:
+    return "\n".join(part for line in lines for part in wrapped(line, "    "))
+
+
+def wrapped(line: str, indent: str = "") -> list[str]:
+    """The line in pieces that fit, later ones indented deeper."""
+    from textwrap import wrap
+
+    return wrap(line, 100, initial_indent=indent, subsequent_indent=indent + "    ", break_long_words=False)
+
+
+def _glossary(lowered: LoweredOp) -> list[str]:
+    program = lowered.plan.program
+    names = size_names(program)
+    seen: dict[str, str] = {}
+    for tensor in program.tensors.values():
+        for index in tensor.indices:
+            extent = names.get(str(index.extent), "") if isinstance(index.extent, str) else str(index.extent)
+            text = "... any leading axes" if index.name == "..." else index.name
+            seen.setdefault(index.name, f"{text} (extent {extent})" if extent else text)
+    lines = [f"Indices: {', '.join(seen.values())}."] if seen else []
+    lines += [f"Input {input_text(item)}." for item in program.inputs]
+    for param in program.params:
+        lines.append(f"Param {param.name}: {'required' if param.default is None else f'default {param.default}'}.")
+    return [part for line in lines for part in wrapped(line)]
+
+
+def input_text(item: Input) -> str:
+    """An input with what is said of it."""
+    notes = [f"labels along {item.labels}" if item.kind == "label" else item.kind if item.kind != "real" else ""]
+    notes += [f"default {item.default}" if item.default is not None else "", item.structure]
+    known = ", ".join(note for note in notes if note and note != "general")
+    doc = " ".join(item.doc.split()).rstrip(".")
+    return accessed(item.name, item.indices) + (f" ({known})" if known else "") + (f": {doc}" if doc else "")
+
+
+def gradient_lines(facts: Facts) -> tuple[str, ...]:
+    """The formulas of the first block, those of the code, then which tensor is which gradient."""
+    plan = facts.lowered.plan
+    lines = [item.formula for item in facts.blocks[0].live.lines if item.formula]
+    inputs = {item.name: item for item in facts.inputs}
+    steps = {step.target: step for step in plan.backward[0].steps}
+    for name, tensor in plan.backward[0].results:
+        held = accessed(tensor, steps[tensor].indices) if tensor in steps else tensor
+        lines.append(f"{accessed(f'dl/d{name}', inputs[name].indices)} = {held}")
+    return tuple(lines)
+
+
+def saved_text(facts: Facts) -> str:
+    """What is kept between forward and backward, in index notation, and its price."""
+    read = facts.read(block.live for block in facts.blocks)
+    plan = facts.lowered.plan
+    free = [i.name for i in facts.inputs if i.name in read] + [t for t in plan.outputs if t in read]
+    extra = [t for t in facts.results if t not in plan.outputs and t in read]
+    parts = [f"{', '.join(free)} (inputs and outputs, at no cost)"] if free else []
+    if not extra:
+        return f"Saved for backward: {parts[0] if parts else 'nothing'}."
+    indices = {step.target: step.indices for step in plan.forward}
+    parts.append(", ".join(accessed(t, indices.get(t, ())) for t in extra))
+    by_index: dict[str, int] = {}
+    for tensor in extra:
+        letters = ",".join(index.name for index in indices.get(tensor, ()))
+        by_index[letters] = by_index.get(letters, 0) + 1
+    price = "; ".join(
+        f"{n} value{'s' * (n > 1)}{f' for each ({letters})' if letters else ''}, {4 * n} bytes in float32"
+        for letters, n in by_index.items()
+    )
+    return f"Saved for backward: {' and '.join(parts)}: {price}."
+
+
+def public_doc(facts: Facts) -> str:
+    """First sentence, and the shapes of what goes in and out."""
+    program = facts.lowered.plan.program
+    ins = ", ".join(accessed(item.name, item.indices) for item in program.inputs)
+    outs = ", ".join(accessed(t, program.tensors[t].indices) for t in facts.lowered.plan.outputs)
+    head = summary(program.doc)
+    return quoted(f"{head}\n\n{ins} -> {outs}" if head else f"{ins} -> {outs}")

@@ -1,0 +1,164 @@
+"""Facts about a lowered op that several parts of the view need, found once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tensorgrad_gen.ir import Input
+from tensorgrad_gen.lower.model import Body, LoweredOp
+from tensorgrad_gen.lower.names import local_name
+from tensorgrad_gen.lower.printer import reads
+from tensorgrad_gen.lower.torch_ir import TorchStatement
+from tensorgrad_gen.render.liveness import Live, analyse
+from tensorgrad_gen.render.names import Names
+from tensorgrad_gen.render.view import Group, Line, Locals
+
+WIDTH = 96  # of a comment
+
+
+class NotBuilt(Exception):
+    """A lowered op that cannot be rendered yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A backward block: whose cotangents it starts from, and what its body needs."""
+
+    roots: tuple[str, ...]
+    live: Live
+    results: tuple[str, ...]  # inputs, in call order
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the op has, in the order in which code names it."""
+
+    lowered: LoweredOp
+    inputs: tuple[Input, ...]
+    params: tuple[str, ...]  # local names
+    results: tuple[str, ...]  # outputs and auxiliaries: what forward returns
+    blocks: tuple[Block, ...]
+    gradients: tuple[str, ...]  # inputs that have a gradient, in call order
+    forward: Live
+    tangent: Live | None
+    sizes: tuple[TorchStatement, ...]  # those that backward or the tangent program need
+    names: dict[str, str]  # what render calls `need_x`, `ctx`, ...
+    runtime: str
+
+    @property
+    def op(self) -> str:
+        return self.lowered.plan.program.name
+
+    @property
+    def complex(self) -> bool:
+        """Whether any input is complex."""
+        return any(item.kind == "complex" for item in self.inputs)
+
+    @property
+    def numeric(self) -> tuple[Input, ...]:
+        """Inputs that decide the dtype."""
+        return tuple(item for item in self.inputs if item.kind in ("real", "complex"))
+
+    @property
+    def anchor(self) -> str:
+        """The input whose device is that of everything: one that is always given, if there is one."""
+        given = [item.name for item in self.inputs if item.default is None]
+        return local_name((given or [item.name for item in self.inputs])[0])
+
+    @property
+    def local(self) -> Locals:
+        n = self.names
+        return Locals(n["ctx"], n["inputs"], n["output"], n["dtype"], n["acc"])
+
+    def kind(self, tensor: str) -> str:
+        """Kind of an output or auxiliary."""
+        for step in self.lowered.plan.forward:
+            if step.target == tensor:
+                return step.kind
+        return self.lowered.plan.program.tensors[tensor].kind
+
+    def discrete(self, tensor: str) -> bool:
+        """Whether a result has no derivative."""
+        return self.kind(tensor) in ("bool", "label")
+
+    def read(self, lives: Iterable[Live]) -> frozenset[str]:
+        """Names that bodies read from outside."""
+        return frozenset(name for live in lives for name in live.outside)
+
+
+def gather(lowered: LoweredOp, runtime: str) -> Facts:
+    """The facts of an op, bodies analysed."""
+    plan, program = lowered.plan, lowered.plan.program
+    blocks = tuple(
+        Block(
+            tuple(root.removeprefix("grad_") for root in block.roots),
+            analyse(body),
+            tuple(i.name for i in program.inputs if i.name in {name for name, _ in body.results}),
+        )
+        for block, body in zip(plan.backward, lowered.backward, strict=True)
+        if body.results
+    )
+    given = {name for block in blocks for name in block.results}
+    gradients = tuple(item.name for item in program.inputs if item.name in given)
+    tangent = analyse(lowered.tangent) if lowered.tangent is not None else None
+    results = plan.outputs + tuple(a for a in plan.auxiliary if a not in plan.outputs)
+    sizes: dict[str, TorchStatement] = {}
+    for live in (*(b.live for b in blocks), *((tangent,) if tangent else ())):
+        sizes.update((s.target, s) for s in live.sizes)
+    return Facts(
+        lowered,
+        program.inputs,
+        tuple(local_name(p.name) for p in program.params),
+        results,
+        blocks,
+        gradients,
+        analyse(lowered.forward),
+        tangent,
+        tuple(sizes.values()),
+        _local_names(lowered, gradients),
+        runtime,
+    )
+
+
+def _local_names(lowered: LoweredOp, gradients: tuple[str, ...]) -> dict[str, str]:
+    program = lowered.plan.program
+    used = {local_name(t) for t in program.tensors} | {local_name(p.name) for p in program.params}
+    used |= set(lowered.plan.outputs) | set(lowered.plan.auxiliary)
+    used |= {f"grad_{t}" for t in program.tensors} | {f"tangent_{t}" for t in program.tensors}
+    bodies: list[Body] = [lowered.forward, *lowered.backward]
+    bodies += [lowered.tangent] if lowered.tangent is not None else []
+    for body in bodies:
+        used |= set(body.reads)
+        for statement in (*body.sizes, *body.statements):
+            used |= {statement.target} | reads(statement.call)
+    names = Names(used)
+    wanted = ["ctx", "inputs", "output", "dtype", "acc", "more", *(f"need_{g}" for g in gradients)]
+    wanted += [f"_{item.name}" for item in (*program.inputs, *program.params)]
+    return {name: names.fresh(name) for name in wanted}
+
+
+def test_of(facts: Facts, needed: frozenset[str], among: tuple[str, ...]) -> str:
+    """`need_x or need_w`, empty where every one of `among` is needed."""
+    if needed >= frozenset(among):
+        return ""
+    return " or ".join(facts.names[f"need_{name}"] for name in among if name in needed)
+
+
+def comment_lines(formula: str) -> tuple[str, ...]:
+    """The formula as lines of a comment: nothing in it ends the line."""
+    import textwrap
+
+    text = "".join(c if c.isprintable() else " " for c in formula).strip()
+    return tuple(textwrap.wrap(text, WIDTH, subsequent_indent="    ", break_long_words=False)) if text else ()
+
+
+def grouped(lines: list[tuple[str, Line]]) -> tuple[Group, ...]:
+    """Lines with their tests, consecutive ones with the same test together."""
+    groups: list[Group] = []
+    for test, line in lines:
+        if groups and groups[-1].test == test:
+            groups[-1] = Group(test, (*groups[-1].lines, line))
+        else:
+            groups.append(Group(test, (line,)))
+    return tuple(groups)

@@ -1,0 +1,43 @@
+"""What render is told about an op beside its lowered form."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import PurePath
+
+
+@dataclass(frozen=True, slots=True)
+class OpMeta:
+    """`spec_path` as the header shows it (`shown_path`), `spec_sha` of the file's bytes.
+
+    `options` are the words of the command that makes the file again, beside the path; `depth` is how many
+    folders deep the module stands below `_runtime.py`.  `equations` and `gradients` are lines for the docstring:
+    by default, the program's and those of the code.
+    """
+
+    spec_path: str
+    spec_sha: str
+    options: tuple[str, ...] = ()
+    depth: int = 0
+    standalone: bool = False
+    equations: tuple[str, ...] = ()
+    gradients: tuple[str, ...] = ()
+
+    @property
+    def command(self) -> str:
+        """The command that makes the file again."""
+        return " ".join(shlex.quote(one_line(word)) for word in ("tensorgrad-gen", "build", self.spec_path, *self.options))
+
+
+def one_line(text: str) -> str:
+    """The text with what cannot be printed, line ends first of all, written as an escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def shown_path(path: PurePath, working_folder: PurePath) -> str:
+    """The path below the working folder, with `/`; outside it, the file's name alone: no path of the machine."""
+    if not path.is_absolute():
+        inside = ".." not in path.parts
+        return path.as_posix() if inside else path.name
+    return path.relative_to(working_folder).as_posix() if path.is_relative_to(working_folder) else path.name

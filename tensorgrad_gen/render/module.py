@@ -1,0 +1,182 @@
+"""`render_op`, `render_init`, `render_runtime`: from views to the text of files."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from tensorgrad_gen.lower.model import LoweredOp
+from tensorgrad_gen.render.backward import backward_view, saved_needs
+from tensorgrad_gen.render.bodies import forward_view, setup_view, tangent_view
+from tensorgrad_gen.render.canonical import body_sha
+from tensorgrad_gen.render.docs import module_doc, quoted
+from tensorgrad_gen.render.facts import Facts, NotBuilt, gather
+from tensorgrad_gen.render.meta import OpMeta, one_line
+from tensorgrad_gen.render.names import FORBIDDEN_OPS, class_name
+from tensorgrad_gen.render.public import public_view
+from tensorgrad_gen.render.runtime_text import inlined, runtime_body
+from tensorgrad_gen.render.view import ModuleView
+
+SHOWN = 12  # digits of a hash in a header
+WIDTH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderView:
+    """The first lines of a generated file; `spec` and `spec_sha` are empty where it is no op."""
+
+    spec: str
+    command: str
+    spec_sha: str
+    template_sha: str
+    body_sha: str
+
+
+@dataclass(frozen=True, slots=True)
+class InitEntry:
+    """An op as its package's `__init__.py` knows it: `module` is relative, `.nn.layer_norm`."""
+
+    name: str
+    module: str
+
+
+@dataclass(frozen=True, slots=True)
+class InitView:
+    """What `init.py.jinja` reads."""
+
+    ops: tuple[InitEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeView:
+    """What `runtime.py.jinja` reads."""
+
+    body: str
+
+
+def render_op(lowered: LoweredOp, meta: OpMeta) -> str:
+    """The generated module of an op."""
+    if lowered.plan.program.target != "function":
+        raise NotBuilt(f"target: {lowered.plan.program.target} is not built yet")
+    if lowered.plan.program.name in FORBIDDEN_OPS:
+        raise NotBuilt(f"an op cannot have the name {lowered.plan.program.name}: generated code uses it")
+    view = module_view(lowered, meta, "_runtime.")
+    template = "module.py.jinja"
+    text = filled(template, view)
+    if meta.standalone:
+        imports, helpers = inlined(_used(text), modules_of(lowered))
+        text = filled(template, module_view(lowered, meta, "_", imports, helpers))
+    return headed(text, one_line(meta.spec_path), meta.command, meta.spec_sha[:SHOWN])
+
+
+def _used(text: str) -> frozenset[str]:
+    """What the module uses of the runtime and of what the runtime imports."""
+    nodes = list(ast.walk(ast.parse(text)))
+    names = {node.id for node in nodes if isinstance(node, ast.Name)} & {"Any", "Tensor", "torch"}
+    return frozenset(names) | {
+        node.attr
+        for node in nodes
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "_runtime"
+    }
+
+
+def render_init(ops: Sequence[InitEntry], command: str) -> str:
+    """The `__init__.py` of a folder of ops."""
+    names = [op.name for op in ops]
+    packages = {op.module.split(".")[1] for op in ops if op.module.count(".") > 1}
+    if clash := sorted(packages & set(names)) or sorted({n for n in names if names.count(n) > 1}):
+        raise NotBuilt(f"two things are called {clash[0]}: ops, or an op and a folder of ops")
+    view = InitView(tuple(sorted(ops, key=lambda op: op.name)))
+    return headed(filled("init.py.jinja", view), "", one_line(command), "")
+
+
+def render_runtime(command: str) -> str:
+    """`_runtime.py`, which the ops of an output folder share."""
+    return headed(filled("runtime.py.jinja", RuntimeView(runtime_body())), "", one_line(command), "")
+
+
+def module_view(lowered: LoweredOp, meta: OpMeta, runtime: str, imports: str = "", helpers: str = "") -> ModuleView:
+    """All that the module's template prints."""
+    facts = gather(lowered, runtime)
+    cls = class_name(facts.op)
+    needed = saved_needs(facts)
+    derivable = bool(facts.gradients)
+    auxiliary = [t for t in facts.results if t not in lowered.plan.outputs]
+    saved = f", then the saved {', '.join(auxiliary)}: differentiable outputs too" if auxiliary else ""
+    return ModuleView(
+        quoted(module_doc(facts, meta)),
+        imports or "\n".join(_imports(facts, meta, lowered)),
+        helpers,
+        runtime,
+        facts.op,
+        cls,
+        f"{cls}Dual",
+        f'"""Outputs: {", ".join(lowered.plan.outputs)}{saved}."""',
+        facts.local,
+        forward_view(facts),
+        setup_view(facts, needed) if derivable else None,
+        backward_view(facts, needed) if derivable else None,
+        tangent_view(facts) if derivable and facts.tangent is not None else None,
+        public_view(facts),
+    )
+
+
+def _imports(facts: Facts, meta: OpMeta, lowered: LoweredOp) -> list[str]:
+    lines = [f"import {name}" for name in modules_of(lowered)]
+    lines += ["from typing import Any"] if facts.gradients else []
+    relative = "." * (meta.depth + 1)
+    return [*lines, "", "import torch", "from torch import Tensor", "", f"from {relative} import _runtime"]
+
+
+def modules_of(lowered: LoweredOp) -> tuple[str, ...]:
+    """Modules beside torch that the bodies use."""
+    bodies = [lowered.forward, *lowered.backward, *((lowered.tangent,) if lowered.tangent else ())]
+    return tuple(sorted({name for body in bodies for name in body.imports} - {"torch"}))
+
+
+def headed(text: str, spec: str, command: str, spec_sha: str) -> str:
+    """The text, formatted, under a header with the hashes."""
+    import black
+
+    body = black.format_str(text, mode=black.Mode(line_length=WIDTH, magic_trailing_comma=False))
+    view = HeaderView(spec, command, spec_sha, template_sha(), body_sha(body))
+    return filled("header.txt.jinja", view) + body
+
+
+def filled(template: str, view: Any) -> str:
+    """The template with the view in its holes; a hole with nothing in it is an error."""
+    return str(environment().get_template(template).render(view=view))
+
+
+@cache
+def environment() -> Any:
+    """Jinja over the package's own templates; what it prints is Python, so nothing is escaped for HTML."""
+    import jinja2
+
+    loader = jinja2.DictLoader(template_texts())
+    return jinja2.Environment(  # noqa: S701
+        loader=loader, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+
+
+@cache
+def template_texts() -> dict[str, str]:
+    """Name -> text of every template."""
+    folder = resources.files("tensorgrad_gen").joinpath("templates")
+    names = sorted(item.name for item in folder.iterdir() if item.name.endswith(".jinja"))
+    return {name: folder.joinpath(name).read_text("utf-8") for name in names}
+
+
+@cache
+def template_sha() -> str:
+    """One hash of all templates and of the runtime."""
+    digest = hashlib.sha256()
+    for name, text in template_texts().items():
+        digest.update(f"{name}\0{text}\0".encode())
+    digest.update(runtime_body().encode())
+    return digest.hexdigest()[:SHOWN]

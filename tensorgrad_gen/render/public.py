@@ -1,0 +1,142 @@
+"""The view of the public function, and of the check of its arguments."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from tensorgrad_gen.ir import Input, Parameter
+from tensorgrad_gen.lower.names import local_name
+from tensorgrad_gen.render.docs import public_doc
+from tensorgrad_gen.render.facts import Facts
+from tensorgrad_gen.render.names import class_name
+from tensorgrad_gen.render.view import PublicView
+
+
+def public_view(facts: Facts) -> PublicView:
+    """The function that a model calls."""
+    rt, op, program = facts.runtime, facts.op, facts.lowered.plan.program
+    cls = class_name(op)
+    dual = f"{cls}Dual" if facts.tangent is not None and facts.gradients else cls
+    passed = ", ".join([i.name for i in facts.inputs] + [p.name for p in program.params])
+    if not facts.gradients:
+        call = f"{cls}.forward({passed})"
+    elif any(item.kind == "label" for item in facts.inputs):
+        call = f'{rt}call_labelled({cls}, {dual}, "{op}", _INPUTS, {passed})'
+    else:
+        call = f"{rt}call({cls}, {dual}, {passed})"
+    count = len(facts.lowered.plan.outputs)
+    return PublicView(
+        _parameters(facts.inputs, program.params),
+        "Tensor" if count == 1 else f"tuple[{', '.join(['Tensor'] * count)}]",
+        public_doc(facts),
+        _required(facts.inputs),
+        tuple(_fits(facts)),
+        ", ".join(f"{local_name(i.name)}: Tensor{' | None' if i.default is not None else ''}" for i in facts.inputs),
+        tuple(_row(item) for item in facts.inputs),
+        ", ".join(item.name for item in facts.inputs),
+        call,
+        "outputs[0]" if count == 1 else ", ".join(f"outputs[{k}]" for k in range(count)),
+    )
+
+
+def _required(inputs: tuple[Input, ...]) -> tuple[str, ...]:
+    """Inputs without default after one that has it: Python needs a default for them too."""
+    first = next((k for k, item in enumerate(inputs) if item.default is not None), len(inputs))
+    return tuple(item.name for item in inputs[first:] if item.default is None)
+
+
+def _parameters(inputs: tuple[Input, ...], params: tuple[Parameter, ...]) -> str:
+    late = _required(inputs)
+    parts = [
+        f"{item.name}: Tensor" + (" | None = None" if item.default is not None or item.name in late else "")
+        for item in inputs
+    ]
+    if params:
+        parts.append("*")
+    for param in params:
+        kind = "float" if param.kind == "real" else "int"
+        default = "" if param.default is None else f" = {default_text(param)}"
+        parts.append(f"{param.name}: {kind}{default}")
+    return ", ".join(parts)
+
+
+def default_text(param: Parameter) -> str:
+    """The default as a Python number: the nearest one where the rational has none."""
+    value = Fraction(0) if param.default is None else param.default
+    return repr(float(value)) if param.kind == "real" else repr(int(value))
+
+
+def _row(item: Input) -> str:
+    return repr((item.name, item.kind, tuple(i.name for i in item.indices), tuple(i.extent for i in item.indices)))
+
+
+def _fits(facts: Facts) -> list[str]:
+    """Conditions, the cheapest first, that hold exactly when `mismatch` has nothing to say."""
+    conditions: list[str] = []
+    seen: list[Input] = []
+    # An input that may be left out refers to the others, not they to it.
+    for item in sorted(facts.inputs, key=lambda i: i.default is not None):
+        own = [_kind_condition(facts, item), *_shape_conditions(item, seen)]
+        if item.default is None:
+            conditions += own
+        else:
+            conditions.append(f"({local_name(item.name)} is None or ({' and '.join(own)}))")
+        seen.append(item)
+    return conditions
+
+
+def _kind_condition(facts: Facts, item: Input) -> str:
+    name = local_name(item.name)
+    return {
+        "real": f"{name}.is_floating_point()",
+        "complex": f"{facts.runtime}numeric({name})",
+        "bool": f"{name}.dtype == torch.bool",
+        "label": f"{facts.runtime}integral({name})",
+    }[item.kind]
+
+
+def _shape_conditions(item: Input, seen: list[Input]) -> list[str]:
+    name = local_name(item.name)
+    extents = [index.extent for index in item.indices]
+    given = [other for other in seen if other.default is None]
+    for other in given:
+        if extents and extents == [index.extent for index in other.indices]:
+            return [f"{name}.shape == {local_name(other.name)}.shape"]
+    batched = extents[:1] == ["..."]
+    order = len(extents) - batched
+    conditions = [f"{name}.dim() >= {order}" if batched else f"{name}.dim() == {order}"]
+    if batched and not order:
+        conditions = []
+    for place, extent in enumerate(extents):
+        axis = _axis(item, place)
+        if isinstance(extent, int):
+            conditions.append(f"{name}.size({axis}) == {extent}")
+        elif other_place := _reference(extent, item, place, seen):
+            conditions.append(_agrees(name, axis, item, *other_place))
+    return conditions
+
+
+def _axis(item: Input, place: int) -> int:
+    return place - len(item.indices) if item.indices[0].name == "..." else place
+
+
+def _reference(extent: str, item: Input, place: int, seen: list[Input]) -> tuple[Input, int] | None:
+    """The first axis with that extent before this one, of an input that is always given if there is one."""
+    for other in (*seen, item):
+        for k, index in enumerate(other.indices):
+            if index.extent == extent:
+                return None if (other, k) == (item, place) else (other, k)
+    return None
+
+
+def _agrees(name: str, axis: int, item: Input, other: Input, place: int) -> str:
+    there = local_name(other.name)
+    if item.indices[0].name == "..." and axis == -len(item.indices):
+        return f"{_lead(name, item)} == {_lead(there, other)}"
+    condition = f"{name}.size({axis}) == {there}.size({_axis(other, place)})"
+    return condition if other.default is None or other is item else f"({there} is None or {condition})"
+
+
+def _lead(name: str, item: Input) -> str:
+    order = len(item.indices) - 1
+    return f"{name}.shape[:-{order}]" if order else f"{name}.shape"

@@ -1,0 +1,235 @@
+"""What every generated op uses of PyTorch beside tensors: switches, dtypes, cotangents, checks of arguments.
+
+This file is read as text and written beside the generated ops; the generator never imports it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+from typing import Any, NoReturn, TypeVar, overload
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+_FunctionClass = TypeVar("_FunctionClass", bound=type[torch.autograd.Function])
+_NOTHING = contextlib.nullcontext()
+# Without this switch nested forward mode through a Function is silently zero (pytorch#197867):
+# where a PyTorch lacks it, ops have no forward mode at all.
+_set_forward_mode: Any = getattr(forward_ad, "_set_fwd_grad_enabled", None)
+_transforming: Any = getattr(torch._C, "_are_functorch_transforms_active", None)
+HAS_FORWARD_MODE = _set_forward_mode is not None and hasattr(forward_ad, "unpack_dual")
+
+
+def compiling() -> bool:
+    """Whether `torch.compile` or `torch.export` is tracing."""
+    return torch.compiler.is_compiling()
+
+
+def signature_cached(op: _FunctionClass) -> _FunctionClass:
+    """The class, its `forward` knowing its signature: `apply` asks for it on each call (24 -> 16 us)."""
+    op.forward.__dict__["__signature__"] = inspect.signature(op.forward)
+    return op
+
+
+def call(op: Any, dual: Any, *args: Any) -> tuple[Tensor, ...]:
+    """The outputs of the Function: with forward mode, or as `torch.compile` can trace it.
+
+    Dynamo refuses a Function that defines `jvp` (pytorch#118397), one that is given a tensor twice, and
+    one inside a functorch transform: there it gets the plain body, which differentiates correctly.
+    """
+    outputs: tuple[Tensor, ...]
+    if not torch.compiler.is_compiling():
+        outputs = (dual if HAS_FORWARD_MODE else op).apply(*args)
+    elif _transforming is not None and _transforming():
+        outputs = op.forward(*args)
+    else:
+        outputs = op.apply(*distinct(args))
+    return outputs
+
+
+def distinct(args: tuple[Any, ...]) -> list[Any]:
+    """The arguments, a tensor that occurs again replaced by a view of it."""
+    seen: list[Any] = []
+    for arg in args:
+        again = isinstance(arg, Tensor) and any(arg is other for other in seen)
+        seen.append(arg.view_as(arg) if again else arg)
+    return seen
+
+
+def no_autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:
+    """A region without autocast: a generated op does its own casting."""
+    kind = device.type
+    if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
+        return torch.autocast(kind, enabled=False)
+    return _NOTHING
+
+
+def promote(*tensors: Tensor | None) -> torch.dtype:
+    """The dtype of the result: of all the tensors together, the default one where there are none."""
+    dtypes = [tensor.dtype for tensor in tensors if tensor is not None]
+    return functools.reduce(torch.promote_types, dtypes) if dtypes else torch.get_default_dtype()
+
+
+def accumulator(dtype: torch.dtype) -> torch.dtype:
+    """The dtype to compute in: single precision for half."""
+    if dtype in (torch.float16, torch.bfloat16):
+        return torch.float32
+    return torch.complex64 if dtype == torch.complex32 else dtype
+
+
+def dtype_of(tensor: Tensor | None) -> torch.dtype | None:
+    """The tensor's dtype, if there is a tensor."""
+    return None if tensor is None else tensor.dtype
+
+
+@overload
+def cast(tensor: Tensor, dtype: torch.dtype) -> Tensor: ...
+@overload
+def cast(tensor: Tensor | None, dtype: torch.dtype | None) -> Tensor | None: ...
+def cast(tensor: Tensor | None, dtype: torch.dtype | None) -> Tensor | None:
+    """The tensor in the dtype, if there are both."""
+    return None if tensor is None or dtype is None else tensor.to(dtype)
+
+
+@overload
+def cast_number(tensor: Tensor, dtype: torch.dtype) -> Tensor: ...
+@overload
+def cast_number(tensor: Tensor | None, dtype: torch.dtype | None) -> Tensor | None: ...
+def cast_number(tensor: Tensor | None, dtype: torch.dtype | None) -> Tensor | None:
+    """As `cast`, in an op with complex inputs: real stays real, and the gradient of a real tensor is real."""
+    if tensor is None or dtype is None:
+        return None
+    if tensor.is_complex() and not dtype.is_complex:
+        return tensor.real.to(dtype)
+    return tensor.to(dtype if tensor.is_complex() else dtype.to_real())
+
+
+def filled(tensor: Tensor | None, value: int, axes: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The tensor in the dtype; where it was left out, its default, one element that broadcasts."""
+    if tensor is None:
+        return torch.full((1,) * axes, value, dtype=dtype, device=device)
+    return tensor.to(dtype)
+
+
+def add(left: Tensor | None, right: Tensor | None) -> Tensor | None:
+    """Sum of two cotangents, where None means zero."""
+    if left is None:
+        return right
+    return left if right is None else left + right
+
+
+def cotangent(grad: Tensor | None, shape: torch.Size, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The cotangent in the dtype, zeros for None."""
+    if grad is None:
+        return torch.zeros(shape, dtype=dtype, device=device)
+    return grad.to(dtype)
+
+
+def tangent(value: Tensor | None, primal: Tensor) -> Tensor:
+    """The tangent in the dtype of its primal, zeros for None."""
+    return torch.zeros_like(primal) if value is None else value.to(primal.dtype)
+
+
+def forward_mode() -> contextlib.AbstractContextManager[Any]:
+    """A region where outer forward-mode levels see what `jvp` computes."""
+    region: contextlib.AbstractContextManager[Any] = _set_forward_mode(True)
+    return region
+
+
+def primal(tensor: Tensor | None) -> Any:
+    """The tensor without the tangent of the level that `jvp` serves."""
+    return None if tensor is None else forward_ad.unpack_dual(tensor, level=0).primal
+
+
+def integral(tensor: Tensor) -> bool:
+    """Whether a tensor can hold labels."""
+    return not (tensor.dtype.is_floating_point or tensor.dtype.is_complex or tensor.dtype == torch.bool)
+
+
+def numeric(tensor: Tensor) -> bool:
+    """Whether a tensor can be a complex input."""
+    return tensor.dtype.is_floating_point or tensor.dtype.is_complex
+
+
+# One row an input: its name, its kind, the letters of its axes, the symbols of their extents.
+InputRow = tuple[str, str, tuple[str, ...], tuple[str | int, ...]]
+_KINDS = {
+    "real": ("is real: a floating point", lambda t: t.is_floating_point()),
+    "complex": ("is complex: a complex or floating point", numeric),
+    "bool": ("is a condition: a bool", lambda t: t.dtype == torch.bool),
+    "label": ("holds labels: an integer", integral),
+}
+
+
+def missing(op: str, name: str) -> NoReturn:
+    """Raise for an input that has no default and was left out."""
+    raise TypeError(f"{op}: the input {name} is missing")
+
+
+def mismatch(op: str, table: tuple[InputRow, ...], *tensors: Tensor | None) -> None:
+    """Raise what is wrong with the inputs: a kind, a number of axes, an extent."""
+    known: dict[str | int, tuple[str, str, int, Any]] = {}
+    for (name, kind, letters, extents), tensor in zip(table, tensors):
+        if tensor is None:
+            continue
+        _check_kind(op, name, kind, tensor)
+        _check_order(op, name, letters, tensor)
+        shape = tuple(tensor.shape)
+        lead = len(shape) - len(letters) + 1 if letters[:1] == ("...",) else 0
+        places = [(k, shape[k]) for k in range(lead, len(shape))]
+        if lead or letters[:1] == ("...",):
+            places.insert(0, (0, shape[:lead]))
+        for letter, extent, (axis, size) in zip(letters, extents, places):
+            _check_extent(op, known, extent, (letter, name, axis, size))
+
+
+def _check_kind(op: str, name: str, kind: str, tensor: Tensor) -> None:
+    words, test = _KINDS[kind]
+    if not test(tensor):
+        raise TypeError(f"{op}: {name} {words} tensor is needed, not {str(tensor.dtype).removeprefix('torch.')}")
+
+
+def _check_order(op: str, name: str, letters: tuple[str, ...], tensor: Tensor) -> None:
+    batched = letters[:1] == ("...",)
+    needed, given = len(letters) - batched, tensor.dim()
+    if given < needed or (given > needed and not batched):
+        axes = "1 axis" if given == 1 else f"{given} axes"
+        least = "at least " if batched else ""
+        raise ValueError(f"{op}: {name} has {axes}, [{','.join(letters)}] needs {least}{needed}")
+
+
+def _check_extent(
+    op: str, known: dict[str | int, tuple[str, str, int, Any]], extent: str | int, place: tuple[str, str, int, Any]
+) -> None:
+    letter, name, axis, size = place
+    if isinstance(extent, int):
+        if size != extent:
+            raise ValueError(f"{op}: index {letter} is {size} in {name} (axis {axis}) but must be {extent}")
+        return
+    first, first_name, first_axis, first_size = known.setdefault(extent, place)
+    if size == first_size:
+        return
+    if letter == "...":
+        raise ValueError(f"{op}: the leading axes are {first_size} in {first_name} but {size} in {name}")
+    other = "" if letter == first else f"index {letter} is "
+    raise ValueError(
+        f"{op}: index {first} is {first_size} in {first_name} (axis {first_axis})"
+        f" but {other}{size} in {name} (axis {axis})"
+    )
+
+
+def call_labelled(op: Any, dual: Any, name: str, table: tuple[InputRow, ...], *args: Any) -> tuple[Tensor, ...]:
+    """As `call`, for an op with labels: what PyTorch says about one out of range is said in the op's words."""
+    if torch.compiler.is_compiling():
+        return call(op, dual, *args)
+    try:
+        return call(op, dual, *args)
+    except (IndexError, RuntimeError) as error:
+        text = str(error)
+        if "out of range" not in text and "out of bounds" not in text:
+            raise
+        labels = " or ".join(row[0] for row in table if row[1] == "label")
+        raise IndexError(f"{name}: a label in {labels} is outside the axis that it is a position along") from error
