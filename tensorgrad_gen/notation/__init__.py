@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tensorgrad_gen.ir import Access, Expr, Program, Statement
+from tensorgrad_gen.notation.latex_style import LatexPrinter
 from tensorgrad_gen.notation.math_style import MathPrinter
 from tensorgrad_gen.notation.printer import Printer
 from tensorgrad_gen.notation.spec_style import SpecPrinter, with_ones
 
-STYLES: dict[str, type[Printer]] = {"spec": SpecPrinter, "math": MathPrinter}
+STYLES: dict[str, type[Printer]] = {"spec": SpecPrinter, "math": MathPrinter, "latex": LatexPrinter}
 
 __all__ = ["STYLES", "print_expr", "print_left", "print_program", "print_statement", "size_names"]
 

@@ -14,10 +14,6 @@ class Text(NamedTuple):
     text: str
     level: int
 
-    def at(self, level: int) -> str:
-        """The text where something binding at least as tightly as `level` must stand."""
-        return self.text if self.level >= level else f"({self.text})"
-
 
 def show_number(value: Fraction) -> Text:
     """A rational as text that reads back exactly: `3`, `1/2`, `0.044715`, `1e-5`."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from tensorgrad_gen.ir import Add, Apply, Const, Expr, Index, Linalg, Mul, Pow, Sum
+from tensorgrad_gen.functions import FUNCTIONS
+from tensorgrad_gen.ir import Add, Apply, Const, Expr, Index, Linalg, Mul, Pow, Sum, const, number
 from tensorgrad_gen.notation.levels import ATOM, POWER, SUM, TERM, Text
 from tensorgrad_gen.notation.printer import Printer, exponent
 from tensorgrad_gen.notation.product import Product, split
 
 HALF = Fraction(1, 2)
+ONE = const(1)
 
 
 def leading(terms: tuple[Expr, ...], negative: list[bool]) -> tuple[Expr, ...]:
@@ -20,8 +22,23 @@ def leading(terms: tuple[Expr, ...], negative: list[bool]) -> tuple[Expr, ...]:
     return (terms[first], *terms[:first], *terms[first + 1 :])
 
 
+def without_defaults(expr: Apply) -> tuple[Expr, ...]:
+    """The arguments, but for last ones that are what they would be if left out."""
+    row = FUNCTIONS.get(expr.function)
+    args = expr.args
+    if row is None:
+        return args
+    for value in reversed(row.defaults):
+        if number(args[-1]) != value:
+            break
+        args = args[:-1]
+    return args
+
+
 class MathPrinter(Printer):
     """Text for docstrings, comments and explanations."""
+
+    times = " "
 
     def binder(self, kind: str, indices: tuple[Index, ...], body: Expr) -> Text:
         return Text(f"{kind}_{self.bound(indices)}({self.top(body)})", ATOM)
@@ -40,7 +57,7 @@ class MathPrinter(Printer):
         return leading(expr.terms, [self.negated(t)[0] for t in expr.terms])
 
     def term(self, expr: Expr) -> str:
-        return self.product(split(expr)).at(TERM) if isinstance(expr, Mul | Const) else self.at(expr, TERM)
+        return self.wrap(self.product(split(expr)), TERM) if isinstance(expr, Mul | Const) else self.at(expr, TERM)
 
     def show_sum(self, expr: Sum) -> Text:
         return Text(f"sum_{self.bound(expr.indices)} {self.at(expr.body, TERM)}", TERM)
@@ -56,41 +73,39 @@ class MathPrinter(Printer):
     def show_apply(self, expr: Apply) -> Text:
         if expr.function == "pow":
             return self.show_pow(Pow(*expr.args))
-        return super().show_apply(expr)
+        return self.call(expr.function, without_defaults(expr))
 
     def show_mul(self, expr: Mul) -> Text:
         product = split(expr)
         text = self.product(product)
-        return Text(f"-{text.at(TERM)}", SUM) if product.minus else text
+        return Text(f"-{self.wrap(text, TERM)}", SUM) if product.minus else text
 
     def product(self, product: Product) -> Text:
         """The product without its sign."""
-        above = [self.at(f, POWER) for f in product.above]
-        # A sum reaches to the end of its term: only the last one, with nothing below, needs no parentheses.
-        bare = len(product.sums) - (0 if product.below else 1)
-        above += [self.at(f, POWER if k < bare else TERM) for k, f in enumerate(product.sums)]
-        if above:
-            head = [self.ratio(list(map(self.factor, product.over)), list(map(self.factor, product.under)))]
-            head = [] if head == ["1"] else head
-            return self.joined(head, above, list(map(self.factor, product.below)))
-        below = list(map(self.factor, product.under + product.below))
-        text = self.ratio(list(map(self.factor, product.over)), below)
-        lone = not below and len(product.over) == 1
-        return self.show(product.over[0]) if lone else Text(text, ATOM if text == "1" else TERM)
+        above = product.above + product.sums
+        if not above:
+            below = product.under + product.below
+            if not below and len(product.over) < 2:
+                return self.show(product.over[0] if product.over else ONE)
+            return Text(self.quotient(product.over, below), TERM)
+        parts = [self.quotient(product.over, product.under)] if product.over or product.under else []
+        if not parts and not product.below and len(above) == 1:
+            return self.show(above[0])
+        return Text(self.times.join((*parts, self.quotient(above, product.below))), TERM)
 
-    def joined(self, head: list[str], above: list[str], below: list[str]) -> Text:
-        if not head and not below and len(above) == 1:
-            return Text(above[0], TERM)
-        return Text(" ".join((*head, self.ratio(above, below))), TERM)
-
-    def factor(self, expr: Expr) -> str:
-        return self.at(expr, TERM if isinstance(expr, Const) else POWER)
-
-    def ratio(self, above: list[str], below: list[str]) -> str:
-        top = " ".join(above) or "1"
+    def quotient(self, above: tuple[Expr, ...], below: tuple[Expr, ...]) -> str:
+        """Factors above and below a bar, or no bar."""
+        top = self.factors(above, last=not below)
         if not below:
             return top
-        return f"{top}/{below[0]}" if len(below) == 1 else f"{top}/({' '.join(below)})"
+        return f"{top}/{self.factors(below)}" if len(below) == 1 else f"{top}/({self.factors(below)})"
+
+    def factors(self, exprs: tuple[Expr, ...], last: bool = False) -> str:
+        """Factors side by side; a sum reaches to the end of its term, so only the `last` factor of one is bare."""
+        shown = [self.at(f, TERM if isinstance(f, Const) else POWER) for f in exprs]
+        if last and exprs and isinstance(exprs[-1], Sum):
+            shown[-1] = self.at(exprs[-1], TERM)
+        return self.times.join(shown) or "1"
 
     def show_linalg(self, expr: Linalg) -> Text:
         name = {"inverse": "inv"}.get(expr.kind, expr.kind)

@@ -54,7 +54,14 @@ class Printer:
 
     def at(self, expr: Expr, level: int) -> str:
         """The expression where something binding at least as tightly as `level` must stand."""
-        return self.show(expr).at(level)
+        return self.wrap(self.show(expr), level)
+
+    def wrap(self, text: Text, level: int) -> str:
+        """The text, in parentheses if it binds less tightly than `level`."""
+        return text.text if text.level >= level else self.parenthesised(text.text)
+
+    def parenthesised(self, text: str) -> str:
+        return f"({text})"
 
     def top(self, expr: Expr) -> str:
         """The expression where anything may stand."""

@@ -60,7 +60,7 @@ def split(expr: Expr) -> Product:
             (over if isinstance(base, Extent) else above).append(factor)
     if abs(constant) != 1:
         size = abs(constant)
-        if under and size.denominator <= 64:
+        if size.denominator <= 64 and (under or not (above or sums)):
             over[:0] = [Const(Fraction(size.numerator))] if size.numerator != 1 else []
             under[:0] = [Const(Fraction(size.denominator))] if size.denominator != 1 else []
         else:
