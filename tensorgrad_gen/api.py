@@ -17,20 +17,21 @@ from tensorgrad_gen.pipeline import Compiled, run
 from tensorgrad_gen.spec import read_text
 
 
-def compile_spec(source: str | Path, **options: Any) -> Compiled:
+def compile_spec(source: str | Path, *, standalone: bool = False) -> Compiled:
     """Every stage's product of a spec, and `.source`, the generated module's text.
 
     `source` is the text of a spec, or the path of one.  Raises `SpecError` with every error of the spec.
     """
     if isinstance(source, Path) or "\n" not in source:
         path = Path(source)
-        return run(read_text(path), str(path), spec_path=f"{path.resolve().parent.name}/{path.name}", **options)
-    return run(source, "<text>", spec_path="<text>", **options)
+        shown = f"{path.resolve().parent.name}/{path.name}"
+        return run(read_text(path), str(path), meta={"spec_path": shown, "standalone": standalone})
+    return run(source, "<text>", meta={"spec_path": "<text>", "standalone": standalone})
 
 
-def load_op(source: str | Path, **options: Any) -> Callable[..., Any]:
+def load_op(source: str | Path) -> Callable[..., Any]:
     """The op of a spec, built in memory, as a callable; `source` as for `compile_spec`."""
-    compiled = compile_spec(source, standalone=True, **options)
+    compiled = compile_spec(source, standalone=True)
     name = compiled.program.name
     function: Callable[..., Any] = getattr(load_module(name, compiled.source), name)
     return function

@@ -6,7 +6,7 @@ Whoever wants to know the stages (the driver, `explain --stage`, the documents, 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -90,13 +90,13 @@ class Compiled:
         return [d for d in self.report.diagnostics if d.severity == "warning"]
 
 
-def run(text: str, path: str, *, until: str = "render", **meta: Any) -> Compiled:
+def run(text: str, path: str, *, until: str = "render", meta: Mapping[str, Any] | None = None) -> Compiled:
     """Take a spec along the road, to the stage `until`; raises `SpecError` with every error of the spec.
 
     `meta` is what `render.OpMeta` is to hold beside the hash of the spec: `spec_path`, `options`, `standalone`...
     """
     compiled = Compiled(text, path, Report(path, text))
-    givens = {"text": text, "path": path, "report": compiled.report, "meta": meta}
+    givens = {"text": text, "path": path, "report": compiled.report, "meta": meta or {"spec_path": path}}
     sound = False
     for stage in STAGES:
         sound = sound or stage.name == _FIRST_SOUND
@@ -125,7 +125,7 @@ def _take(stage: Stage, compiled: Compiled, givens: dict[str, Any]) -> None:
         raise InternalError(stage.name, compiled.path, error) from error
 
 
-def _op_meta(text: str, meta: dict[str, Any]) -> Any:
+def _op_meta(text: str, meta: Mapping[str, Any]) -> Any:
     from tensorgrad_gen.render import OpMeta
 
     return OpMeta(spec_sha=hashlib.sha256(text.encode()).hexdigest(), **meta)

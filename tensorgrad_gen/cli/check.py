@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -77,20 +77,20 @@ def _check(selection: Selection, options: Options, jobs: int) -> tuple[list[Plai
         if made.text is None:
             bad += made.diagnostics
         else:
-            findings += _compare(made.spec.output(out), lambda text=made.text: text)
+            findings += _compare(made.spec.output(out), made.text)
     command = options.command(selection.specs)
     for file in support_files(listed(selection, out), out, cache, command, options.standalone):
         if not cache.fresh(file.path, file.key):
-            findings += _compare(file.path, lambda file=file: file.text(command))
+            findings += _compare(file.path, file.text(command))
     return bad, findings + [Finding(str(path), "orphaned") for path in orphans(selection, out)]
 
 
-def _compare(path: Path, make: Callable[[], str]) -> Iterator[Finding]:
+def _compare(path: Path, expected: str) -> Iterator[Finding]:
     """The finding that a file is, if it is one."""
     if not path.is_file():
         yield Finding(str(path), "missing")
         return
-    present, expected = path.read_text(encoding="utf-8", errors="replace"), make()
+    present = path.read_text(encoding="utf-8", errors="replace")
     if not _same(present, expected):
         yield Finding(str(path), _why(present, expected), _diff(present, expected, str(path)))
 

@@ -32,7 +32,7 @@ def command(
         if wanted:
             raise click.UsageError(f"`explain {name}` is not built yet")
     try:
-        compiled = run(read_text(spec), str(spec), until=stage or "simplify", spec_path=spec.name)
+        compiled = run(read_text(spec), str(spec), until=stage or "simplify")
     except (SpecError, InternalError) as error:
         click.echo(str(error), err=True)
         raise SystemExit(2) from None

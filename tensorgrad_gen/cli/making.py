@@ -61,7 +61,7 @@ def make(spec: SpecFile, options: Options) -> Made:
     try:
         shown = spec.recorded_path(options.out)
         meta = {"spec_path": shown, "options": options.words, "depth": 1, "standalone": options.standalone}
-        compiled = run(read_text(spec.path), path, **meta)
+        compiled = run(read_text(spec.path), path, meta=meta)
     except SpecError as error:
         return Made(spec, None, [plain(d, error.path, error.text) for d in error.diagnostics])
     except InternalError as error:
