@@ -1,0 +1,161 @@
+"""Reading a tensor: axes named by the subscripts, diagonals, labels, constants of the op."""
+
+from __future__ import annotations
+
+from tensorgrad_gen.algebra.indices import by_name
+from tensorgrad_gen.ir import Access, Expr, Index, LeviCivita
+from tensorgrad_gen.lower.builder import Builder
+from tensorgrad_gen.lower.model import Layout
+from tensorgrad_gen.lower.torch_ir import Call, Infix, Lit, Method, TExpr, Var
+from tensorgrad_gen.lower.values import LEAD, LoweringError, Val, align, axis_number, merge, squeeze
+
+
+def read(b: Builder, node: Access, order: Layout) -> Val:
+    """The tensor's value, of its own kind, in a layout that fits the order."""
+    local = b.locals.get(node.tensor)
+    if local is None:
+        raise LoweringError(f"no tensor {node.tensor} in this body")
+    if node.tensor in b.outside:
+        b.reads.add(node.tensor)
+    layout = tuple(None if place is None else local.indices[place] for place in local.axes)
+    val = Val(Var(local.name), layout, local.kind, frozenset(local.indices[place] for place in local.loose))
+    plain = [sub for sub in node.subs if isinstance(sub, Index)]
+    if len(plain) < len(node.subs) or len(set(plain)) < len(plain):
+        val = b.solid(val)
+    return _subscribe(b, val, dict(zip(local.indices, node.subs, strict=True)), order)
+
+
+def _subscribe(b: Builder, val: Val, subs: dict[Index, Index | Expr], order: Layout) -> Val:
+    """Axes renamed to their subscripts, repeated ones to diagonals, labels looked up."""
+    labels: dict[Index, Expr] = {}
+    layout: list[Index | None] = []
+    for axis in val.layout:
+        sub = None if axis is None else subs[axis]
+        if isinstance(sub, Expr):
+            place = Index(f"label {len(labels)}", 0)
+            labels[place] = sub
+            layout.append(place)
+        else:
+            layout.append(sub)
+    loose = frozenset(s for s in (subs[axis] for axis in val.loose) if isinstance(s, Index))
+    val = _diagonals(Val(val.expr, tuple(layout), val.kind, loose))
+    for place, label in labels.items():
+        val = pick(b, val, place, label, order)
+    return align(val, order)
+
+
+def _diagonals(val: Val) -> Val:
+    while True:
+        seen = [(k, val.layout.index(axis)) for k, axis in enumerate(val.layout) if axis is not None]
+        twice = next(((first, second) for second, first in seen if first != second), None)
+        if twice is None:
+            return val
+        first, second = twice
+        count = len(val.layout)
+        dims = (("dim1", Lit(first - count)), ("dim2", Lit(second - count)))
+        rest = tuple(axis for k, axis in enumerate(val.layout) if k not in twice)
+        expr = Method(val.expr, "diagonal", (), dims)
+        val = Val(expr, (*rest, val.layout[first]), val.kind)
+
+
+def label_order(label: Expr, order: Layout) -> tuple[Index, ...]:
+    """The free indices of a label as they follow each other in the order."""
+    found = tuple(axis for axis in order if axis is not None and axis in label.free)
+    rest = tuple(axis for axis in by_name(label.free) if axis not in found)
+    whole = found + rest
+    return (LEAD, *(axis for axis in whole if axis is not LEAD)) if LEAD in whole else whole
+
+
+def safe_label(b: Builder, label: Expr, wanted: tuple[Index, ...]) -> Val:
+    """The label's value with these axes, 0 where it is not read."""
+    val = b.integer(label, wanted)
+    if val.kind == "number":
+        return val
+    for guards in (tuple(g for g in b.guards if g.free <= label.free), b.guards):
+        if not guards:
+            continue
+        mask = _seen_by(b, guards, wanted)
+        if mask is None:
+            continue
+        layout, loose = merge(val, mask)
+        return Val(Call("torch.where", (mask.expr, val.expr, Lit(0))), layout, "label", loose)
+    return val
+
+
+def _seen_by(b: Builder, guards: tuple[Expr, ...], wanted: tuple[Index, ...]) -> Val | None:
+    """Where the guards hold for some value of the indices beyond the wanted ones."""
+    extra = by_name(frozenset().union(*(g.free for g in guards)) - set(wanted))
+    if not extra:
+        return b.mask(guards, wanted)
+    if LEAD in extra:
+        return None
+    order = (*wanted[:1], *extra, *wanted[1:]) if LEAD in wanted else (*extra, *wanted)
+    mask = b.mask(guards, order)
+    dims = [k - len(mask.layout) for k, axis in enumerate(mask.layout) if axis in extra]
+    if not dims:
+        return align(mask, wanted)
+    left = tuple(axis for axis in mask.layout if axis not in extra)
+    return align(Val(Method(mask.expr, "any", (Lit(tuple(dims)),)), left, "bool"), wanted)
+
+
+def pick(b: Builder, val: Val, place: Index, label: Expr, order: Layout) -> Val:
+    """The value with the axis `place` read at the label."""
+    wanted = label_order(label, order)
+    chosen = safe_label(b, label, wanted)
+    position = val.layout.index(place)
+    dim = axis_number(val.layout, position)
+    others = tuple(axis for axis in val.layout if axis is not place)
+    if chosen.kind == "number":
+        return val.over(Method(val.expr, "select", (Lit(dim), chosen.expr)), others)
+    if set(chosen.indices) & set(others) or (LEAD in others and chosen.indices):
+        return _gather(b, val, place, chosen, order)
+    chosen = squeeze(b.solid(chosen))
+    if len(chosen.layout) == 1 and chosen.layout[0] is not LEAD:
+        layout = (*val.layout[:position], chosen.layout[0], *val.layout[position + 1 :])
+        return Val(Method(val.expr, "index_select", (Lit(dim), chosen.expr)), layout, val.kind, val.loose)
+    return Val(
+        Call("_runtime.take", (val.expr, chosen.expr, Lit(dim))), (*chosen.layout, *others), val.kind, val.loose
+    )
+
+
+def _gather(b: Builder, val: Val, place: Index, label: Val, order: Layout) -> Val:
+    """Along the last axis, the others broadcast."""
+    have = set(val.indices) | set(label.indices)
+    lead = tuple(axis for axis in order if axis is not None and axis in have)
+    rest = tuple(axis for axis in val.indices if axis not in lead and axis is not place)
+    lead = (*lead, *rest)
+    source = align(val, (*lead, place))
+    index = align(label, lead)
+    grown = index.over(Method(index.expr, "unsqueeze", (Lit(-1),)), (*index.layout, None))
+    layout, loose = merge(Val(source.expr, source.layout[:-1]), index)
+    picked: TExpr = Call("_runtime.gather", (source.expr, grown.expr))
+    return Val(Method(picked, "squeeze", (Lit(-1),)), layout, val.kind, loose & (source.loose | index.loose))
+
+
+def lower_access(b: Builder, node: Access, order: Layout) -> Val:
+    return b.real(read(b, node, order))
+
+
+def condition_access(b: Builder, node: Access, order: Layout) -> Val:
+    val = read(b, node, order)
+    return val if val.kind == "bool" else val.over(Infix("!=", val.expr, Lit(0)), kind="bool")
+
+
+def integer_access(b: Builder, node: Access, order: Layout) -> Val:
+    val = read(b, node, order)
+    return val if val.kind == "label" else val.over(Method(val.expr, "long"), kind="label")
+
+
+def lower_levi_civita(b: Builder, node: LeviCivita, order: Layout) -> Val:
+    """The permutation symbol as a small tensor, made once a body."""
+    count = len(node.subs)
+    if len(set(node.subs)) < count:
+        return Val(Lit(0), kind="number")
+    key = ("levi_civita", count)
+    found = b.recall(key)
+    if found is None:
+        b.reads.add(b.like)
+        call = Call("_runtime.levi_civita", (Lit(count), Var(b.locals[b.like].name)))
+        found = b.temp("epsilon", Val(call, node.subs))
+        b.remember(key, found)
+    return align(Val(found.expr, node.subs), order)

@@ -1,0 +1,173 @@
+"""Arithmetic on values that fit one order.  What has fewer axes is multiplied first, Python numbers once."""
+
+from __future__ import annotations
+
+from tensorgrad_gen.ir import Index
+from tensorgrad_gen.lower.builder import Builder
+from tensorgrad_gen.lower.model import Layout
+from tensorgrad_gen.lower.torch_ir import Call, Infix, Lit, Prefix, TExpr
+from tensorgrad_gen.lower.values import Val, align, merge
+
+ONE = Val(Lit(1), kind="number")
+
+
+def pointwise(expr: TExpr, *parts: Val, kind: str | None = None) -> Val:
+    """A pointwise combination of values that fit one order."""
+    layout, loose = merge(*parts)
+    if kind is None:
+        kind = "number" if all(part.scalar for part in parts) else "real"
+    return Val(expr, layout, kind, loose)
+
+
+def times(left: Val, right: Val) -> Val:
+    """The product, `1` and `-1` folded."""
+    for one, other in ((left, right), (right, left)):
+        if one.expr == Lit(1) and one.kind == "number":
+            return other
+        if one.expr == Lit(-1) and one.kind == "number":
+            return negative(other)
+    return pointwise(Infix("*", left.expr, right.expr), left, right)
+
+
+def negative(val: Val) -> Val:
+    """Minus the value."""
+    match val.expr:
+        case Prefix("-", operand):
+            return val.over(operand)
+        case Lit(int() | float() as number):
+            return val.over(Lit(-number))
+        case Infix("*" | "/" as op, left, right) if isinstance(left, Lit) or isinstance(left, Prefix):
+            return val.over(Infix(op, negative(Val(left)).expr, right))
+    return val.over(Prefix("-", val.expr))
+
+
+def over(left: Val, right: Val) -> Val:
+    """The quotient; between Python numbers, as tensors divide."""
+    if right.expr == Lit(1):
+        return left
+    if left.kind == "number" and right.kind == "number":
+        safe = isinstance(right.expr, Lit) and right.expr.value != 0
+        expr: TExpr = Infix("/", left.expr, right.expr)
+        return Val(expr if safe else Call("_runtime.ratio", (left.expr, right.expr)), kind="number")
+    return pointwise(Infix("/", left.expr, right.expr), left, right)
+
+
+def plus(left: Val, right: Val) -> Val:
+    """The sum; a negated right side is subtracted."""
+    match right.expr:
+        case Prefix("-", operand):
+            return pointwise(Infix("-", left.expr, operand), left, right)
+        case Lit(int() | float() as number) if number < 0:
+            return pointwise(Infix("-", left.expr, Lit(-number)), left, right)
+        case Infix("*" | "/" as op, Lit(int() | float() as number), rest) if number < 0:
+            positive = times(Val(Lit(-number), kind="number"), Val(rest)).expr if op == "*" else None
+            expr = positive or Infix(op, Lit(-number), rest)
+            return pointwise(Infix("-", left.expr, expr), left, right)
+        case Infix("*" | "/" as op, Prefix("-", operand), rest):
+            return pointwise(Infix("-", left.expr, Infix(op, operand, rest)), left, right)
+    return pointwise(Infix("+", left.expr, right.expr), left, right)
+
+
+def total(b: Builder, terms: list[Val]) -> Val:
+    """The sum of the terms: a positive one first if there is one, Python numbers together."""
+    numbers = [t for t in terms if t.kind == "number"]
+    tensors = [b.real(t) for t in terms if t.kind != "number"]
+    if not tensors:
+        return _chain(numbers)
+    lead = next((k for k, t in enumerate(tensors) if not _is_negative(t)), None)
+    if lead is None and numbers:
+        return _chain([_chain(numbers), *tensors])
+    first = tensors.pop(lead or 0)
+    return _chain([first, *tensors, *([_chain(numbers)] if numbers else [])])
+
+
+def _chain(terms: list[Val]) -> Val:
+    result = terms[0]
+    for term in terms[1:]:
+        result = plus(result, term)
+    return result
+
+
+def _is_negative(val: Val) -> bool:
+    match val.expr:
+        case Prefix("-", _) | Infix("*" | "/", Prefix("-", _), _):
+            return True
+        case Lit(int() | float() as number) | Infix("*" | "/", Lit(int() | float() as number), _):
+            return number < 0
+    return False
+
+
+def product(b: Builder, above: list[Val], below: list[Val]) -> Val:
+    """The quotient of two products, factors with the same indices first, then larger by smaller ones."""
+    scale = _scale([v for v in above if v.kind == "number"], [v for v in below if v.kind == "number"])
+    scale_above, scale_below = scale
+    groups: dict[frozenset[Index], tuple[list[Val], list[Val]]] = {}
+    for side, vals in enumerate((above, below)):
+        for val in vals:
+            if val.kind != "number":
+                groups.setdefault(frozenset(val.indices), ([], []))[side].append(b.real(val))
+    if not groups:
+        return over(scale_above, scale_below)
+    smallest = min(groups, key=len)
+    if len(groups) == 1 or not groups[smallest][0]:
+        smallest = next((key for key in sorted(groups, key=len) if groups[key][0]), smallest)
+    parts: list[tuple[Val, bool]] = []
+    for key in sorted(groups, key=lambda k: -len(k)):
+        numerator, denominator = groups[key]
+        top = scale_above if key == smallest else ONE
+        bottom = scale_below if key == smallest else ONE
+        parts.append(_quotient(numerator, denominator, top, bottom))
+    return _combine(parts)
+
+
+def _scale(above: list[Val], below: list[Val]) -> tuple[Val, Val]:
+    """Python numbers above and below as one factor, or one divisor where that is all there is."""
+    top, bottom = ONE, ONE
+    for val in above:
+        top = times(top, val)
+    for val in below:
+        bottom = times(bottom, val)
+    match top.expr:
+        case Infix("/", Lit(1), Lit() as divisor):  # 1/3 x is x / 3
+            return ONE, times(Val(divisor, kind="number"), bottom)
+        case Prefix("-", Infix("/", Lit(1), Lit() as divisor)):
+            return Val(Lit(-1), kind="number"), times(Val(divisor, kind="number"), bottom)
+    if top.expr in (Lit(1), Lit(-1)):
+        return top, bottom
+    return over(top, bottom), ONE
+
+
+def _quotient(above: list[Val], below: list[Val], top: Val, bottom: Val) -> tuple[Val, bool]:
+    """One factor, and whether it divides."""
+    if not above and top.expr == Lit(1) and bottom.expr == Lit(1):
+        divisor = below[0]
+        for val in below[1:]:
+            divisor = times(divisor, val)
+        return divisor, True
+    sign = top.expr == Lit(-1)
+    vals = ([] if sign or top.expr == Lit(1) else [top]) + above
+    result = vals[0] if vals else ONE
+    for val in vals[1:]:
+        result = times(result, val)
+    for val in (*below, *([] if bottom.expr == Lit(1) else [bottom])):
+        result = over(result, val)
+    return (negative(result) if sign else result), False
+
+
+def _combine(parts: list[tuple[Val, bool]]) -> Val:
+    factors = [val for val, divides in parts if not divides]
+    result = factors[0] if factors else ONE
+    for factor in factors[1:]:
+        # A negated small factor gives its sign to the product's front.
+        if isinstance(factor.expr, Prefix) and factor.expr.op == "-":
+            result, factor = negative(result), factor.over(factor.expr.operand)
+        result = times(result, factor)
+    for val, divides in parts:
+        if divides:
+            result = over(result, val)
+    return result
+
+
+def fit(b: Builder, val: Val, order: Layout) -> Val:
+    """The value aligned to the order; a Python number as it is."""
+    return val if val.scalar else align(val, order)

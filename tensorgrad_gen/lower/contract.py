@@ -1,0 +1,216 @@
+"""Sums over products: which of them is a sum, a multiply-and-sum, a matrix product, a general contraction.
+
+The table (`pair`): no contracted index - broadcasting multiply; one side adds no index of its own - matrix by vector
+if there is no batch, else multiply and sum; both add - `@`, by rows if several axes are contracted, else einsum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tensorgrad_gen.algebra.indices import accesses, by_name
+from tensorgrad_gen.ir import (
+    Apply,
+    Compare,
+    Const,
+    Delta,
+    Expr,
+    Extent,
+    Index,
+    Iverson,
+    Mul,
+    Param,
+    Position,
+    Pow,
+    Special,
+    Sum,
+)
+from tensorgrad_gen.lower.arith import product
+from tensorgrad_gen.lower.builder import Builder
+from tensorgrad_gen.lower.deltas import product_of, sum_with_delta
+from tensorgrad_gen.lower.matmul import pair
+from tensorgrad_gen.lower.model import Layout
+from tensorgrad_gen.lower.pointwise import collect, masked
+from tensorgrad_gen.lower.reduce_axes import reduce_sum
+from tensorgrad_gen.lower.torch_ir import Call, Lit, Method
+from tensorgrad_gen.lower.values import LEAD, Val, align
+
+
+def lower_sum(b: Builder, node: Sum, order: Layout) -> Val:
+    body = node.body
+    return sum_product(b, node.indices, body.factors if isinstance(body, Mul) else (body,), order)
+
+
+def sum_product(b: Builder, bound: tuple[Index, ...], factors: tuple[Expr, ...], order: Layout) -> Val:
+    """The sum of the product over the indices; what does not vary with them stays outside."""
+    free: frozenset[Index] = frozenset().union(*(f.free for f in factors))
+    outside: list[Expr] = [Extent(str(k.extent)) if isinstance(k.extent, str) else _whole(k.extent)
+                           for k in bound if k not in free]
+    bound = tuple(k for k in bound if k in free)
+    outside += [f for f in factors if is_number(f)]
+    factors = tuple(f for f in factors if not is_number(f))
+    if not bound:
+        return b.lower(product_of((*outside, *factors)), order)
+    strict = any(isinstance(f, Iverson | Delta) for f in factors)
+    if not strict:
+        outside += [f for f in factors if not f.free & set(bound)]
+        factors = tuple(f for f in factors if f.free & set(bound))
+    if any(isinstance(f, Delta) for f in factors):
+        inner = sum_with_delta(b, bound, factors, order)
+    elif strict:
+        inner = sum_masked(b, bound, factors, order)
+    else:
+        inner = contract(b, bound, factors, order)
+    if not outside:
+        return inner
+    above, below = collect(b, tuple(outside), order)
+    return product(b, [inner, *above], below)
+
+
+def _whole(extent: int) -> Const:
+    from fractions import Fraction
+
+    return Const(Fraction(extent))
+
+
+def is_number(expr: Expr) -> bool:
+    """Whether the expression is a Python number at run time."""
+    if isinstance(expr, Const | Special | Param | Extent):
+        return True
+    return isinstance(expr, Mul | Pow | Apply) and all(is_number(child) for child in expr.children)
+
+
+def natural_order(parts: Iterable[Expr], bound: Iterable[Index], order: Layout) -> tuple[Index, ...]:
+    """An order of all free indices of the parts: that of the largest tensor if it has all, else free ones first."""
+    parts = tuple(parts)
+    free: frozenset[Index] = frozenset().union(*(part.free for part in parts))
+    best: tuple[Index, ...] = ()
+    for part in parts:
+        for access in accesses(part):
+            plain = tuple(dict.fromkeys(s for s in access.subs if isinstance(s, Index) and s in free))
+            if len(plain) > len(best):
+                best = plain
+    if len(best) == len(free):
+        return best
+    bound = set(bound)
+    first = [axis for axis in order if axis is not None and axis in free and axis not in bound]
+    rest = [axis for axis in (*best, *by_name(free)) if axis in free and axis not in first]
+    whole = tuple(dict.fromkeys((*first, *rest)))
+    return (LEAD, *(axis for axis in whole if axis is not LEAD)) if LEAD in whole else whole
+
+
+def contract(b: Builder, bound: tuple[Index, ...], factors: tuple[Expr, ...], order: Layout) -> Val:
+    """Factors with the same indices are multiplied first, then groups are contracted two at a time."""
+    groups: dict[frozenset[Index], list[Expr]] = {}
+    for factor in factors:
+        groups.setdefault(factor.free, []).append(factor)
+    if len(groups) == 1:
+        inner = natural_order(factors, bound, order)
+        return reduce_sum(b, b.lower(product_of(factors), inner), bound, order)
+    vals = []
+    for group in groups.values():
+        inner = natural_order(group, bound, order)
+        vals.append(b.real(b.tensor(b.lower(product_of(tuple(group)), inner))))
+    return contract_values(b, vals, frozenset(bound), order)
+
+
+def contract_values(b: Builder, vals: list[Val], bound: frozenset[Index], order: Layout) -> Val:
+    """Two operands at a time, the cheapest pair first; counts of indices stand for costs."""
+    while len(vals) > 2:
+        _, first, second = min(
+            (_cost(vals, i, j, bound), i, j) for j in range(len(vals)) for i in range(j)
+        )
+        others = [v for k, v in enumerate(vals) if k not in (first, second)]
+        kept = frozenset().union(*(v.indices for v in others))
+        both = dict.fromkeys((*vals[first].indices, *vals[second].indices))
+        wanted = [axis for axis in order if axis is not None and axis in both]
+        wanted += [axis for axis in both if axis in kept and axis not in wanted]
+        lead = sorted(wanted, key=lambda axis: axis is not LEAD)
+        here = frozenset(k for k in bound if k in both and k not in kept)
+        vals = [pair(b, vals[first], vals[second], here, tuple(lead)), *others]
+        bound -= here
+    return pair(b, vals[0], vals[1], bound, order)
+
+
+def _cost(vals: list[Val], i: int, j: int, bound: frozenset[Index]) -> tuple[int, int]:
+    both = set(vals[i].indices) | set(vals[j].indices)
+    others = set().union(*(v.indices for k, v in enumerate(vals) if k not in (i, j)))
+    return len(both), len([axis for axis in both if axis not in bound or axis in others])
+
+
+def sum_masked(b: Builder, bound: tuple[Index, ...], factors: tuple[Expr, ...], order: Layout) -> Val:
+    """A sum of which only the part where the conditions hold is read."""
+    conditions = tuple(f.condition for f in factors if isinstance(f, Iverson))
+    rest = tuple(f for f in factors if not isinstance(f, Iverson))
+    seen: frozenset[Index] = frozenset().union(*(c.free for c in conditions))
+    # What no condition restricts is contracted first.
+    early = tuple(k for k in bound if k not in seen)
+    if early:
+        inside = tuple(f for f in rest if f.free & set(early))
+        rest = (*(f for f in rest if not f.free & set(early)), Sum(early, product_of(inside)))
+        bound = tuple(k for k in bound if k in seen)
+    if not bound:
+        return masked(b, conditions, rest, order)
+    running = _cumulative(b, bound, conditions, rest, order)
+    if running is not None:
+        return running
+    largest = max((f.free for f in rest), key=len, default=frozenset())
+    whole: frozenset[Index] = seen.union(*(f.free for f in rest))
+    if whole in (seen, largest | seen) or len(rest) <= 1:
+        inner = natural_order((*rest, *(f for f in factors if isinstance(f, Iverson))), bound, order)
+        return reduce_sum(b, masked(b, conditions, rest, inner), bound, order)
+    return _masked_operands(b, bound, conditions, rest, order)
+
+
+def _masked_operands(
+    b: Builder, bound: tuple[Index, ...], conditions: tuple[Expr, ...], rest: tuple[Expr, ...], order: Layout
+) -> Val:
+    """Each operand that has all indices of the conditions is masked; so is the product of those that have no others.
+
+    The rest is read whole: masking it too would make a tensor of all indices at once.
+    """
+    seen: frozenset[Index] = frozenset().union(*(c.free for c in conditions))
+    inside = tuple(f for f in rest if f.free <= seen)
+    wide = [f for f in rest if f.free > seen]
+    plain = [f for f in rest if not f.free <= seen and not f.free > seen]
+    brackets = tuple(Iverson(c) for c in conditions)
+    operands = [(*brackets, *inside)] if inside or not wide else []
+    groups: dict[frozenset[Index], list[Expr]] = {}
+    for f in wide:
+        groups.setdefault(f.free, []).append(f)
+    operands += [(*brackets, *group) for group in groups.values()]
+    vals = []
+    for operand in operands:
+        inner = natural_order(operand, bound, order)
+        vals.append(masked(b, conditions, tuple(f for f in operand if not isinstance(f, Iverson)), inner))
+    with b.guarded(*conditions):
+        for f in plain:
+            vals.append(b.real(b.tensor(b.lower(f, natural_order((f,), bound, order)))))
+    if len(vals) == 1:
+        return reduce_sum(b, vals[0], bound, order)
+    return contract_values(b, vals, frozenset(bound), order)
+
+
+def _cumulative(
+    b: Builder, bound: tuple[Index, ...], conditions: tuple[Expr, ...], rest: tuple[Expr, ...], order: Layout
+) -> Val | None:
+    """`sum_j [j <= i] x[j, ..]`: a running sum."""
+    if len(bound) != 1 or len(conditions) != 1 or not rest or not isinstance(conditions[0], Compare):
+        return None
+    left, right, op = conditions[0].left, conditions[0].right, conditions[0].op
+    if not (isinstance(left, Position) and isinstance(right, Position)) or op in ("==", "!="):
+        return None
+    (j,) = bound
+    if right.index is j:
+        left, right = right, left
+        op = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}[op]
+    i = right.index
+    free: frozenset[Index] = frozenset().union(*(f.free for f in rest))
+    if left.index is not j or i is j or i in free or j not in free or i.extent != j.extent:
+        return None
+    swapped = tuple(j if axis is i else axis for axis in order)
+    val = align(b.solid(b.real(b.lower(product_of(rest), swapped))), swapped)
+    dim = Lit(val.layout.index(j) - len(val.layout))
+    flags = tuple((name, Lit(True)) for name, on in (("reverse", op[0] == ">"), ("exclusive", len(op) == 1)) if on)
+    expr = Call("_runtime.cumsum", (val.expr, dim), flags) if flags else Method(val.expr, "cumsum", (dim,))
+    return align(Val(expr, tuple(i if axis is j else axis for axis in val.layout), "real", val.loose), order)

@@ -1,0 +1,142 @@
+"""Kronecker deltas that are left: a diagonal, a scatter along a label's values, at worst a comparison of positions."""
+
+from __future__ import annotations
+
+from tensorgrad_gen.algebra.indices import by_name
+from tensorgrad_gen.ir import Compare, Delta, Expr, Index, Iverson, Mul, Position, Sum
+from tensorgrad_gen.lower.access import label_order, safe_label
+from tensorgrad_gen.lower.arith import ONE
+from tensorgrad_gen.lower.builder import Builder
+from tensorgrad_gen.lower.model import Layout
+from tensorgrad_gen.lower.torch_ir import Call, Lit, Method
+from tensorgrad_gen.lower.values import LEAD, Val, align, squeeze
+
+
+def product_of(factors: tuple[Expr, ...]) -> Expr:
+    """The factors as one expression."""
+    return factors[0] if len(factors) == 1 else Mul(factors)
+
+
+def as_condition(delta: Delta) -> Iverson:
+    """The delta as a comparison."""
+    sides = [Position(side) if isinstance(side, Index) else side for side in (delta.left, delta.right)]
+    return Iverson(Compare("==", sides[0], sides[1]))
+
+
+def split_label(delta: Delta) -> tuple[Index, Expr] | None:
+    """The index and the label of a delta between the two."""
+    left, right = delta.left, delta.right
+    if isinstance(left, Index) and isinstance(right, Expr):
+        return left, right
+    if isinstance(right, Index) and isinstance(left, Expr):
+        return right, left
+    return None
+
+
+def lower_delta(b: Builder, node: Delta, order: Layout) -> Val:
+    return lower_delta_product(b, (node,), order)
+
+
+def lower_delta_product(b: Builder, factors: tuple[Expr, ...], order: Layout) -> Val:
+    """A product with a delta of free indices."""
+    delta = next(f for f in factors if isinstance(f, Delta))
+    rest = tuple(f for f in factors if f is not delta)
+    free: frozenset[Index] = frozenset().union(*(f.free for f in rest))
+    if delta.left is delta.right:
+        return b.lower(product_of(rest), order) if rest else ONE
+    pair = split_label(delta)
+    if pair is not None and pair[0] not in free | pair[1].free:
+        return _scatter(b, pair[0], pair[1], rest, order)
+    if isinstance(delta.left, Index) and isinstance(delta.right, Index):
+        if delta.left not in free and delta.right in free:
+            return _diagonal(b, delta.right, delta.left, rest, order)
+        if delta.right not in free and delta.left in free:
+            return _diagonal(b, delta.left, delta.right, rest, order)
+    return b.lower(Mul((as_condition(delta), *rest)), order)
+
+
+def _without(order: Layout, *gone: Index) -> tuple[Index, ...]:
+    return tuple(axis for axis in order if axis is not None and axis not in gone)
+
+
+def _diagonal(b: Builder, index: Index, twin: Index, rest: tuple[Expr, ...], order: Layout) -> Val:
+    """`delta[i,j] v[.., i]`: a matrix with the values on its diagonal."""
+    inner = (*_without(order, index, twin), index)
+    val = b.tensor(b.lower(product_of(rest), inner))
+    layout = val.layout if index in val.indices else (index,)
+    val = b.solid(val, layout) if index in val.loose or index not in val.indices else val
+    return align(val.over(Call("torch.diag_embed", (val.expr,)), (*val.layout, twin)), order)
+
+
+def _scatter(b: Builder, index: Index, label: Expr, rest: tuple[Expr, ...], order: Layout) -> Val:
+    """`delta[v, t[..]] x[..]`: zeros but at the label."""
+    lead = _without(order, index)
+    val = b.tensor(b.lower(product_of(rest), lead) if rest else ONE)
+    chosen = align(safe_label(b, label, label_order(label, lead)), lead)
+    source, places = (v.over(Method(v.expr, "unsqueeze", (Lit(-1),)), (*v.layout, None)) for v in (val, chosen))
+    call = Call("_runtime.scatter_sum", (source.expr, places.expr, b.size(index)))
+    have = set(val.indices) | set(chosen.indices)
+    start = next((k for k, axis in enumerate(lead) if axis in have), len(lead))
+    layout = tuple(axis if axis in have else None for axis in lead[start:])
+    loose = frozenset(a for a in have if all(a not in v.indices or a in v.loose for v in (val, chosen)))
+    return align(Val(call, (*layout, index), "real", loose), order)
+
+
+def sum_with_delta(b: Builder, bound: tuple[Index, ...], factors: tuple[Expr, ...], order: Layout) -> Val:
+    """A sum over a product with a delta: the bound index is replaced, or what a label chooses is added up there."""
+    from tensorgrad_gen.algebra.indices import substitute
+    from tensorgrad_gen.ir import IRError
+    from tensorgrad_gen.lower.contract import sum_product
+
+    delta = next(f for f in factors if isinstance(f, Delta))
+    rest = tuple(f for f in factors if f is not delta)
+    for side, other in ((delta.left, delta.right), (delta.right, delta.left)):
+        if isinstance(side, Index) and side in bound and side is not other:
+            left = tuple(k for k in bound if k is not side)
+            try:
+                replaced = tuple(substitute(f, {side: other}) for f in rest)
+            except IRError:
+                break
+            return sum_product(b, left, replaced, order) if left else _product(b, replaced, order)
+    pair = split_label(delta)
+    free: frozenset[Index] = frozenset().union(*(f.free for f in rest))
+    if pair is not None and pair[0] not in free and not (set(bound) & pair[1].free):
+        return _scatter(b, pair[0], pair[1], (Sum(bound, product_of(rest)),), order)
+    if pair is not None and pair[0] not in free | pair[1].free and rest:
+        summed = _accumulate(b, pair[0], pair[1], bound, rest, order)
+        if summed is not None:
+            return summed
+    return sum_product(b, bound, (as_condition(delta), *rest), order)
+
+
+def _product(b: Builder, factors: tuple[Expr, ...], order: Layout) -> Val:
+    return b.lower(product_of(factors), order) if factors else ONE
+
+
+def _accumulate(
+    b: Builder, index: Index, label: Expr, bound: tuple[Index, ...], rest: tuple[Expr, ...], order: Layout
+) -> Val | None:
+    """`sum over n of delta[v, t[n]] x[n, ..]`: rows added up where their label says."""
+    body = product_of(rest)
+    inner = tuple(k for k in bound if k not in label.free)
+    if inner:
+        body = Sum(inner, body)
+    summed = tuple(k for k in bound if k in label.free)
+    others = tuple(axis for axis in _without(order, index) if axis in body.free and axis not in label.free)
+    conditions = tuple(f.condition for f in rest if isinstance(f, Iverson))
+    with b.guarded(*conditions):
+        wanted = label_order(label, (*_without(order, index), *by_name(frozenset(summed))))
+        places = safe_label(b, label, wanted)
+    if len(summed) == len(label.free) and LEAD not in others:
+        where = b.solid(squeeze(b.solid(places)), wanted)
+        source = b.tensor(b.lower(body, (*wanted, *others)))
+        source = b.solid(source, (*wanted, *others))
+        call = Call("_runtime.index_sum", (source.expr, where.expr, b.size(index)))
+        return align(Val(call, (index, *others)), order)
+    if len(summed) > 1 or LEAD in summed:
+        return None
+    lead = tuple(axis for axis in _without(order, index) if axis in body.free | label.free)
+    source = b.solid(b.tensor(b.lower(body, (*lead, *summed))), (*lead, *summed))
+    where = align(places, (*lead, *summed))
+    call = Call("_runtime.scatter_sum", (source.expr, where.expr, b.size(index)))
+    return align(Val(call, (*lead, index)), order)

@@ -1,0 +1,137 @@
+"""Contractions of two operands."""
+
+from __future__ import annotations
+
+from string import ascii_letters
+
+from tensorgrad_gen.ir import Index
+from tensorgrad_gen.lower.arith import product
+from tensorgrad_gen.lower.builder import Builder
+from tensorgrad_gen.lower.model import Layout
+from tensorgrad_gen.lower.reduce_axes import reduce_sum
+from tensorgrad_gen.lower.torch_ir import Attr, Call, Infix, Lit, TExpr
+from tensorgrad_gen.lower.values import LEAD, Val, align, permute, squeeze
+
+Axes = tuple[Index, ...]
+
+
+def pair(b: Builder, left: Val, right: Val, bound: frozenset[Index], order: Layout) -> Val:
+    """The sum over the bound indices of the product of two values, in a layout that fits the order."""
+    left, right = _prepared(b, left, bound, right), _prepared(b, right, bound, left)
+    common = tuple(k for k in left.indices if k in right.indices and k in bound)
+    if not common:
+        return product(b, [align(left, order), align(right, order)], [])
+    batch = tuple(k for k in left.indices if k in right.indices and k not in bound)
+    mine = tuple(k for k in left.indices if k not in right.indices)
+    yours = tuple(k for k in right.indices if k not in left.indices)
+    found: Val | None = None
+    if not batch and len(common) == 1 and common[0] is not LEAD and not (mine and yours):
+        found = _by_vector(left, right, common[0], order) if mine else _by_vector(right, left, common[0], order)
+    elif mine and yours:
+        found = _matrix(b, left, right, (batch, mine, yours, common), order)
+    if found is not None:
+        return align(found, order)
+    return _multiply_and_sum(b, left, right, bound, order)
+
+
+def _prepared(b: Builder, val: Val, bound: frozenset[Index], other: Val) -> Val:
+    """Without kept axes, and without bound indices that the other does not have."""
+    alone = tuple(k for k in val.indices if k in bound and k not in other.indices)
+    if alone:
+        val = reduce_sum(b, val, alone, tuple(axis for axis in val.indices if axis not in alone))
+    return squeeze(b.solid(val))
+
+
+def _multiply_and_sum(b: Builder, left: Val, right: Val, bound: frozenset[Index], order: Layout) -> Val:
+    large, small = (left, right) if len(left.layout) >= len(right.layout) else (right, left)
+    inner = large.indices
+    if not set(small.indices) <= set(inner):
+        free = [a for a in order if a is not None and a in (*left.indices, *right.indices)]
+        rest = [a for a in (*large.indices, *small.indices) if a not in free]
+        inner = tuple(sorted(dict.fromkeys((*free, *rest)), key=lambda axis: axis is not LEAD))
+    whole = product(b, [align(left, inner), align(right, inner)], [])
+    return reduce_sum(b, whole, [k for k in inner if k in bound], order)
+
+
+def _at(left: TExpr, right: TExpr) -> TExpr:
+    return Infix("@", left, right)
+
+
+def _by_vector(matrix: Val, vector: Val, axis: Index, order: Layout) -> Val | None:
+    """`m @ v`, `v @ m`, or the product of two vectors; nothing if the axis is deep inside, or is to be kept."""
+    rest = tuple(k for k in matrix.indices if k is not axis)
+    if not rest and any(a is None for a in order):
+        return None
+    layout = matrix.indices
+    if layout[-1] is axis:
+        return Val(_at(matrix.expr, vector.expr), rest)
+    if len(layout) == 2 and LEAD not in layout:
+        return Val(_at(vector.expr, matrix.expr), rest)
+    if layout[-2] is axis:
+        return Val(_at(Attr(matrix.expr, "mT"), vector.expr), rest)
+    return None
+
+
+def _matrix(b: Builder, left: Val, right: Val, kinds: tuple[Axes, Axes, Axes, Axes], order: Layout) -> Val | None:
+    """Both operands have indices of their own."""
+    batch, mine, yours, common = kinds
+    if not batch and len(common) == 1 and common[0] is not LEAD:
+        if _reversed(order, mine, yours):
+            left, right, mine, yours = right, left, yours, mine
+        (axis,) = common
+        if len(yours) == 1 and yours[0] is not LEAD:
+            return _plain(left, right, mine, yours[0], axis)
+        if len(mine) == 1 and mine[0] is not LEAD:
+            return _plain(right, left, yours, mine[0], axis)
+    single = len(mine) == len(yours) == 1 and LEAD not in (*mine, *yours)
+    if single and not batch:
+        if _reversed(order, mine, yours):
+            left, right, mine, yours = right, left, yours, mine
+        return _by_rows(left, right, mine[0], yours[0], common)
+    if single and len(common) == 1 and common[0] is not LEAD:
+        if _reversed(order, mine, yours):
+            left, right, mine, yours = right, left, yours, mine
+        lead = tuple(axis for axis in order if axis in batch) if set(batch) <= set(order) else batch
+        first = permute(left, (*lead, *mine, *common))
+        second = permute(right, (*lead, *common, *yours))
+        return Val(_at(first.expr, second.expr), (*lead, *mine, *yours))
+    return _einsum(b, left, right, order, frozenset(common))
+
+
+def _reversed(order: Layout, mine: Axes, yours: Axes) -> bool:
+    """Whether the order has the last of the right operand's indices before the left one's."""
+    places = {axis: k for k, axis in enumerate(order) if axis is not None}
+    if mine[-1] not in places or yours[-1] not in places or LEAD in yours:
+        return False
+    return LEAD not in mine and places[yours[-1]] < places[mine[-1]]
+
+
+def _plain(left: Val, right: Val, mine: Axes, yours: Index, axis: Index) -> Val:
+    """`x[.., k] @ w[k, o]`: any axes on the left, two on the right."""
+    first = permute(left, (*mine, axis))
+    second = permute(right, (axis, yours))
+    return Val(_at(first.expr, second.expr), (*mine, yours))
+
+
+def _by_rows(left: Val, right: Val, mine: Index, yours: Index, common: Axes) -> Val:
+    """`x[.., h]^T g[.., o]`: all contracted axes as rows."""
+    common = tuple(sorted(common, key=lambda axis: axis is not LEAD))
+    first, second = permute(left, (*common, mine)), permute(right, (*common, yours))
+    flat = [Call("_runtime.rows", (val.expr,)) for val in (first, second)]
+    return Val(_at(Attr(flat[0], "mT"), flat[1]), (mine, yours))
+
+
+def _einsum(b: Builder, left: Val, right: Val, order: Layout, bound: frozenset[Index]) -> Val:
+    """Whatever is left."""
+    every = dict.fromkeys((*left.indices, *right.indices))
+    out = [axis for axis in order if axis is not None and axis in every and axis not in bound]
+    out += [axis for axis in every if axis not in bound and axis not in out]
+    letters: dict[Index, str] = {axis: "..." for axis in every if axis is LEAD}
+    for axis in every:
+        if axis is not LEAD:
+            used = set(letters.values())
+            wish = (axis.name[:1], *ascii_letters)
+            letters[axis] = next(c for c in wish if c in ascii_letters and c not in used)
+    spelled = ["".join(letters[axis] for axis in axes) for axes in (left.indices, right.indices, tuple(out))]
+    formula = Lit(f"{spelled[0]},{spelled[1]}->{spelled[2]}")
+    return Val(Call("_runtime.einsum", (formula, left.expr, right.expr)), tuple(out))

@@ -1,0 +1,241 @@
+"""A plan as torch: every body, its results in their declared axes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from tensorgrad_gen.ir import Access, Apply, Delta, Expr, Index, LeviCivita, Linalg, Pow, Reduce, Scan, Statement, Sum, Where
+from tensorgrad_gen.lower import access, contract, deltas, pointwise, reductions
+from tensorgrad_gen.lower.builder import Builder, Local, Rule
+from tensorgrad_gen.lower.layouts import Axes, as_layout, decide_layouts
+from tensorgrad_gen.lower.model import Body, LoweredOp
+from tensorgrad_gen.lower.names import Names, local_name
+from tensorgrad_gen.lower.printer import reads, walk
+from tensorgrad_gen.lower.sizes import Sizes
+from tensorgrad_gen.lower.torch_ir import Attr, Call, Lit, Method, TExpr, TorchStatement, Var
+from tensorgrad_gen.lower.values import Val, align, fits, permute
+from tensorgrad_gen.plan.model import Block, Plan, Step
+
+RULES: dict[str, dict[type, Rule]] = {
+    "real": {
+        **pointwise.REAL,
+        Access: access.lower_access,
+        LeviCivita: access.lower_levi_civita,
+        Delta: deltas.lower_delta,
+        Sum: contract.lower_sum,
+        Reduce: reductions.real_reduce,
+        Scan: reductions.real_scan,
+        Linalg: reductions.lower_linalg,
+    },
+    "bool": {**pointwise.BOOL, Access: access.condition_access, Reduce: reductions.lower_reduce},
+    "label": {
+        **pointwise.LABEL,
+        Access: access.integer_access,
+        Reduce: reductions.lower_reduce,
+        Scan: reductions.lower_scan,
+    },
+}  # type: ignore[dict-item]
+
+_VIEWS = {"transpose", "permute", "movedim", "unsqueeze", "squeeze", "expand", "diagonal", "select", "detach", "unflatten"}
+
+
+def lower_plan(plan: Plan) -> LoweredOp:
+    """Every body of the op, under one set of layouts for what `forward` returns beside its outputs."""
+    lowering = _Lowering(plan)
+    forward = lowering.forward()
+    backward = tuple(lowering.block(block, "grad_") for block in plan.backward)
+    tangent = lowering.block(plan.tangent, "tangent_") if plan.tangent else None
+    layouts = tuple((name, lowering.layout(name)) for name in plan.auxiliary)
+    return LoweredOp(plan, forward, backward, tangent, layouts, tuple(lowering.likes))
+
+
+class _Lowering:
+    """What the bodies of one op share."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.program = plan.program
+        self.axes = decide_layouts(plan)
+        self.likes: list[str] = []
+        blocks = (*plan.backward, *([plan.tangent] if plan.tangent else []))
+        taken = {*self.program.tensors, *(p.name for p in self.program.params)}
+        for block in blocks:
+            taken |= {*block.roots, *(s.target for s in block.steps)}
+        taken |= {s.target for s in plan.forward}
+        self.taken = frozenset(taken)
+        self.indices = {name: info.indices for name, info in self.program.tensors.items()}
+        self.indices |= {step.target: step.indices for step in plan.forward}
+
+    def layout(self, name: str) -> tuple[Index | None, ...]:
+        """Axes of a tensor that `forward` returns: declared, or as decided for an auxiliary output."""
+        return as_layout(self.outside_axes(name), self.indices[name])
+
+    def outside_axes(self, name: str) -> Axes:
+        if name in self.plan.auxiliary and name not in self.plan.outputs:
+            return self.axes[name]
+        return tuple(range(len(self.indices[name])))
+
+    def forward(self) -> Body:
+        real = [i for i in self.program.inputs if i.kind in ("real", "complex")]
+        ordered = sorted(real or self.program.inputs, key=lambda item: item.default is not None)
+        b = self.builder(self.inputs(), ordered[0].name)
+        self.run(b, self.plan.forward)
+        names = [*self.plan.outputs, *(n for n in self.plan.auxiliary if n not in self.plan.outputs)]
+        return self.finish(b, [(name, name, self.layout(name)) for name in names], fresh=True)
+
+    def block(self, block: Block, prefix: str) -> Body:
+        roots: dict[str, Local] = {}
+        for root in block.roots:
+            base = root.removeprefix(prefix) if root.startswith(prefix) and root not in self.indices else root
+            name = prefix + base
+            roots[name] = Local(local_name(name), self.indices[base], self.outside_axes(base))
+        saved = {name: self.outside(name) for name in (*self.plan.auxiliary, *self.plan.outputs)}
+        b = self.builder(self.inputs() | saved | roots, next(iter(roots)))
+        self.run(b, block.steps)
+        wanted = [(name, tensor, self.layout(name)) for name, tensor in block.results]
+        return self.finish(b, wanted, fresh=prefix == "tangent_")
+
+    def inputs(self) -> dict[str, Local]:
+        found = {}
+        for item in self.program.inputs:
+            axes = tuple(range(len(item.indices)))
+            kind = "real" if item.kind == "complex" else item.kind
+            loose = frozenset(axes) if item.default is not None else frozenset()
+            found[item.name] = Local(local_name(item.name), item.indices, axes, kind, loose)
+        return found
+
+    def outside(self, name: str) -> Local:
+        step = next(s for s in self.plan.forward if s.target == name)
+        return Local(local_name(name), step.indices, self.outside_axes(name), step.kind)
+
+    def builder(self, tensors: dict[str, Local], like: str) -> Builder:
+        sizes = Sizes(self.program)
+        self.likes.append(tensors[like].name)
+        names = Names(self.taken | frozenset(sizes.names()))
+        return Builder(self.program, names, sizes, RULES, like, tensors, outside=frozenset(tensors))
+
+    def run(self, b: Builder, steps: Iterable[Step]) -> None:
+        for step in steps:
+            self.step(b, step)
+
+    def step(self, b: Builder, step: Step) -> None:
+        """One step: its temporaries, then its own statement."""
+        b.needed_by, b.shared = step.needed_by, repeated(step.value)
+        order = as_layout(self.axes[step.target], step.indices)
+        lower = {"bool": b.condition, "label": b.integer}.get(step.kind, b.lower)
+        val = b.tensor(lower(step.value, order))
+        val = align(b.real(val) if step.kind == "real" else val, order)
+        name = local_name(step.target)
+        b.statements.append(TorchStatement(name, val.expr, self.formula(step), step.needed_by))
+        places = {index: k for k, index in enumerate(step.indices)}
+        axes = tuple(None if axis is None else places[axis] for axis in val.layout)
+        b.locals[step.target] = Local(name, step.indices, axes, val.kind, frozenset(places[a] for a in val.loose))
+        b.outside -= {step.target}
+        b.needed_by = frozenset()
+
+    def formula(self, step: Step) -> str:
+        from tensorgrad_gen.notation import print_left, print_statement, size_names
+
+        statement = Statement(step.target, step.indices, step.value, step.kind)
+        if step.formula is not None:
+            return f"{print_left(statement, 'math')} = {step.formula}"
+        return print_statement(statement, "math", size_names(self.program))
+
+    def finish(self, b: Builder, wanted: list[tuple[str, str, tuple[Index | None, ...]]], fresh: bool) -> Body:
+        """The results in their layouts; `fresh`: none of them an input, a view of one, or twice the same."""
+        given: set[str] = {local.name for name, local in b.locals.items() if name in b.outside} if fresh else set()
+        results = []
+        for name, tensor, layout in wanted:
+            if tensor in b.outside:
+                b.reads.add(tensor)
+            local = b.locals[tensor]
+            val = Val(Var(local.name), as_layout(local.axes, self.renamed(local, name)), local.kind)
+            loose = frozenset(self.renamed(local, name)[place] for place in local.loose)
+            val, widened = _shaped(b, replace(val, loose=loose), layout)
+            root = _root(val.expr, b.statements)
+            if fresh and (widened or root in given):
+                val = val.over(Method(val.expr, "clone"))
+            given |= {root} if root and fresh else set()
+            results.append((name, val.expr))
+        return _body(b, tuple(results))
+
+    def renamed(self, local: Local, name: str) -> tuple[Index, ...]:
+        """The local's indices under the names that the result declares."""
+        return self.indices[name] if len(self.indices[name]) == len(local.indices) else local.indices
+
+
+def _shaped(b: Builder, val: Val, layout: tuple[Index | None, ...]) -> tuple[Val, bool]:
+    """Exactly the layout, and whether axes were widened."""
+    missing = {axis for axis in layout if axis is not None and (axis not in val.indices or axis in val.loose)}
+    if not missing and None not in layout:
+        return permute(val, tuple(axis for axis in layout if axis is not None)), False
+    val = align(val, layout) if fits(align(val, layout).layout, layout) else val
+    if val.layout == layout and not missing:
+        return val, False
+    return b.solid(val, layout), bool(missing)
+
+
+def _root(expr: TExpr, statements: list[TorchStatement]) -> str | None:
+    """The variable that the expression is, or is a view of."""
+    while True:
+        match expr:
+            case Method(receiver, name) if name in _VIEWS:
+                expr = receiver
+            case Attr(receiver, "mT" | "real" | "imag"):
+                expr = receiver
+            case Var(name):
+                made = next((s.call for s in statements if s.target == name), None)
+                if made is None or _root_step(made) is None:
+                    return name
+                expr = made
+            case _:
+                return None
+
+
+def _root_step(expr: TExpr) -> TExpr | None:
+    """What a local was made from, if it is a view."""
+    match expr:
+        case Var():
+            return expr
+        case Method(receiver, name) if name in _VIEWS:
+            return receiver
+        case Attr(receiver, "mT" | "real" | "imag"):
+            return receiver
+    return None
+
+
+def _body(b: Builder, results: tuple[tuple[str, TExpr], ...]) -> Body:
+    sizes = b.sizes.statements()
+    expressions = [s.call for s in b.statements] + [expr for _, expr in results] + [s.call for s in sizes]
+    calls = {part.function for expr in expressions for part in walk(expr) if isinstance(part, Call)}
+    helpers = sorted(name.removeprefix("_runtime.") for name in calls if name.startswith("_runtime."))
+    names = {name for expr in expressions for name in reads(expr)}
+    infinite = any(
+        isinstance(part, Lit) and isinstance(part.value, float) and part.value - part.value != 0
+        for expr in expressions
+        for part in walk(expr)
+    )
+    math = infinite or any(name.startswith("math.") for name in (*names, *calls))
+    return Body(
+        sizes, tuple(b.statements), results, tuple(sorted(b.reads)), tuple(helpers), ("math",) if math else ()
+    )
+
+
+_COSTLY = (Apply, Sum, Reduce, Scan, Linalg, Where, Pow)
+
+
+def repeated(expr: Expr) -> frozenset[Expr]:
+    """Costly parts that occur more than once."""
+    seen: set[Expr] = set()
+    twice: set[Expr] = set()
+    queue = [expr]
+    while queue:
+        node = queue.pop()
+        if node in seen:
+            if isinstance(node, _COSTLY) and not contract.is_number(node):
+                twice.add(node)
+            continue
+        seen.add(node)
+        queue.extend(node.children)
+    return frozenset(twice)

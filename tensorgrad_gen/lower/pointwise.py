@@ -1,0 +1,317 @@
+"""Pointwise code: sums, products, powers, functions, conditions, and what is read only where a condition holds."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+from tensorgrad_gen.ir import (
+    Add,
+    Apply,
+    Compare,
+    Const,
+    Delta,
+    Expr,
+    Extent,
+    Iverson,
+    Logic,
+    Mul,
+    Param,
+    Position,
+    Pow,
+    Special,
+    Where,
+)
+from tensorgrad_gen.ir import number as constant
+from tensorgrad_gen.lower.arith import ONE, over, pointwise, product, times, total
+from tensorgrad_gen.lower.builder import Builder, is_integer, rational
+from tensorgrad_gen.lower.model import Layout
+from tensorgrad_gen.lower.names import local_name
+from tensorgrad_gen.lower.torch_functions import SAFE_AT_TWO, SINGULAR, SINGULAR_AT_ONE, SPELLINGS
+from tensorgrad_gen.lower.torch_ir import Call, Infix, Lit, Method, Prefix, Var
+from tensorgrad_gen.lower.values import LoweringError, Val, align
+
+HALF = Fraction(1, 2)
+
+
+def lower_const(b: Builder, node: Const, order: Layout) -> Val:
+    return Val(rational(node.value), kind="number")
+
+
+def lower_special(b: Builder, node: Special, order: Layout) -> Val:
+    if node.name == "pi":
+        return Val(Var("math.pi"), kind="number")
+    return Val(Lit(math.inf if node.name == "inf" else math.nan), kind="number")
+
+
+def lower_param(b: Builder, node: Param, order: Layout) -> Val:
+    b.reads.add(node.name)
+    return Val(Var(local_name(node.name)), kind="number")
+
+
+def lower_extent(b: Builder, node: Extent, order: Layout) -> Val:
+    return Val(b.extent(node.symbol), kind="number")
+
+
+def position(b: Builder, node: Position, order: Layout, real: bool) -> Val:
+    """`0, 1, 2, ...` along the index, as integers or in the compute dtype."""
+    key = ("position", node.index, real)
+    found = b.recall(key)
+    if found is None:
+        dtype = (("dtype", b.like_attr("dtype")),) if real else ()
+        expr = Call("torch.arange", (b.size(node.index),), (*dtype, ("device", b.like_attr("device"))))
+        hint = f"real_{node.index.name}" if real else f"at_{node.index.name}"
+        found = b.temp(hint, Val(expr, (node.index,), "real" if real else "label"))
+        b.remember(key, found)
+    return align(found, order)
+
+
+def lower_position(b: Builder, node: Position, order: Layout) -> Val:
+    return position(b, node, order, real=True)
+
+
+def lower_add(b: Builder, node: Add, order: Layout) -> Val:
+    return total(b, [b.lower(term, order) for term in node.terms])
+
+
+def lower_mul(b: Builder, node: Mul, order: Layout) -> Val:
+    conditions = tuple(f.condition for f in node.factors if isinstance(f, Iverson))
+    rest = tuple(f for f in node.factors if not isinstance(f, Iverson))
+    if conditions:
+        return masked(b, conditions, rest, order)
+    if any(isinstance(f, Delta) for f in rest):
+        from tensorgrad_gen.lower.deltas import lower_delta_product
+
+        return lower_delta_product(b, rest, order)
+    above, below = collect(b, rest, order)
+    return product(b, above, below)
+
+
+def collect(b: Builder, factors: tuple[Expr, ...], order: Layout) -> tuple[list[Val], list[Val]]:
+    """The factors' values, and those that divide."""
+    above: list[Val] = []
+    below: list[Val] = []
+    for factor in factors:
+        exponent = constant(factor.exponent) if isinstance(factor, Pow) else None
+        if isinstance(factor, Pow) and exponent is not None and exponent < 0:
+            val, divides = _reciprocal_power(b, factor.base, -exponent, order)
+            (below if divides else above).append(val)
+        else:
+            above.append(b.lower(factor, order))
+    return above, below
+
+
+def masked(b: Builder, conditions: tuple[Expr, ...], rest: tuple[Expr, ...], order: Layout) -> Val:
+    """The product where the conditions hold, 0 elsewhere; nothing singular is computed where they do not."""
+    outer = b.guards
+    with b.guarded(*conditions):
+        inner = b.lower(rest[0] if len(rest) == 1 else Mul(rest), order) if rest else ONE
+    mask = b.recall(("mask", conditions, order, outer)) or b.conjunction(conditions, order, outer)
+    if inner.kind == "number":
+        return times(inner, b.real(mask))
+    mask = b.tensor(mask)
+    inner = b.real(inner)
+    return pointwise(Call("torch.where", (mask.expr, inner.expr, Lit(0))), mask, inner, kind="real")
+
+
+def safe(b: Builder, val: Val, order: Layout, point: int = 1) -> Val:
+    """The argument of a singular function: `point` where it is not read."""
+    if val.kind == "number":
+        return val
+    mask = b.guard(order)
+    if mask is None:
+        return val
+    return pointwise(Call("torch.where", (mask.expr, val.expr, Lit(point))), mask, val, kind="real")
+
+
+def _reciprocal_power(b: Builder, base: Expr, exponent: Fraction, order: Layout) -> tuple[Val, bool]:
+    """`1 / base^exponent` as a divisor, or as a factor if torch has one (then False)."""
+    val = safe(b, b.lower(base, order), order)
+    if exponent == HALF and val.kind != "number":
+        return val.over(Call("torch.rsqrt", (val.expr,))), False
+    return _power(b, base, val, exponent), True
+
+
+def _power(b: Builder, base: Expr, val: Val, exponent: Fraction) -> Val:
+    """A positive rational power."""
+    if exponent == 1:
+        return val
+    if val.kind == "number":
+        if exponent.denominator == 1:
+            return Val(Infix("**", val.expr, Lit(int(exponent))), kind="number")
+        if exponent == HALF and _not_negative(base):
+            return Val(Call("math.sqrt", (val.expr,)), kind="number")
+        return Val(Call("_runtime.power", (val.expr, rational(exponent))), kind="number")
+    val = b.real(val)
+    if exponent == HALF:
+        return val.over(Call("torch.sqrt", (val.expr,)))
+    if exponent == 2:
+        return SPELLINGS["square"](b, (val,))
+    if exponent == 3 and isinstance(val.expr, Var):
+        return times(times(val, val), val)
+    return val.over(Call("torch.pow", (val.expr, rational(exponent))))
+
+
+def _not_negative(expr: Expr) -> bool:
+    """Whether a number is surely 0 or more."""
+    if isinstance(expr, Const):
+        return expr.value >= 0
+    if isinstance(expr, Mul):
+        return all(_not_negative(factor) for factor in expr.factors)
+    return isinstance(expr, Extent) or (isinstance(expr, Special) and expr.name == "pi")
+
+
+def lower_pow(b: Builder, node: Pow, order: Layout) -> Val:
+    exponent = constant(node.exponent)
+    if exponent is None:
+        base = safe(b, b.lower(node.base, order), order)
+        power = b.lower(node.exponent, order)
+        if base.kind == "number" and power.kind == "number":
+            return Val(Call("_runtime.power", (base.expr, power.expr)), kind="number")
+        return SPELLINGS["pow"](b, (base, power))
+    if exponent < 0:
+        val, divides = _reciprocal_power(b, node.base, -exponent, order)
+        return over(ONE, val) if divides else val
+    base = b.lower(node.base, order)
+    return _power(b, node.base, base if exponent.denominator == 1 else safe(b, base, order), exponent)
+
+
+def lower_apply(b: Builder, node: Apply, order: Layout) -> Val:
+    spell = SPELLINGS.get(node.function)
+    if spell is None:
+        raise LoweringError(f"torch has no spelling for {node.function}")
+    args = [b.lower(arg, order) for arg in node.args]
+    for table, point in ((SINGULAR, 1), (SINGULAR_AT_ONE, 0), (SAFE_AT_TWO, 2)):
+        for place in table.get(node.function, ()):
+            args[place] = safe(b, args[place], order, point)
+    return spell(b, tuple(args))
+
+
+def lower_iverson(b: Builder, node: Iverson, order: Layout) -> Val:
+    return b.real(b.condition(node.condition, order))
+
+
+def lower_where(b: Builder, node: Where, order: Layout) -> Val:
+    return _where(b, node, order, "real")
+
+
+def _where(b: Builder, node: Where, order: Layout, kind: str) -> Val:
+    lower = {"real": b.lower, "bool": b.condition, "label": b.integer}[kind]
+    outer = b.guards
+    opposite = node.condition.args[0] if _is_not(node.condition) else Logic("not", (node.condition,))
+    with b.guarded(node.condition):
+        then = lower(node.then, order)
+    with b.guarded(opposite):
+        other = lower(node.other, order)
+    mask = b.recall(("mask", (node.condition,), order, outer))
+    mask = mask or b.tensor(b.conjunction((node.condition,), order, outer))
+    if then.scalar and other.scalar:
+        then = b.tensor(then)
+    return pointwise(Call("torch.where", (mask.expr, then.expr, other.expr)), mask, then, other, kind=kind)
+
+
+def _is_not(condition: Expr) -> bool:
+    return isinstance(condition, Logic) and condition.op == "not"
+
+
+# Conditions.
+
+
+def condition_compare(b: Builder, node: Compare, order: Layout) -> Val:
+    lower = b.integer if all(is_integer(side, b.labels) for side in (node.left, node.right)) else b.lower
+    left, right = lower(node.left, order), lower(node.right, order)
+    kind = "flag" if left.scalar and right.scalar else "bool"
+    return pointwise(Infix(node.op, left.expr, right.expr), left, right, kind=kind)
+
+
+def condition_logic(b: Builder, node: Logic, order: Layout) -> Val:
+    parts = [b.condition(arg, order) for arg in node.args]
+    if node.op == "not":
+        (part,) = parts
+        return part.over(Prefix("not " if part.kind == "flag" else "~", part.expr))
+    whole = parts[0]
+    for part in parts[1:]:
+        kind = "flag" if whole.kind == part.kind == "flag" else "bool"
+        whole = pointwise(Infix("&" if node.op == "and" else "|", whole.expr, part.expr), whole, part, kind=kind)
+    return whole
+
+
+def condition_iverson(b: Builder, node: Iverson, order: Layout) -> Val:
+    return b.condition(node.condition, order)
+
+
+def condition_const(b: Builder, node: Const, order: Layout) -> Val:
+    return Val(Lit(node.value != 0), kind="flag")
+
+
+def condition_where(b: Builder, node: Where, order: Layout) -> Val:
+    return _where(b, node, order, "bool")
+
+
+# Integers.
+
+
+def integer_const(b: Builder, node: Const, order: Layout) -> Val:
+    return Val(Lit(int(node.value)), kind="number")
+
+
+def integer_position(b: Builder, node: Position, order: Layout) -> Val:
+    return position(b, node, order, real=False)
+
+
+def integer_where(b: Builder, node: Where, order: Layout) -> Val:
+    return _where(b, node, order, "label")
+
+
+def integer_add(b: Builder, node: Add, order: Layout) -> Val:
+    return _integers("+", [b.integer(term, order) for term in node.terms])
+
+
+def integer_mul(b: Builder, node: Mul, order: Layout) -> Val:
+    return _integers("*", [b.integer(factor, order) for factor in node.factors])
+
+
+def integer_apply(b: Builder, node: Apply, order: Layout) -> Val:
+    """`floor`, `ceil` of a quotient, `mod`, `clamp`, `min`, `max`, by way of the compute dtype."""
+    val = b.tensor(lower_apply(b, node, order))
+    return val.over(Method(val.expr, "long"), kind="label")
+
+
+def _integers(op: str, parts: list[Val]) -> Val:
+    whole = parts[0]
+    for part in parts[1:]:
+        kind = "number" if whole.scalar and part.scalar else "label"
+        whole = pointwise(Infix(op, whole.expr, part.expr), whole, part, kind=kind)
+    return whole
+
+
+REAL = {
+    Const: lower_const,
+    Special: lower_special,
+    Param: lower_param,
+    Extent: lower_extent,
+    Position: lower_position,
+    Add: lower_add,
+    Mul: lower_mul,
+    Pow: lower_pow,
+    Apply: lower_apply,
+    Iverson: lower_iverson,
+    Where: lower_where,
+}
+BOOL = {
+    Compare: condition_compare,
+    Logic: condition_logic,
+    Iverson: condition_iverson,
+    Const: condition_const,
+    Where: condition_where,
+}
+LABEL = {
+    Const: integer_const,
+    Param: lower_param,
+    Extent: lower_extent,
+    Position: integer_position,
+    Add: integer_add,
+    Mul: integer_mul,
+    Apply: integer_apply,
+    Where: integer_where,
+}

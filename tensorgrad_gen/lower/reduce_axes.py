@@ -1,0 +1,68 @@
+"""Sums over axes of one value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tensorgrad_gen.ir import Index
+from tensorgrad_gen.lower.arith import product
+from tensorgrad_gen.lower.builder import Builder
+from tensorgrad_gen.lower.model import Layout
+from tensorgrad_gen.lower.torch_ir import Call, Lit, Method, TExpr
+from tensorgrad_gen.lower.values import LEAD, Val, align, axis_number, fits
+
+
+def keeps(layout: Layout, bound: Iterable[Index], order: Layout) -> bool:
+    """Whether reduced axes are better kept with size 1, for the result to fit the order."""
+    gone = set(bound)
+    if LEAD in gone:
+        return False
+    kept = tuple(None if axis in gone else axis for axis in layout)
+    dropped = tuple(axis for axis in layout if axis not in gone)
+    # A tensor of order 0 among larger ones changes its dtype in forward mode: so it keeps an axis.
+    alone = not any(dropped) and bool(order) and order != (LEAD,)
+    return fits(kept, order) and (alone or not fits(dropped, order))
+
+
+def axes_of(layout: Layout, bound: Iterable[Index]) -> TExpr:
+    """The axes as the argument `dim`."""
+    gone = set(bound)
+    numbers = [axis_number(layout, k) for k, axis in enumerate(layout) if axis in gone]
+    if len(numbers) == 1:
+        return Lit(numbers[0])
+    return Lit(tuple(k - len(layout) for k, axis in enumerate(layout) if axis in gone))
+
+
+def reduce_sum(b: Builder, val: Val, bound: Iterable[Index], order: Layout) -> Val:
+    """The sum over the indices, an extent for each that the value does not have."""
+    bound = tuple(bound)
+    val = b.real(val)
+    have = set(val.indices) - val.loose
+    present = [k for k in bound if k in have]
+    absent = [Val(b.size(k), kind="number") for k in bound if k not in have]
+    stray = [k for k in bound if k not in have and k in val.indices]
+    if stray:  # an axis of size 1 that stands for the whole extent
+        kept = tuple(None if axis in stray else axis for axis in val.layout)
+        val = Val(val.expr, kept, val.kind, val.loose - set(stray))
+    if absent:
+        val = product(b, [val, *absent], [])
+    val = align(_sum(val, present, order), order) if present else align(val, order)
+    return val
+
+
+def _sum(val: Val, bound: list[Index], order: Layout) -> Val:
+    layout = val.layout
+    if keeps(layout, bound, order):
+        kept = tuple(None if axis in bound else axis for axis in layout)
+        keyword: tuple[tuple[str, TExpr], ...] = (("keepdim", Lit(True)),)
+        return val.over(Method(val.expr, "sum", (axes_of(layout, bound),), keyword), kept)
+    left = tuple(axis for axis in layout if axis not in bound)
+    if not any(left):
+        return val.over(Method(val.expr, "sum"), ())
+    plain = [k for k in bound if k is not LEAD]
+    if plain:
+        val = val.over(Method(val.expr, "sum", (axes_of(layout, plain),)), tuple(a for a in layout if a not in plain))
+    if LEAD in bound:
+        arguments: tuple[TExpr, ...] = (val.expr,) if len(left) == 1 else (val.expr, Lit(len(left)))
+        val = val.over(Call("_runtime.sum_lead", arguments), left)
+    return val

@@ -1,0 +1,170 @@
+"""Reductions, scans and matrix functions: one torch call each, on axes brought together where there are several."""
+
+from __future__ import annotations
+
+from tensorgrad_gen.ir import Expr, Index, Linalg, Reduce, Scan
+from tensorgrad_gen.lower.builder import Builder
+from tensorgrad_gen.lower.contract import natural_order
+from tensorgrad_gen.lower.model import Layout
+from tensorgrad_gen.lower.reduce_axes import axes_of, keeps
+from tensorgrad_gen.lower.torch_ir import Attr, Call, Lit, Method, TExpr, Tup
+from tensorgrad_gen.lower.values import LEAD, LoweringError, Val, align, axis_number, permute, squeeze
+
+FLAT = Index("flat", 0)  # stands for several axes flattened into one
+_AXES = {"max": "amax", "min": "amin", "logsumexp": "logsumexp"}
+_KEEP: tuple[tuple[str, TExpr], ...] = (("keepdim", Lit(True)),)
+
+
+def operand(b: Builder, body: Expr, bound: tuple[Index, ...], order: Layout, kind: str = "real") -> Val:
+    """The body with a full axis for each bound index."""
+    inner = natural_order((body,), bound, order)
+    inner = (*inner, *(k for k in bound if k not in inner))
+    lower = {"real": b.lower, "bool": b.condition, "label": b.integer}[kind]
+    val = align(b.tensor(lower(body, inner)), inner)
+    have = (set(val.indices) - val.loose) | set(bound)
+    start = next(k for k, axis in enumerate(inner) if axis in have)
+    return b.solid(val, tuple(axis if axis in have else None for axis in inner[start:]))
+
+
+def flattened(b: Builder, val: Val, bound: tuple[Index, ...]) -> Val:
+    """The bound axes as one: the last, or the first if batch axes are among them."""
+    rest = tuple(axis for axis in squeeze(val).layout if axis not in bound)
+    if LEAD not in bound:
+        val = permute(val, tuple(axis for axis in (*rest, *bound) if axis is not None))
+        return Val(Method(val.expr, "flatten", (Lit(-len(bound)),)), (*val.layout[: -len(bound)], FLAT), val.kind)
+    bound = (LEAD, *(k for k in bound if k is not LEAD))
+    val = permute(val, tuple(axis for axis in (*bound, *rest) if axis is not None))
+    return Val(Call("_runtime.rows", (val.expr, Lit(len(rest)))), (FLAT, *val.layout[len(bound) :]), val.kind)
+
+
+def lower_reduce(b: Builder, node: Reduce, order: Layout) -> Val:
+    """A reduction over one or several indices."""
+    bound = node.indices
+    val = operand(b, node.body, bound, order, "bool" if node.kind in ("any", "all") else "real")
+    if LEAD in bound or (len(bound) > 1 and node.kind in ("argmax", "argmin")):
+        val, bound = flattened(b, val, bound), (FLAT,)
+    keep = keeps(val.layout, bound, order)
+    kept = tuple(None if axis in bound else axis for axis in val.layout)
+    layout = kept if keep else tuple(axis for axis in val.layout if axis not in bound)
+    keyword = _KEEP if keep else ()
+    dims = axes_of(val.layout, bound)
+    if node.kind == "norm":
+        expr: TExpr = Call("torch.linalg.vector_norm", (val.expr,), (("dim", dims), *keyword))
+    elif node.kind == "prod":
+        expr = _product(val, bound, keyword)
+    elif node.kind in ("argmax", "argmin", "any", "all"):
+        expr = Method(val.expr, node.kind, (dims,), keyword)
+    else:
+        expr = Method(val.expr, _AXES[node.kind], (dims,), keyword)
+    kind = {"any": "bool", "all": "bool", "argmax": "label", "argmin": "label"}.get(node.kind, "real")
+    return align(Val(expr, layout, kind), order)
+
+
+def _product(val: Val, bound: tuple[Index, ...], keyword: tuple[tuple[str, TExpr], ...]) -> TExpr:
+    """`prod` takes one axis at a time: from the last on, so that the numbers of the others hold."""
+    expr, count = val.expr, len(val.layout)
+    numbers = [k - count for k, axis in enumerate(val.layout) if axis in bound]
+    for done, number in enumerate(reversed(numbers)):
+        expr = Method(expr, "prod", (Lit(number if keyword else number + done),), keyword)
+    return expr
+
+
+def real_reduce(b: Builder, node: Reduce, order: Layout) -> Val:
+    return b.real(lower_reduce(b, node, order))
+
+
+def lower_scan(b: Builder, node: Scan, order: Layout) -> Val:
+    """A scan along one index, or a softmax over several."""
+    val = operand(b, node.body, node.indices, order)
+    if len(node.indices) == 1 and node.indices[0] is not LEAD:
+        dim = Lit(axis_number(val.layout, val.layout.index(node.indices[0])))
+        return align(_scan(node.kind, val, dim), order)
+    val = b.temp("scores", val)
+    flat = flattened(b, val, node.indices)
+    dim = Lit(axis_number(flat.layout, flat.layout.index(FLAT)))
+    done = _scan(node.kind, flat, dim)
+    # Back to the axes that were flattened.
+    ordered = tuple(k for k in node.indices if k is not LEAD)
+    ordered = (LEAD, *ordered) if LEAD in node.indices else ordered
+    position = flat.layout.index(FLAT)
+    layout = (*flat.layout[:position], *ordered, *flat.layout[position + 1 :])
+    shaped = permute(val, tuple(axis for axis in layout if axis is not None))
+    return align(Val(Method(done.expr, "reshape", (Attr(shaped.expr, "shape"),)), shaped.layout, done.kind), order)
+
+
+def _scan(kind: str, val: Val, dim: TExpr) -> Val:
+    if kind in ("softmax", "log_softmax"):
+        return val.over(Call(f"torch.{kind}", (val.expr, dim)))
+    if kind == "sort":
+        return val.over(Attr(Method(val.expr, "sort", (dim,)), "values"))
+    if kind == "argsort":
+        return val.over(Method(val.expr, "argsort", (dim,), (("stable", Lit(True)),)), kind="label")
+    return val.over(Method(val.expr, kind, (dim,)))
+
+
+def real_scan(b: Builder, node: Scan, order: Layout) -> Val:
+    return b.real(lower_scan(b, node, order))
+
+
+def lower_linalg(b: Builder, node: Linalg, order: Layout) -> Val:
+    """A matrix function, rows and columns flattened to one axis each where there are several."""
+    batch = _batch(node, order)
+    full = (*batch, *node.rows, *node.cols)
+    matrix = _matrix(_placed(b, node.matrix, full), len(node.rows), len(node.cols))
+    if node.kind == "inverse":
+        expr = _unflatten(b, Call("torch.linalg.inv", (matrix,)), node.cols, -2)
+        return align(Val(_unflatten(b, expr, node.rows, -1), (*batch, *node.cols, *node.rows)), order)
+    if node.kind == "solve":
+        return _solve(b, node, batch, matrix, order)
+    calls: dict[str, TExpr] = {
+        "det": Call("torch.linalg.det", (matrix,)),
+        "logdet": Call("torch.logdet", (matrix,)),
+        "slogdet_sign": Attr(Call("torch.linalg.slogdet", (matrix,)), "sign"),
+    }
+    return align(Val(calls[node.kind], batch), order)
+
+
+def _batch(node: Linalg, order: Layout) -> tuple[Index, ...]:
+    free = node.matrix.free - set(node.rows) - set(node.cols)
+    if node.rhs is not None and LEAD in node.rhs.free:
+        free = free | {LEAD}
+    found = natural_order((node.matrix,), (*node.rows, *node.cols), order)
+    batch = tuple(axis for axis in (LEAD, *(k for k in found if k is not LEAD)) if axis in free)
+    if len(batch) != len(free):
+        raise LoweringError("batch indices of a matrix function")
+    return batch
+
+
+def _placed(b: Builder, expr: Expr, layout: tuple[Index, ...]) -> Val:
+    val = align(b.real(b.tensor(b.lower(expr, layout))), layout)
+    return b.solid(val, layout)
+
+
+def _matrix(val: Val, rows: int, cols: int) -> TExpr:
+    if rows == cols == 1:
+        return val.expr
+    return Call("_runtime.matrix_axes", (val.expr, Lit(rows), Lit(cols)))
+
+
+def _unflatten(b: Builder, expr: TExpr, axes: tuple[Index, ...], dim: int) -> TExpr:
+    if len(axes) == 1:
+        return expr
+    return Method(expr, "unflatten", (Lit(dim), Tup(tuple(b.size(axis) for axis in axes))))
+
+
+def _solve(b: Builder, node: Linalg, batch: tuple[Index, ...], matrix: TExpr, order: Layout) -> Val:
+    """`torch.linalg.solve` with a right side of the same number of axes, so that it is never taken for vectors."""
+    if node.rhs is None:
+        raise LoweringError("solve without a right side")
+    own = node.rhs.free - set(node.rows) - set(batch)
+    columns = tuple(axis for axis in natural_order((node.rhs,), node.rows, order) if axis in own)
+    right = _placed(b, node.rhs, (*batch, *node.rows, *columns))
+    if columns:
+        side = _matrix(right, len(node.rows), len(columns))
+        solved = _unflatten(b, Call("torch.linalg.solve", (matrix, side)), columns, -1)
+        solved = _unflatten(b, solved, node.cols, -1 - len(columns))
+        return align(Val(solved, (*batch, *node.cols, *columns)), order)
+    side = right.expr if len(node.rows) == 1 else Method(right.expr, "flatten", (Lit(-len(node.rows)),))
+    solved = Call("torch.linalg.solve", (matrix, Method(side, "unsqueeze", (Lit(-1),))))
+    solved = _unflatten(b, Method(solved, "squeeze", (Lit(-1),)), node.cols, -1)
+    return align(Val(solved, (*batch, *node.cols)), order)

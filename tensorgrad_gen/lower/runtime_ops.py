@@ -1,0 +1,172 @@
+"""What lowered code calls beside torch.  Render copies these functions into the generated `_runtime.py`.
+
+Law: pure, out of place, differentiable to any order, no value of a tensor read in Python; right for zero batch axes
+and for extents 0; right under `vmap`, forward mode, `torch.compile`, and legacy batched cotangents.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def rows(x: Tensor, keep: int = 1) -> Tensor:
+    """All axes but the last `keep` flattened into one, also where there are none (then of size 1)."""
+    lead = x.shape[: x.dim() - keep]
+    return x.reshape(lead.numel(), *x.shape[x.dim() - keep :])
+
+
+def sum_lead(x: Tensor, keep: int = 1) -> Tensor:
+    """Sum over all axes but the last `keep`.  (`x.sum(dim=())` would sum everything.)"""
+    return x.sum(tuple(range(x.dim() - keep))) if x.dim() > keep else x
+
+
+def ratio(a: float, b: float) -> float:
+    """`a / b` as tensors divide: inf or nan where `b` is 0."""
+    if b == 0:
+        return math.nan if a == 0 or a != a else math.copysign(math.inf, a) * math.copysign(1.0, b)
+    return a / b
+
+
+def power(base: float, exponent: float) -> float:
+    """`base ** exponent` as tensors have it: never complex, never an exception."""
+    if base == 0 and exponent < 0:
+        return math.inf
+    if base < 0 and exponent != int(exponent):
+        return math.nan
+    return float(base) ** exponent
+
+
+def take(x: Tensor, label: Tensor, dim: int) -> Tensor:
+    """`x` at the labels along an axis: first the axes of `label`, then those of `x` without `dim`."""
+    picked = x.movedim(dim, 0).index_select(0, label.reshape(label.numel()))
+    return picked.reshape(*label.shape, *picked.shape[1:])
+
+
+def gather(x: Tensor, label: Tensor) -> Tensor:
+    """`x` at the labels along the last axis; the axes before broadcast against each other."""
+    lead = torch.broadcast_shapes(x.shape[:-1], label.shape[:-1])
+    return x.expand(*lead, x.shape[-1]).gather(-1, label.expand(*lead, label.shape[-1]))
+
+
+def scatter_sum(x: Tensor, label: Tensor, size: int) -> Tensor:
+    """`y[.., v] = sum over n of x[.., n] where label[.., n] == v`; the axes before the last broadcast."""
+    shape = torch.broadcast_shapes(x.shape, label.shape)
+    zeros = x.new_zeros(*shape[:-1], size)
+    return zeros.scatter_add(-1, label.expand(shape), x.expand(shape))
+
+
+def index_sum(x: Tensor, label: Tensor, size: int) -> Tensor:
+    """`y[v, ..] = sum over the axes of label of x[labels.., ..] where label == v`."""
+    rest = x.shape[label.dim() :]
+    flat = x.reshape(label.numel(), *rest)
+    return x.new_zeros(size, *rest).index_add(0, label.reshape(label.numel()), flat)
+
+
+def cumsum(x: Tensor, dim: int, reverse: bool = False, exclusive: bool = False) -> Tensor:
+    """Running sum along a negative axis: from the end if `reverse`, without the element itself if `exclusive`."""
+    if reverse:
+        x = x.flip(dim)
+    if exclusive:
+        shifted = x.narrow(dim, 0, max(x.shape[dim] - 1, 0))
+        first = torch.zeros_like(x.narrow(dim, 0, min(x.shape[dim], 1)))
+        x = torch.cat((first, shifted), dim)
+    y = x.cumsum(dim)
+    return y.flip(dim) if reverse else y
+
+
+def levi_civita(order: int, like: Tensor) -> Tensor:
+    """The permutation symbol of that order: the determinant of rows of the unit matrix, exactly."""
+    position = torch.arange(order, device=like.device)
+    axes = [position.reshape([-1 if k == axis else 1 for k in range(order)]) for axis in range(order)]
+    y = like.new_ones((order,) * order)
+    for first in range(order):
+        for second in range(first + 1, order):
+            y = y * (axes[second] - axes[first]).sign().to(like.dtype)
+    return y
+
+
+def matrix_axes(x: Tensor, rows: int, cols: int) -> Tensor:
+    """The last `rows + cols` axes flattened into a matrix."""
+    split = x.dim() - cols
+    lead = x.shape[: split - rows]
+    return x.reshape(*lead, x.shape[split - rows : split].numel(), x.shape[split:].numel())
+
+
+def spherical_bessel(n: int, z: Tensor) -> Tensor:
+    """Spherical Bessel function of order `n`: `sin(z)/z` for 0; by its series near 0, else by recurrence."""
+    near = z.abs() < n + 1.5
+    small = torch.where(near, z, 0)
+    square = small * small * -0.5
+    term = torch.ones_like(small)
+    for k in range(1, n + 1):
+        term = term * small / (2 * k + 1)
+    series = term
+    for k in range(1, 14 + n):
+        term = term * square / (k * (2 * n + 2 * k + 1))
+        series = series + term
+    far = torch.where(near, n + 2.0, z)
+    below, here = torch.cos(far) / far, torch.sin(far) / far
+    for k in range(n):
+        below, here = here, (2 * k + 1) / far * here - below
+    return torch.where(near, series, here)
+
+
+def exprel(n: int, z: Tensor) -> Tensor:
+    """The series of exp from `z^n` on, divided by `z^n`: `(exp(z) - 1)/z` for 1; by its series near 0."""
+    near = z.abs() < 1.0 + 0.5 * n
+    small = torch.where(near, z, 0)
+    term = torch.ones_like(small) / math.factorial(n)
+    series = term
+    for k in range(1, 22 + n):
+        term = term * small / (n + k)
+        series = series + term
+    far = torch.where(near, 2.0 + n, z)
+    value = torch.expm1(far) / far if n else torch.exp(far)
+    for k in range(1, n):
+        value = (value - 1 / math.factorial(k)) / far
+    return torch.where(near, series, value)
+
+
+def einsum(formula: str, a: Tensor, b: Tensor) -> Tensor:
+    """`torch.einsum` of two operands; legacy batched tensors, for which it has no rule, go by `bmm`."""
+    if not torch.compiler.is_compiling() and any(torch._C._functorch.is_legacy_batchedtensor(t) for t in (a, b)):
+        return _bmm_einsum(formula, a, b)
+    return torch.einsum(formula, a, b)
+
+
+def _spelled(letters: str, x: Tensor, batch: str) -> str:
+    """Letters of every axis, `...` replaced by as many of `batch` as it stands for."""
+    if "..." not in letters:
+        return letters
+    count = x.dim() - (len(letters) - 3)
+    return letters.replace("...", batch[:count])
+
+
+def _bmm_einsum(formula: str, a: Tensor, b: Tensor) -> Tensor:
+    """A contraction of two operands, each letter once in each, by permute, reshape and `bmm`."""
+    left, right = formula.split("->")[0].split(",")
+    out = formula.split("->")[1]
+    batch = "".join(c for c in map(chr, range(ord("A"), ord("Z") + 1)) if c not in formula)
+    lead = max((t.dim() - len(s) + 3 for s, t in ((left, a), (right, b)) if "..." in s), default=0)
+    left, right = _spelled(left, a, batch), _spelled(right, b, batch)
+    out = out.replace("...", batch[:lead])
+    sizes = dict(zip(left + right, (*a.shape, *b.shape), strict=True))
+    shared = [c for c in left if c in right and c in out]
+    summed = [c for c in left if c in right and c not in out]
+    rows_, cols = [c for c in left if c not in right], [c for c in right if c not in left]
+
+    def matrix(x: Tensor, letters: str, first: list[str], second: list[str]) -> Tensor:
+        x = x.permute([letters.index(c) for c in (*shared, *first, *second)])
+        return x.reshape(*(math.prod(sizes[c] for c in group) for group in (shared, first, second)))
+
+    product = torch.bmm(matrix(a, left, rows_, summed), matrix(b, right, summed, cols))
+    letters = [*shared, *rows_, *cols]
+    product = product.reshape([sizes[c] for c in letters])
+    gone = tuple(k for k, c in enumerate(letters) if c not in out)
+    if gone:
+        product = product.sum(gone)
+        letters = [c for c in letters if c in out]
+    return product.permute([letters.index(c) for c in out])

@@ -1,0 +1,108 @@
+"""Extents as Python ints: where each is read, what it is called, which statements need it."""
+
+from __future__ import annotations
+
+from tensorgrad_gen.ir import Input, Program, Size
+from tensorgrad_gen.lower.names import Names, local_name
+from tensorgrad_gen.lower.torch_ir import Attr, Call, Infix, Item, Lit, Method, Prefix, TExpr, TorchStatement, Var
+from tensorgrad_gen.lower.values import LEAD, LoweringError
+
+_COUNT = "number of `...`"  # key of the product of the batch extents; no symbol has this name
+
+
+class Sizes:
+    """The extents that a body uses, defined once each in terms of the op's inputs.
+
+    The name of an extent is the same in all bodies of an op: it depends on the program alone.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._defs = dict(program.size_defs)
+        self._axes = dict(program.axes)
+        self._names = _all_names(program)
+        self._used: dict[str, TExpr] = {}
+        self._needed: dict[str, frozenset[str]] = {}
+
+    def use(self, symbol: str, needed_by: frozenset[str]) -> TExpr:
+        """The extent as an expression; noted as used."""
+        if symbol == LEAD.extent:
+            return self._note(_COUNT, Method(self.lead(needed_by), "numel"), needed_by)
+        if symbol in self._defs:
+            return self._note(symbol, self._computed(self._defs[symbol], needed_by), needed_by)
+        return self._note(symbol, self._read(symbol), needed_by)
+
+    def lead(self, needed_by: frozenset[str]) -> TExpr:
+        """The shape of the batch axes."""
+        item = next((i for i in self._inputs() if LEAD in i.indices), None)
+        if item is None:
+            raise LoweringError("no input has batch axes")
+        shape: TExpr = Attr(Var(local_name(item.name)), "shape")
+        if len(item.indices) > 1:
+            stop = Lit(1 - len(item.indices))
+            shape = Item(shape, Call("slice", (Lit(None), stop)))
+        return self._note(str(LEAD.extent), shape, needed_by)
+
+    def statements(self) -> tuple[TorchStatement, ...]:
+        """The definitions, each after those it uses."""
+        return tuple(
+            TorchStatement(self._names[symbol], expr, "", self._needed[symbol]) for symbol, expr in self._used.items()
+        )
+
+    def names(self) -> list[str]:
+        """Every name that a body may give an extent."""
+        return sorted(self._names.values())
+
+    def _inputs(self) -> list[Input]:
+        ordered = sorted(self._program.inputs, key=lambda item: item.default is not None)
+        return list(ordered)
+
+    def _note(self, symbol: str, expr: TExpr, needed_by: frozenset[str]) -> TExpr:
+        if symbol not in self._used:
+            self._used[symbol] = expr
+            self._needed[symbol] = needed_by
+        elif self._needed[symbol]:
+            self._needed[symbol] = self._needed[symbol] | needed_by if needed_by else frozenset()
+        return Var(self._names[symbol])
+
+    def _read(self, symbol: str) -> TExpr:
+        table = {item.name: item for item in self._program.inputs}
+        places = sorted(self._axes.get(symbol, ()), key=lambda place: table[place[0]].default is not None)
+        if not places:
+            raise LoweringError(f"no axis has extent {symbol}")
+        name, axis = places[0]
+        count = len(table[name].indices)
+        if axis != -1 and LEAD not in table[name].indices:
+            axis += count
+        return Item(Attr(Var(local_name(name)), "shape"), Lit(axis))
+
+    def _computed(self, size: Size, needed_by: frozenset[str]) -> TExpr:
+        if size.op == "int":
+            return Lit(size.args[0])
+        if size.op == "size":
+            return self.use(size.args[0], needed_by)
+        if size.op == "param":
+            return Var(local_name(size.args[0]))
+        parts = [self._computed(arg, needed_by) for arg in size.args]
+        if size.op == "-" and len(parts) == 1:
+            return Prefix("-", parts[0])
+        if size.op == "ceil":
+            return Prefix("-", Infix("//", Prefix("-", parts[0]), parts[1]))
+        return Infix(size.op, parts[0], parts[1])
+
+
+def _all_names(program: Program) -> dict[str, str]:
+    """A name for every extent: the user's own, else the capital letter, else `size_h`."""
+    taken = set(program.tensors) | {p.name for p in program.params}
+    names = Names(frozenset(taken))
+    chosen: dict[str, str] = {}
+    symbols = [symbol for symbol, _ in program.axes] + [symbol for symbol, _ in program.size_defs]
+    users = {symbol: name for name, symbol in reversed(program.size_names)}
+    for symbol in dict.fromkeys(symbols):
+        wanted = users.get(symbol) or (symbol.upper() if len(symbol) == 1 else f"size_{symbol}")
+        if wanted in taken:
+            wanted = f"size_{symbol}"
+        chosen[symbol] = names.fresh(wanted)
+    chosen[str(LEAD.extent)] = names.fresh("lead")
+    chosen[_COUNT] = names.fresh("count")
+    return chosen
