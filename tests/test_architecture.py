@@ -35,6 +35,8 @@ ROAD = (
     "explain",
     "api",
     "verify",
+    "testing",
+    "testing",
     "cli",
     "__main__",
 )
