@@ -1,0 +1,137 @@
+"""Matrix functions of named tensors: each call becomes a statement of its own before the equation that has it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tensorgrad_gen.elaborate.extents import ELLIPSIS, Key
+from tensorgrad_gen.elaborate.names import Names, Tensor
+from tensorgrad_gen.elaborate.vocabulary import (
+    MATRIX_FUNCTIONS,
+    MATRIX_FUNCTIONS_NOT_BUILT,
+    SCALAR_MATRIX_FUNCTIONS,
+)
+from tensorgrad_gen.errors import Span
+from tensorgrad_gen.ir import Access, Index, Linalg, Statement
+from tensorgrad_gen.syntax.tree import Call, MatrixCall, Name
+
+KINDS = {
+    "inv": "inverse",
+    "solve": "solve",
+    "det": "det",
+    "logdet": "logdet",
+    "slogdet_sign": "slogdet_sign",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixUse:
+    """A matrix function of named tensors, and the axes of its value."""
+
+    function: str
+    arguments: tuple[Tensor, ...]
+    keys: tuple[Key, ...]
+
+    @property
+    def target(self) -> str:
+        """The name of its statement, before it is made unique."""
+        return "_".join((self.function, *(t.name for t in self.arguments)))
+
+
+def resolve(node: MatrixCall | Call, names: Names) -> MatrixUse | None:
+    """What a matrix function acts on; axes that must agree are joined.  None after an error."""
+    report = names.report
+    if node.name in MATRIX_FUNCTIONS_NOT_BUILT:
+        report.error("E901", f"`{node.name}` is not built yet", node.name_span)
+        return None
+    if node.name not in MATRIX_FUNCTIONS:
+        names.unknown_function(node.name, node.name_span)
+        return None
+    wanted = MATRIX_FUNCTIONS[node.name].least
+    if len(node.args) != wanted:
+        message = f"`{node.name}` takes {wanted} argument{'s' if wanted > 1 else ''}, not {len(node.args)}"
+        report.error("E313", message, node.span)
+        return None
+    tensors = [_argument(node.name, arg.name if isinstance(arg, Name) else None, arg.span, names) for arg in node.args]
+    found = tuple(t for t in tensors if t is not None)
+    if len(found) < wanted:
+        return None
+    return _axes(node, found, names)
+
+
+def _argument(function: str, name: str | None, span: Span, names: Names) -> Tensor | None:
+    if name is None:
+        message = f"`{function}` acts on a named tensor"
+        names.report.error("E507", message, span, f"define it in an equation of its own, and write `{function}(name)`")
+        return None
+    tensor = names.tensors.get(name)
+    if tensor is None:
+        names.unknown_tensor(name, span)
+        return None
+    names.used.add(name)
+    if tensor.kind != "real":
+        code = "E307" if tensor.kind == "label" else "E314"
+        names.report.error(code, f"`{name}` is a {tensor.kind} tensor, no matrix of real numbers", span)
+        return None
+    return tensor
+
+
+def _axes(node: MatrixCall | Call, tensors: tuple[Tensor, ...], names: Names) -> MatrixUse | None:
+    matrix = tensors[0]
+    if matrix.order < 2 or ELLIPSIS in matrix.letters[-2:]:
+        message = f"`{node.name}` of a non-matrix: `{matrix.name}` has fewer than two axes"
+        names.report.error("E504", message, node.args[0].span)
+        return None
+    batch, (row, col) = matrix.keys[:-2], matrix.keys[-2:]
+    if not names.extents.join(row, col):
+        message = f"`{node.name}` of a matrix that is not square: `{matrix.name}` is {row} by {col}"
+        names.report.error("E504", message, node.args[0].span)
+        return None
+    if node.name in SCALAR_MATRIX_FUNCTIONS:
+        return MatrixUse(node.name, tensors, batch)
+    if node.name == "inv":
+        return MatrixUse(node.name, tensors, (*batch, col, row))
+    return _solve_axes(node, tensors, names)
+
+
+def _solve_axes(node: MatrixCall | Call, tensors: tuple[Tensor, ...], names: Names) -> MatrixUse | None:
+    matrix, rhs = tensors
+    batch, (row, col) = matrix.keys[:-2], matrix.keys[-2:]
+    extra = rhs.order - matrix.order + 1
+    agreeing = zip((*batch, row), rhs.keys, strict=False)
+    if extra not in (0, 1) or not all(names.extents.join(a, b) for a, b in agreeing):
+        message = f"the leading axes of `{rhs.name}` are not those of `{matrix.name}`"
+        wanted = ", ".join(matrix.letters[:-1])
+        remedy = f"`{rhs.name}` needs the axes [{wanted}] or [{wanted}, m]"
+        names.report.error("E507", message, node.args[1].span, remedy)
+        return None
+    return MatrixUse(node.name, tensors, (*batch, col, *rhs.keys[matrix.order - 1 :]))
+
+
+def statement(use: MatrixUse, target: str, names: Names) -> Statement:
+    """The statement that a matrix function stands for, with indices named as its arguments declare them."""
+    matrix = use.arguments[0]
+    taken: set[str] = set()
+    indices = tuple(_fresh(letter, key, taken, names) for letter, key in zip(matrix.letters, matrix.keys))
+    batch, row, col = indices[:-2], indices[-2], indices[-1]
+    access = Access(matrix.name, indices)
+    kind = KINDS[use.function]
+    if use.function in SCALAR_MATRIX_FUNCTIONS:
+        return Statement(target, batch, Linalg(kind, access, (row,), (col,), None))
+    if use.function == "inv":
+        return Statement(target, (*batch, col, row), Linalg(kind, access, (row,), (col,), None))
+    rhs = use.arguments[1]
+    last = slice(matrix.order - 1, None)
+    columns = tuple(_fresh(letter, key, taken, names) for letter, key in zip(rhs.letters[last], rhs.keys[last]))
+    value = Linalg(kind, access, (row,), (col,), Access(rhs.name, (*batch, row, *columns)))
+    return Statement(target, (*batch, col, *columns), value)
+
+
+def _fresh(letter: str, key: Key, taken: set[str], names: Names) -> Index:
+    name, number = letter, 0
+    while name in taken:
+        number += 1
+        name = f"{letter}{number}"
+    taken.add(name)
+    extent = names.extents.extent(key)
+    return Index(name, letter if extent is None else extent)

@@ -1,0 +1,305 @@
+"""Stage `elaborate`: a spec's equations -> `Program`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tensorgrad_gen.algebra.indices import apart
+from tensorgrad_gen.elaborate import conditions, equations, functions, implicit, matrix, sizes
+from tensorgrad_gen.elaborate.equations import Definition
+from tensorgrad_gen.elaborate.expressions import Builder
+from tensorgrad_gen.elaborate.names import Names, declare
+from tensorgrad_gen.elaborate.scope import Scope
+from tensorgrad_gen.elaborate.scoping import Scoping
+from tensorgrad_gen.elaborate.vocabulary import ALL_MATRIX_FUNCTIONS
+from tensorgrad_gen.errors import Report, Span, suggest
+from tensorgrad_gen.ir import (
+    Constant,
+    Index,
+    Input,
+    Parameter,
+    Program,
+    Size,
+    Statement,
+    sub,
+)
+from tensorgrad_gen.spec.model import OpSpec
+
+SOLVERS = ("newton", "fixed_point")
+
+
+def elaborate(spec: OpSpec, report: Report) -> Program:
+    """The program that a spec states, every sum explicit, every bound index of a statement with a name of its own.
+
+    Reports as many independent errors as there are, and raises `SpecError` if there is one.
+    """
+    return _Elaboration(spec, report).run()
+
+
+@dataclass(slots=True)
+class _Elaboration:
+    spec: OpSpec
+    report: Report
+    names: Names = field(init=False)
+    functions: functions.Functions = field(init=False)
+    statements: list[Statement] = field(default_factory=list)
+    _matrices: dict[tuple[str, ...], str] = field(default_factory=dict)
+
+    def run(self) -> Program:
+        """All passes."""
+        spec, report = self.spec, self.report
+        self._not_built()
+        self.names = names = declare(spec, report)
+        self.functions = functions.read(names)
+        definitions = equations.read(spec.equations, spec.implicit, names)
+        scopes = [self._register(d, n) for n, d in enumerate(definitions, start=1)]
+        outputs = self._outputs(definitions)
+        pairs = [(d, s) for d, s in zip(definitions, scopes) if s is not None]
+        for definition, scope in pairs:
+            if definition.implicit is not None and len(pairs) == len(definitions):
+                self._join_system(definition, scope)
+        for _, scope in pairs:
+            self._check_extents(scope)
+        size_defs = sizes.definitions(names)
+        self._check_declarations()
+        for definition, scope in pairs:
+            self._build(definition, scope)
+        self._warn_unused(outputs)
+        hints = self._hints()
+        report.check()
+        return self._program(outputs, size_defs, hints)
+
+    def _not_built(self) -> None:
+        if self.spec.chunk is not None:
+            self.report.error("E901", "`chunk` is not built yet", self.spec.chunk[0].span)
+
+    def _register(self, definition: Definition, number: int) -> Scope | None:
+        """The scope of an equation; None if it has an error, so that nothing is built of it."""
+        before = len(self.report.diagnostics)
+        scope = equations.register(definition, number, self.names)
+        return scope if len(self.report.diagnostics) == before else None
+
+    def _builder(self, scope: Scope, target: str) -> Builder:
+        return Builder(scope, Scoping(scope, target), self._matrix_target, self.functions, {})
+
+    def _matrix_target(self, use: matrix.MatrixUse) -> str:
+        """The tensor that a matrix function's value is; its statement is made at its first use."""
+        key = (use.function, *(tensor.name for tensor in use.arguments))
+        if key not in self._matrices:
+            name, number = use.target, 0
+            while name in self.names.taken:
+                number += 1
+                name = f"{use.target}_{number}"
+            self.names.taken[name] = use.arguments[0].span
+            self._matrices[key] = name
+            self.statements.append(matrix.statement(use, name, self.names))
+        return self._matrices[key]
+
+    def _build(self, definition: Definition, scope: Scope) -> None:
+        if definition.implicit is not None:
+            self._build_implicit(definition, scope)
+            return
+        builder = self._builder(scope, definition.target)
+        env = {letter: builder.index(letter) for letter in scope.left}
+        kind = self.names.tensors[definition.target].kind
+        build = {"label": conditions.label, "bool": conditions.condition, "real": Builder.number}[kind]
+        value = build(builder, definition.equation.right, env)
+        self._add(Statement(definition.target, tuple(env.values()), value, kind), definition.span)
+
+    def _add(self, statement: Statement, span: Span) -> None:
+        if self.functions.size(statement.value) > functions.MOST_NODES:
+            self.report.error("E605", f"`{statement.target}` has more than {functions.MOST_NODES:,} nodes", span)
+            return
+        value = apart(statement.value, frozenset(statement.indices))
+        self.statements.append(Statement(statement.target, statement.indices, value, statement.kind))
+
+    def _system(self, definition: Definition, scope: Scope) -> implicit.System | None:
+        """The linear system of the implicit equation; None after an error."""
+        assert definition.implicit is not None
+        free = self._equation_letters(definition, scope)
+        builder = self._builder(scope, "")
+        builder.scope.left = ()
+        env = {letter: builder.index(letter) for letter in free}
+        left, right = (builder.number(tree, env) for tree in definition.trees)
+        declared = self._declared(definition, scope)
+        span = definition.implicit.span
+        try:
+            return implicit.system(sub(left, right), tuple(env.values()), definition.target, declared)
+        except implicit.NonlinearError:
+            self._nonlinear(definition)
+        except implicit.UnbalancedError as problem:
+            few = len(problem.rows) < len(problem.cols)
+            message = (
+                f"too {'few' if few else 'many'} equations for `{definition.target}`: "
+                f"{_count(problem.rows, 'free index', 'free indices')} {_list(problem.rows)} of the equation "
+                f"against {_count(problem.cols, 'index', 'indices')} of the unknown"
+            )
+            remedy = "`free: [...]` states the equation's free indices"
+            self.report.error("E501" if few else "E502", message, span, remedy)
+        return None
+
+    def _declared(self, definition: Definition, scope: Scope) -> tuple[Index, ...]:
+        tensor = self.names.tensors[definition.target]
+        builder = self._builder(scope, "")
+        return tuple(builder.index(letter) for letter in tensor.letters)
+
+    def _nonlinear(self, definition: Definition) -> None:
+        assert definition.implicit is not None
+        span = definition.equation.span
+        if definition.implicit.solver is None:
+            remedy = "name its solver: `solver: newton`, or rewrite it so that the unknown occurs linearly"
+            self.report.error("E503", f"the equation is not linear in `{definition.target}`", span, remedy)
+        else:
+            self.report.error("E901", "solvers of nonlinear equations are not built yet", span)
+
+    def _equation_letters(self, definition: Definition, scope: Scope) -> list[str]:
+        """The free indices of the implicit equation: as stated, or those that occur once in some term."""
+        assert definition.implicit is not None
+        if definition.implicit.free is None:
+            return scope.occurring_once(definition.trees)
+        for letter in definition.implicit.free:
+            if letter.text not in scope.indices:
+                known = suggest(letter.text, scope.indices, "indices")
+                self.report.error("E206", f"`{letter.text}` is no index of the equation", letter.span, known)
+        return [letter.text for letter in definition.implicit.free]
+
+    def _join_system(self, definition: Definition, scope: Scope) -> None:
+        """Extents that the number of equations makes agree, before anything is built with them."""
+        before = len(self.report.diagnostics)
+        declared = [s for n, s in self.names.tensors.items() if n == definition.target]
+        if not declared or self.report.failed:
+            return
+        found = self._system(definition, scope)
+        if found is None or len(self.report.diagnostics) > before:
+            return
+        keys = dict(zip(found.axes, self.names.tensors[definition.target].keys))
+        for row, col in implicit.paired(found):
+            if not self.names.extents.join(scope.key(row.name), keys[col]):
+                message = f"as many equations as unknowns are needed: {row.extent} against {col.extent}"
+                self.report.error("E501", message, definition.equation.span)
+
+    def _build_implicit(self, definition: Definition, scope: Scope) -> None:
+        assert definition.implicit is not None
+        solver = definition.implicit.solver
+        if solver is not None and solver.text not in SOLVERS and solver.text not in ALL_MATRIX_FUNCTIONS:
+            self.report.error("E505", f"unknown solver `{solver.text}`", solver.span, suggest(solver.text, SOLVERS))
+            return
+        used = {name for tree in definition.trees for name in scope.tensors_in(tree)}
+        if definition.target not in used:
+            message = f"the equation does not have its unknown `{definition.target}`"
+            self.report.error("E506", message, definition.equation.span)
+            return
+        found = self._system(definition, scope)
+        if found is not None:
+            self._add(implicit.statement(found, definition.target, self._declared(definition, scope)), definition.span)
+
+    def _check_extents(self, scope: Scope) -> None:
+        """Every letter of an equation has an extent that something gives."""
+        for letter, span in (*scope.indices.items(), *scope.needed):
+            if self.names.extents.extent(scope.key(letter)) is None:
+                message = f"nothing gives the extent of `{letter}`"
+                remedy = f"give it under `sizes`: `N: {{index: {letter}, extent: n}}` with an int param `n`"
+                self.report.error("E401", message, span, remedy)
+
+    def _check_declarations(self) -> None:
+        for item in self.spec.inputs:
+            if item.labels is not None and self.names.extents.extent(item.labels.text) is None:
+                message = f"nothing gives the extent of `{item.labels.text}`, whose positions `{item.name.text}` holds"
+                self.report.error("E401", message, item.labels.span)
+        for size in self.spec.sizes:
+            if self.names.extents.extent(size.index.text) is None:
+                known = suggest(size.index.text, self.names.extents.sources, "indices")
+                self.report.error("E206", f"unknown index `{size.index.text}`", size.index.span, known)
+
+    def _outputs(self, definitions: list[Definition]) -> tuple[str, ...]:
+        if self.spec.outputs is None:
+            return (definitions[-1].target,) if definitions else ()
+        known = [d.target for d in definitions]
+        found: list[str] = []
+        for output in self.spec.outputs:
+            name = output.text
+            if name in found:
+                self.report.error("E304", f"output `{name}` is listed twice", output.span)
+            elif name in known:
+                found.append(name)
+            elif name not in self.names.broken:
+                is_input = name in self.names.tensors
+                message = f"output `{name}` is {'an input: ' if is_input else ''}not defined by an equation"
+                self.report.error("E306", message, output.span, suggest(name, known, "defined tensors"))
+        return tuple(found)
+
+    def _warn_unused(self, outputs: tuple[str, ...]) -> None:
+        if self.report.failed:
+            return
+        for tensor in self.names.tensors.values():
+            if tensor.name in self.names.used or tensor.name in outputs:
+                continue
+            code, what = ("W401", "input") if tensor.role == "input" else ("W402", "tensor")
+            self.report.warn(code, f"{what} `{tensor.name}` is not used", tensor.span)
+        for name, param in self.names.params.items():
+            if name not in self.names.used:
+                self.report.warn("W401", f"param `{name}` is not used", param.name.span)
+
+    def _hints(self) -> tuple[tuple[str, int], ...]:
+        found: dict[str, int] = {}
+        for letter, extent in self.spec.hints:
+            if letter.text in self.names.extents.sources:
+                found.setdefault(sizes.symbol_of(letter.text, self.names), extent)
+            else:
+                known = suggest(letter.text, self.names.extents.sources, "indices")
+                self.report.error("E206", f"unknown index `{letter.text}`", letter.span, known)
+        return tuple(found.items())
+
+    def _index(self, letter: str) -> Index:
+        extent = self.names.extents.extent(letter)
+        return Index(letter, letter if extent is None else extent)
+
+    def _program(
+        self, outputs: tuple[str, ...], size_defs: tuple[tuple[str, Size], ...], hints: tuple[tuple[str, int], ...]
+    ) -> Program:
+        spec, names = self.spec, self.names
+        return Program(
+            spec.name.text,
+            spec.doc,
+            self._inputs(),
+            tuple(Parameter(p.name.text, p.default, p.kind) for p in spec.params),
+            tuple(
+                Constant(c.name.text, tuple(map(Index, names.tensors[c.name.text].letters, c.shape)), c.values)
+                for c in spec.constants
+            ),
+            tuple(self.statements),
+            outputs,
+            sizes.axes({i.name.text: tuple(j.text for j in i.indices) for i in spec.inputs}, names),
+            size_defs,
+            tuple((s.name.text, sizes.symbol_of(s.index.text, names)) for s in spec.sizes),
+            tuple(d.text for d in spec.derivatives),
+            spec.differentiable,
+            spec.save,
+            hints,
+            spec.target,
+        )
+
+    def _inputs(self) -> tuple[Input, ...]:
+        return tuple(
+            Input(
+                item.name.text,
+                tuple(self._index(letter.text) for letter in item.indices),
+                item.kind,
+                item.doc,
+                item.grad and item.kind in ("real", "complex"),
+                item.default,
+                item.domain,
+                None if item.labels is None else self.names.extents.extent(item.labels.text),
+                item.structure,
+                None if item.upper is None else tuple(letter.text for letter in item.upper),
+            )
+            for item in self.spec.inputs
+        )
+
+
+def _count(indices: tuple[Index, ...], one: str, many: str) -> str:
+    return f"{len(indices)} {one if len(indices) == 1 else many}"
+
+
+def _list(indices: tuple[Index, ...]) -> str:
+    return "[" + ", ".join(i.name for i in indices) + "]"

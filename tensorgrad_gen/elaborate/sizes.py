@@ -1,0 +1,129 @@
+"""Sizes: extents that the spec gives, as integer arithmetic."""
+
+from __future__ import annotations
+
+from tensorgrad_gen.elaborate import walk
+from tensorgrad_gen.elaborate.extents import ELLIPSIS
+from tensorgrad_gen.elaborate.names import Names
+from tensorgrad_gen.errors import suggest
+from tensorgrad_gen.ir import Size
+from tensorgrad_gen.syntax import parse_expression
+from tensorgrad_gen.syntax import tree as t
+
+
+def symbol_of(letter: str, names: Names) -> str:
+    """The symbol of a letter's class, also of one whose extent is an integer: its first letter that has a source."""
+    extent = names.extents.extent(letter)
+    if isinstance(extent, str):
+        return extent
+    return next((s for s in names.extents.sources if extent is not None and names.extents.extent(s) == extent), letter)
+
+
+def definitions(names: Names) -> tuple[tuple[str, Size], ...]:
+    """The extents that the spec gives: by `sizes`, and integers that an axis must agree with."""
+    found: dict[str, Size] = {}
+    for letter in names.extents.sources:
+        extent = names.extents.extent(letter)
+        if isinstance(extent, int):
+            found.setdefault(symbol_of(letter, names), Size("int", (extent,)))
+    uses: dict[str, set[str]] = {}
+    for size in names.sizes.values():
+        if size.extent is None:
+            continue
+        symbol = symbol_of(size.index.text, names)
+        tree = parse_expression(size.extent, names.report, floor_division=True)
+        if tree is None:
+            continue
+        if symbol in found:
+            names.report.error("E405", f"the extent of `{size.index.text}` is given twice", size.name.span)
+            continue
+        uses[symbol] = set()
+        value = _size(tree, names, uses[symbol])
+        if value is not None:
+            found[symbol] = value
+    _check_circles(uses, names)
+    return tuple(found.items())
+
+
+def _check_circles(uses: dict[str, set[str]], names: Names) -> None:
+    for size in names.sizes.values():
+        symbol = symbol_of(size.index.text, names)
+        seen: set[str] = set()
+        stack = [symbol]
+        while stack:
+            for used in sorted(uses.get(stack.pop(), ())):
+                if used == symbol:
+                    names.report.error("E317", f"the extent of `{size.index.text}` depends on itself", size.name.span)
+                    return
+                if used not in seen:
+                    seen.add(used)
+                    stack.append(used)
+
+
+def _size(tree: t.Tree, names: Names, uses: set[str]) -> Size | None:
+    tree = walk.strip(tree)
+    if isinstance(tree, t.Number):
+        if tree.value.denominator == 1:
+            return Size("int", (int(tree.value),))
+        names.report.error("E405", "an extent is an integer", tree.span, "use `//` to divide")
+        return None
+    if isinstance(tree, t.Name):
+        return _named(tree, names, uses)
+    if isinstance(tree, t.Unary) and tree.op == "-":
+        operand = _size(tree.operand, names, uses)
+        return None if operand is None else Size("-", (operand,))
+    if isinstance(tree, t.Call) and tree.name in ("ceil", "size") and len(tree.args) == 1:
+        return _call(tree, names, uses)
+    if isinstance(tree, t.Binary) and tree.op in ("+", "-", "*", "//"):
+        left, right = _size(tree.left, names, uses), _size(tree.right, names, uses)
+        return None if left is None or right is None else Size(tree.op, (left, right))
+    remedy = "an extent is made of integers, sizes, int params, `+ - * //` and `ceil(a/b)`"
+    names.report.error("E405", "this cannot be part of an extent", tree.span, remedy)
+    return None
+
+
+def _call(tree: t.Call, names: Names, uses: set[str]) -> Size | None:
+    arg = walk.strip(tree.args[0])
+    if tree.name == "ceil" and isinstance(arg, t.Binary) and arg.op == "/":
+        left, right = _size(arg.left, names, uses), _size(arg.right, names, uses)
+        return None if left is None or right is None else Size("ceil", (left, right))
+    if tree.name == "size" and isinstance(arg, t.Name) and arg.name in names.letters:
+        return _extent(arg.name, names, uses)
+    names.report.error("E405", "`ceil` takes a quotient `a/b`, `size` an index", tree.span)
+    return None
+
+
+def _named(tree: t.Name, names: Names, uses: set[str]) -> Size | None:
+    name = tree.name
+    if name in names.sizes:
+        return _extent(names.sizes[name].index.text, names, uses)
+    if name in names.params:
+        names.used.add(name)
+        if names.params[name].kind == "int":
+            return Size("param", (name,))
+        remedy = f"write `{name}: {{default: ..., kind: int}}` under `params`"
+        names.report.error("E405", f"`{name}` is a real param, and an extent needs an integer", tree.span, remedy)
+        return None
+    known = (*names.sizes, *names.params)
+    names.report.error("E303", f"unknown size `{name}`", tree.span, suggest(name, known, "sizes and params"))
+    return None
+
+
+def _extent(letter: str, names: Names, uses: set[str]) -> Size:
+    extent = names.extents.extent(letter)
+    if isinstance(extent, int):
+        return Size("int", (extent,))
+    uses.add(symbol_of(letter, names))
+    return Size("size", (symbol_of(letter, names),))
+
+
+def axes(inputs: dict[str, tuple[str, ...]], names: Names) -> tuple[tuple[str, tuple[tuple[str, int], ...]], ...]:
+    """Where each extent is read: (input, axis counted from the end); of `...`, (input, number of trailing axes)."""
+    found: dict[str, list[tuple[str, int]]] = {}
+    for name, letters in inputs.items():
+        for position, letter in enumerate(letters):
+            if letter == ELLIPSIS:
+                found.setdefault(ELLIPSIS, []).append((name, len(letters) - 1))
+            else:
+                found.setdefault(symbol_of(letter, names), []).append((name, position - len(letters)))
+    return tuple((symbol, tuple(places)) for symbol, places in found.items())
