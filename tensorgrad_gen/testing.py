@@ -10,15 +10,13 @@ def test_layer_norm():
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from torch import Tensor
 
-from tensorgrad_gen.verify.model import CheckResult, Outputs, Params, Sample, Subject, Tensors, as_outputs
+from tensorgrad_gen.verify.model import CheckResult, Function, Outputs, Params, Sample, Subject, Tensors, as_outputs
 from tensorgrad_gen.verify.run import run_checks
-
-Function = Callable[..., "Tensor | Sequence[Tensor]"]
 
 
 def check_op(

@@ -43,8 +43,27 @@ R, J = Index("i", "i"), Index("j", "j")
 S, S1, C3 = Index("s", "s"), Index("s1", "s"), tuple(Index(n, 3) for n in "abc")
 E = Index("...", "...")
 X, Z = Access("x", (R, J)), Access("z", (J,))
-POINTWISE = ("exp", "sin", "tanh", "erf", "relu", "silu", "gelu", "gelu_tanh", "mish", "sigmoid", "logsigmoid", "atan")
-POINTWISE += ("floor", "abs", "sign", "square", "erfc", "expm1", "digamma")
+POINTWISE = (
+    "exp",
+    "expm1",
+    "sin",
+    "tanh",
+    "erf",
+    "erfc",
+    "relu",
+    "silu",
+    "gelu",
+    "gelu_tanh",
+    "mish",
+    "sigmoid",
+    "logsigmoid",
+    "atan",
+    "floor",
+    "abs",
+    "sign",
+    "square",
+    "digamma",
+)
 ZERO, ONE = ir.const(0), ir.const(1)
 
 

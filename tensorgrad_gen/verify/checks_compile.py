@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from tensorgrad_gen.verify.compare import agree, is_float, leaves, pull, required
-from tensorgrad_gen.verify.model import Outputs, Sample, SkippedError, Subject, Tensors
+from tensorgrad_gen.verify.model import FindingError, Outputs, Sample, SkippedError, Subject, Tensors
 from tensorgrad_gen.verify.subject import function_classes
 
 TOLERANCE = 1e-9
@@ -99,14 +99,14 @@ def copies(subject: Subject) -> float | None:
     """The function and its classes survive deepcopy, and pickle where the module can be imported by name."""
     import sys
 
-    if copy.deepcopy(subject.op) is not subject.op:
-        raise SkippedError("the op is no plain function")
-    module = subject.module
+    module, op = subject.module, subject.bare or subject.op
+    if copy.deepcopy(op) is not op:
+        raise FindingError("deepcopy makes another function")
     if module is None or sys.modules.get(module.__name__) is not module:
         raise SkippedError("the module was not imported by name")
-    for thing in (subject.op, *function_classes(module)):
+    for thing in (op, *function_classes(module)):
         if pickle.loads(pickle.dumps(thing)) is not thing:  # noqa: S301  our own bytes
-            raise SkippedError("pickle makes another object")
+            raise FindingError("pickle makes another object")
     return None
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 Tensors = tuple[Tensor | None, ...]
 Outputs = tuple[Tensor, ...]
 Params = Mapping[str, float | int]
+Function = Callable[..., "Tensor | Sequence[Tensor]"]
 
 
 class FindingError(Exception):
@@ -41,12 +42,13 @@ class Subject:
     """An op under verification, beside its plain formula.
 
     `raw` is `apply` of the op's Function, which returns the auxiliary outputs too.  `oracle` is a second
-    value reference.  `smooth` tells whether arguments are away from kinks.  `samples` has several
+    value reference.  `op` and `raw` take the structured part of inputs that have a structure, `bare` is
+    the function itself.  `smooth` tells whether arguments are away from kinks.  `samples` has several
     regular samples first, `tiny` a regular one with few elements, `square` one with all extents equal.
     """
 
     name: str
-    op: Callable[..., Tensor | Sequence[Tensor]]
+    op: Function
     reference: Callable[[Tensors, Params], Outputs]
     differentiable: tuple[bool, ...]
     samples: tuple[Sample, ...]
@@ -54,7 +56,8 @@ class Subject:
     square: Sample
     edges: tuple[Sample, ...] = ()
     undefined: tuple[str, ...] = ()
-    raw: Callable[..., Tensor | Sequence[Tensor]] | None = None
+    raw: Function | None = None
+    bare: Function | None = None
     oracle: Callable[[Tensors, Params], Outputs] | None = None
     smooth: Callable[[Tensors, Params], bool] | None = None
     orders: int = 2

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from types import ModuleType
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,7 +17,7 @@ from tensorgrad_gen.verify import samples as draws
 from tensorgrad_gen.verify.composed import compose
 from tensorgrad_gen.verify.extents import UndefinedValueError
 from tensorgrad_gen.verify.functions import SURGERY
-from tensorgrad_gen.verify.model import Outputs, Params, Sample, Subject, Tensors
+from tensorgrad_gen.verify.model import Function, Outputs, Params, Sample, Subject, Tensors
 
 
 def make_subject(program: Program, module: ModuleType, seed: int = 0, device: str = "cpu") -> Subject:
@@ -26,17 +27,19 @@ def make_subject(program: Program, module: ModuleType, seed: int = 0, device: st
     tiny = _first_legal(program, draws.LARGEST_TINY_INPUT, rng, device)
     square = _square(program, rng, device) or tiny[1]
     extra, undefined = _edges(program, base, rng, device)
+    public = getattr(module, program.name)
     return Subject(
         name=program.name,
-        op=getattr(module, program.name),
-        reference=lambda tensors, params: compose(program, tensors, params),
+        op=_on_structured(program, public),
+        bare=public,
+        reference=lambda tensors, params: compose(program, project(program, tensors), params),
         differentiable=tuple(item.grad and item.kind in ("real", "complex") for item in program.inputs),
         samples=_regular(program, base, rng, device),
         tiny=tiny[1],
         square=square,
         edges=extra,
         undefined=undefined,
-        raw=_raw(program, module),
+        raw=_on_structured(program, _raw(program, module)),
         oracle=_oracle(program),
         smooth=lambda tensors, params: draws.distance_from_trouble(program, tensors, params)[0] >= 1.0,
         orders=1 if program.differentiable == "once" else 2,
@@ -48,6 +51,25 @@ def make_subject(program: Program, module: ModuleType, seed: int = 0, device: st
         device=device,
         seed=seed,
     )
+
+
+def project(program: Program, tensors: Sequence[Tensor | None]) -> Tensors:
+    """The tensors, of those with a structure the part that has it: what moves when one entry does."""
+    return tuple(
+        t if t is None else draws.structured(t, item.structure) for item, t in zip(program.inputs, tensors, strict=True)
+    )
+
+
+def _on_structured(program: Program, function: Function | None) -> Any:
+    """The function after `project`, so that finite differences move as the derivative says."""
+    if function is None or all(item.structure == "general" for item in program.inputs):
+        return function
+    count = len(program.inputs)
+
+    def projected(*arguments: Any, **params: Any) -> Tensor | Sequence[Tensor]:
+        return function(*project(program, arguments[:count]), *arguments[count:], **params)
+
+    return projected
 
 
 def _first_legal(program: Program, largest: int, rng: torch.Generator, device: str) -> tuple[draws.Shape, Sample]:
@@ -121,7 +143,7 @@ def function_classes(module: ModuleType) -> Iterator[type[torch.autograd.Functio
             yield value
 
 
-def _raw(program: Program, module: ModuleType) -> Callable[..., Tensor | Sequence[Tensor]] | None:
+def _raw(program: Program, module: ModuleType) -> Function | None:
     camel = "_" + "".join(part.capitalize() for part in program.name.split("_"))
     found = {cls.__name__: cls for cls in function_classes(module)}
     cls = found.get(f"{camel}Dual") or found.get(camel)
