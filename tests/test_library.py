@@ -7,13 +7,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch.testing import assert_close
 
 from tensorgrad_gen import load_op
-from tensorgrad_gen.spec import load_text
+from tensorgrad_gen.elaborate import elaborate
+from tensorgrad_gen.errors import Report
+from tensorgrad_gen.reference import evaluate
+from tensorgrad_gen.spec import load_file
 from tensorgrad_gen.spec.model import OpSpec
 from tests.references import REFERENCES
 from tests.sampling import samples
@@ -25,7 +29,7 @@ EXACT = {"rtol": 1e-10, "atol": 1e-10}
 
 @cache
 def spec_of(name: str) -> OpSpec:
-    return load_text(PATHS[name].read_text(encoding="utf-8"), str(PATHS[name]))
+    return load_file(PATHS[name])
 
 
 @cache
@@ -58,6 +62,18 @@ def test_every_spec_has_a_reference_and_every_reference_a_spec() -> None:
 @pytest.mark.parametrize("name", PATHS)
 def test_file_stem_is_the_op_name(name: str) -> None:
     assert spec_of(name).name.text == name
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_what_the_spec_says_equals_the_reference(name: str) -> None:
+    spec = spec_of(name)
+    program = elaborate(spec, Report(spec.path, spec.text))
+    for sample in samples(spec):
+        arrays = {i.name.text: None if t is None else t.numpy() for i, t in zip(spec.inputs, sample.tensors)}
+        got = evaluate(program, arrays, sample.params)
+        result = REFERENCES[name](*sample.tensors, **sample.params)
+        for output, want in zip(program.outputs, result if isinstance(result, tuple) else (result,), strict=True):
+            np.testing.assert_allclose(got[output], want.numpy(), rtol=1e-10, atol=1e-12, err_msg=sample.name)
 
 
 @pytest.mark.parametrize("name", PATHS)
