@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from tensorgrad_gen.elaborate import elaborate
+from tensorgrad_gen.errors import Report, SpecError
 from tensorgrad_gen.ir import (
     Access,
     Apply,
@@ -52,6 +56,8 @@ from tensorgrad_gen.reference import (
     sample_inputs,
     sample_smooth,
 )
+from tensorgrad_gen.spec import load_file
+from tests.references import REFERENCES
 
 B, H, I, J, K, V = (Index(n, n) for n in "bhijkv")  # noqa: E741 - indices are what mathematics calls them
 REST = Index("...", "...")
@@ -361,3 +367,24 @@ def test_smooth_samples_keep_away_from_kinks() -> None:
     assert kink_distance(p, inputs, params) >= 0.02
     tied = {"x": np.ones((2, 3))}
     assert kink_distance(p, tied, {}) == 0
+
+
+SPECS = {path.stem: path for path in sorted((Path(__file__).parents[1] / "specs").rglob("*.yaml"))}
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_the_oracle_equals_the_references_of_the_library(name: str) -> None:
+    spec = load_file(SPECS[name])
+    try:
+        p = elaborate(spec, Report(spec.path, spec.text))
+    except SpecError as error:
+        if "not built yet" in str(error):
+            pytest.skip("not built yet")
+        raise
+    inputs, params = sample_smooth(p, 0)
+    keywords = {q.name: int(params[q.name]) if q.kind == "int" else params[q.name] for q in p.params}
+    wanted = REFERENCES[name](*(torch.tensor(inputs[item.name]) for item in p.inputs), **keywords)
+    found = evaluate(p, inputs, params)
+    for output, want in zip(p.outputs, wanted if isinstance(wanted, tuple) else (wanted,), strict=True):
+        assert found[output].shape == want.shape
+        np.testing.assert_allclose(found[output], want.numpy(), rtol=1e-9, atol=1e-10)

@@ -8,11 +8,12 @@ from tensorgrad_gen.ir import Access, Expr, Program, Statement
 from tensorgrad_gen.notation.latex_style import LatexPrinter
 from tensorgrad_gen.notation.math_style import MathPrinter
 from tensorgrad_gen.notation.printer import Printer
+from tensorgrad_gen.notation.spec_file import spec_lines
 from tensorgrad_gen.notation.spec_style import SpecPrinter, with_ones
 
 STYLES: dict[str, type[Printer]] = {"spec": SpecPrinter, "math": MathPrinter, "latex": LatexPrinter}
 
-__all__ = ["STYLES", "print_expr", "print_left", "print_program", "print_statement", "size_names"]
+__all__ = ["STYLES", "print_expr", "print_left", "print_program", "print_spec", "print_statement", "size_names"]
 
 
 def size_names(program: Program) -> dict[str, str]:
@@ -57,3 +58,8 @@ def print_program(program: Program, style: str = "spec") -> str:
     width = max((len(left) for left, _ in lines), default=0)
     separator = " &= " if style == "latex" else " = "
     return "\n".join(f"{left.ljust(width)}{separator}{right}" for left, right in lines)
+
+
+def print_spec(program: Program) -> str:
+    """The program as a spec file, which elaborates to the same program."""
+    return "\n".join(spec_lines(program, print_program(program))) + "\n"

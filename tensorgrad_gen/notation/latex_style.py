@@ -69,7 +69,7 @@ class LatexPrinter(MathPrinter):
         return rf"\left({text}\right)"
 
     def index(self, index: Index) -> str:
-        return r"\ldots" if index.name == "..." else symbol(index.name)
+        return r"\ldots" if index.extent == "..." else symbol(index.name)
 
     def letters(self, subs: tuple[Sub, ...]) -> str:
         """Subscripts side by side, with commas where one is longer than a letter."""

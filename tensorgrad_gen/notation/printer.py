@@ -72,7 +72,8 @@ class Printer:
         return self.index(sub) if isinstance(sub, Index) else self.top(sub)
 
     def index(self, index: Index) -> str:
-        return index.name
+        """The index by its name; the batch axes are `...`, however they were renamed apart."""
+        return "..." if index.extent == "..." else index.name
 
     def call(self, name: str, args: tuple[Expr, ...]) -> Text:
         return Text(f"{name}({', '.join(self.top(a) for a in args)})", ATOM)

@@ -6,10 +6,11 @@ implicitly; an index that a body lacks is written with its one-tensor.
 
 from __future__ import annotations
 
-from tensorgrad_gen.ir import Access, Const, Expr, Extent, Index, Linalg, Mul, Pow, Sub
+from tensorgrad_gen.ir import Access, Apply, Const, Expr, Extent, Index, Linalg, Mul, Pow, Sub, Sum, inverse
 from tensorgrad_gen.notation.levels import ATOM, POWER, SUM, TERM, Text
 from tensorgrad_gen.notation.printer import Printer, exponent
 
+BATCH_INVERSE = inverse(Extent("..."))
 MATRIX_FUNCTIONS = {"inverse": "inv"}
 
 
@@ -25,6 +26,17 @@ def with_ones(expr: Expr, indices: tuple[Index, ...]) -> Expr:
     if isinstance(factors[0], Const):
         return Mul((factors[0], one, *factors[1:]))
     return Mul((one, *factors))
+
+
+def means(factors: tuple[Expr, ...]) -> tuple[Expr, ...]:
+    """The factors, a sum over the batch axes divided by their extent written as the mean it was."""
+    out: list[Expr] = []
+    for factor in factors:
+        if isinstance(factor, Sum) and [i.extent for i in factor.indices] == ["..."] and out[-1:] == [BATCH_INVERSE]:
+            out[-1] = Apply("mean[...]", (with_ones(factor.body, factor.indices),))
+        else:
+            out.append(factor)
+    return tuple(out)
 
 
 def matrix_call(expr: Linalg) -> tuple[str, tuple[Sub, ...]] | None:
@@ -65,9 +77,12 @@ class SpecPrinter(Printer):
         minus, rest = self.negated(expr)
         if minus:
             return Text(f"-{self.at(rest, TERM)}", SUM)
-        first = expr.factors[0]
+        factors = means(expr.factors)
+        if len(factors) == 1:
+            return self.show(factors[0])
+        first = factors[0]
         out = self.at(first, TERM if isinstance(first, Const | Pow) else POWER)
-        for factor in expr.factors[1:]:
+        for factor in factors[1:]:
             if isinstance(factor, Pow) and exponent(factor) == -1:
                 out += f"/{self.at(factor.base, POWER)}"
             else:

@@ -84,7 +84,9 @@ def find_extents(program: Program, given: Mapping[str, Array], params: Mapping[s
             if extents.setdefault(symbol, length) != length:
                 raise EvaluationError(f"index {symbol} is {length} in {name}, {extents[symbol]} elsewhere")
     for symbol, size in program.size_defs:
-        extents[symbol] = size_value(size, extents, params)
+        length = size_value(size, extents, params)
+        if extents.setdefault(symbol, length) != length:
+            raise EvaluationError(f"index {symbol} is {extents[symbol]}, and the spec gives {length}")
     return extents
 
 
@@ -124,4 +126,4 @@ def input_array(item: Input, given: Array | None, env: Env) -> Array:
 
 def unflattened(array: Array, indices: tuple[Index, ...], leading: tuple[int, ...]) -> Array:
     """The tensor with its batch axes as the inputs have them."""
-    return array.reshape(*leading, *array.shape[1:]) if has_batch(indices) else array
+    return array.reshape((*leading, *array.shape[1:])) if has_batch(indices) else array

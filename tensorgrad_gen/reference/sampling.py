@@ -12,6 +12,7 @@ from tensorgrad_gen.reference.program import Array, size_value
 from tensorgrad_gen.reference.values import EvaluationError
 
 BATCH = (2, 3)  # the axes that `...` stands for
+MOST = 8  # extent of a sample
 
 
 def sample_inputs(
@@ -28,13 +29,13 @@ def sample_inputs(
 
 
 def sample_extents(program: Program, fixed: Mapping[str, int], params: Mapping[str, float]) -> dict[str, int]:
-    """2, 3, 4, ... for the extents of the inputs, in order of their first use; then those defined by them."""
-    lengths = dict(fixed)
+    """Small hints as they are, else 2, 3, 4, ... in order of first use; then what the spec gives itself."""
+    lengths = {symbol: extent for symbol, extent in program.hints if extent <= MOST} | dict(fixed)
     symbols = [symbol for symbol, _ in program.axes if symbol != "..."]
     for k, symbol in enumerate(s for s in symbols if s not in lengths):
         lengths[symbol] = 2 + k % 5
     for symbol, size in program.size_defs:
-        lengths.setdefault(symbol, size_value(size, lengths, params))
+        lengths[symbol] = size_value(size, lengths, params)
     return lengths
 
 
