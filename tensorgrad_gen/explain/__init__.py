@@ -1,0 +1,8 @@
+"""The derivation of an op, printed from the compiler's own steps."""
+
+from tensorgrad_gen.explain.derivation import explain
+from tensorgrad_gen.explain.graph import graphs
+from tensorgrad_gen.explain.layout import show
+from tensorgrad_gen.explain.model import Explanation, Line, Section
+
+__all__ = ["Explanation", "Line", "Section", "explain", "graphs", "show"]

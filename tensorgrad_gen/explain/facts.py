@@ -1,0 +1,163 @@
+"""What a derivation ends with: matrix notation, the Jacobian's shape and valence, cost, saving."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from tensorgrad_gen.algebra import accesses
+from tensorgrad_gen.algebra.rules import factors_of
+from tensorgrad_gen.derive.modes import free_names
+from tensorgrad_gen.ir import Access, Const, Expr, Extent, Index, Pow, Program, Statement, Sum
+from tensorgrad_gen.notation import print_expr, size_names
+from tensorgrad_gen.plan import Plan, Step
+
+
+def matrix_form(statement: Statement, program: Program) -> str | None:
+    """The gradient as a product of matrices, if it is one: `dl/dX = dl/dY A^T`."""
+    coefficient, factors = _product(statement.value)
+    if factors is None or not 1 <= len(statement.indices) <= 2:
+        return None
+    chain = _chain(factors, statement.indices)
+    if chain is None:
+        return None
+    scalars = [f for f in coefficient if f is not None]
+    head = _scale(scalars, program)
+    wrt = statement.target.removeprefix("grad_")
+    return f"dl/d{_matrix_name(wrt, len(statement.indices))} = {head}{' '.join(chain)}"
+
+
+def _product(value: Expr) -> tuple[list[Expr], list[Access] | None]:
+    """Scalar factors, and the accesses of a product or a contraction of one."""
+    scalars: list[Expr] = []
+    tensors: list[Access] = []
+    for factor in factors_of(value):
+        inner = factors_of(factor.body) if isinstance(factor, Sum) else (factor,)
+        for part in inner:
+            if isinstance(part, Const | Extent) or (isinstance(part, Pow) and isinstance(part.base, Extent)):
+                scalars.append(part)
+            elif isinstance(part, Access) and all(isinstance(s, Index) for s in part.subs) and len(part.subs) <= 2:
+                tensors.append(part)
+            else:
+                return [], None
+    return scalars, tensors
+
+
+def _chain(factors: list[Access], free: tuple[Index, ...]) -> list[str] | None:
+    """Factors in the order in which neighbours share an index, from the first free index to the last."""
+    scalars = [f for f in factors if not f.subs]
+    rest = [f for f in factors if f.subs]
+    current: Index | None = free[0]
+    words = [_matrix_name(f.tensor, 0) for f in scalars]
+    while rest:
+        found = next((f for f in rest if current in f.subs), None) if current else None
+        if found is None:
+            # An outer product: the chain goes on from the other free index, read from its end.
+            if len(rest) == 1 and len(free) == 2 and rest[0].subs == (free[1],) and words:
+                return [*words, f"{_matrix_name(rest[0].tensor, 1)}^T"]
+            return None
+        rest.remove(found)
+        name = _matrix_name(found.tensor, len(found.subs))
+        if len(found.subs) == 1:
+            words.append(name)
+            current = None
+        else:
+            plain = found.subs[0] is current
+            words.append(name if plain else f"{name}^T")
+            following = found.subs[1] if plain else found.subs[0]
+            current = following if isinstance(following, Index) else None
+    ends_right = current is free[1] if len(free) == 2 else current is None
+    return words if ends_right else None
+
+
+def _matrix_name(tensor: str, order: int) -> str:
+    """A matrix in capitals, a vector or scalar as it is; cotangents as derivatives of l."""
+    if tensor.startswith(("grad_", "total_grad_")):
+        return f"dl/d{_matrix_name(tensor.split('grad_', 1)[1], order)}"
+    return tensor.upper() if order == 2 else tensor
+
+
+def _scale(scalars: list[Expr], program: Program) -> str:
+    sizes = size_names(program)
+    text = " ".join(print_expr(s, "math", sizes) for s in scalars)
+    return {"": "", "-1": "-"}.get(text, f"{text} ")
+
+
+def jacobian_facts(program: Program, name: str, valence: bool) -> list[tuple[str, str]]:
+    """The shape of each Jacobian (of the output, then of the input), and its valence."""
+    facts = []
+    for output in program.outputs:
+        info = program.tensors[output]
+        own = program.tensors[name].indices
+        at = _letters(free_names(own, frozenset(info.indices)), info.indices)
+        shape = f"shape ({', '.join([i.name for i in info.indices] + at)})"
+        if valence:
+            k, down = _valence(program, output)
+            m, n = _valence(program, name)
+            shape += f"; a ({k},{down})-tensor by a ({m},{n})-tensor: a ({k + n},{down + m})-tensor"
+        facts.append((f"Jacobian d{output}/d{name}", shape))
+    return facts
+
+
+def _letters(at: tuple[Index, ...], used: tuple[Index, ...]) -> list[str]:
+    names = {i.name for i in used}
+    letters = [x for x in "pqrsuvwz" if x not in names]
+    return ["..." if i.extent == "..." else letters.pop(0) if letters else i.name for i in at]
+
+
+def _valence(program: Program, tensor: str) -> tuple[int, int]:
+    """(upper, lower): an index counts as an input's `upper` says of its letter, else as upper."""
+    lower = set()
+    for item in program.inputs:
+        if item.upper is not None:
+            mine = {i.name for i in item.indices if i.name not in item.upper}
+            lower |= mine if item.name == tensor or program.tensors[tensor].role != "input" else set()
+    indices = program.tensors[tensor].indices
+    down = sum(i.name in lower for i in indices)
+    return len(indices) - down, down
+
+
+def _needed(plan: Plan, name: str) -> list[Step]:
+    return [s for s in plan.backward[0].steps if name in s.needed_by]
+
+
+def cost(plan: Plan, name: str) -> str:
+    """Floating-point operations of the gradient, as a polynomial in the extents."""
+    sizes = size_names(plan.program)
+    counts: Counter[tuple[str, ...]] = Counter()
+    for step in _needed(plan, name):
+        for node_indices, operations in _operations(step):
+            letters = tuple(sorted(sizes.get(str(i.extent), str(i.extent).upper()) for i in node_indices))
+            counts[letters] += operations
+    terms = [" ".join([str(n), *letters]) for letters, n in sorted(counts.items(), key=lambda c: -len(c[0])) if n]
+    return f"{' + '.join(terms)} flops" if terms else "no arithmetic"
+
+
+def _operations(step: Step) -> list[tuple[frozenset[Index], int]]:
+    """Operations of a step by the indices they run over: one a factor, one a term, one a summand."""
+    found = []
+    stack: list[tuple[Expr, frozenset[Index]]] = [(step.value, frozenset())]
+    while stack:
+        node, outer = stack.pop()
+        reach = node.free
+        if isinstance(node, Sum):
+            found.append((node.body.free | frozenset(node.indices), 1))
+        elif node.children and not isinstance(node, Access):
+            heavy = [c for c in node.children if c.free]
+            signs = sum(isinstance(c, Const) and c.value == -1 for c in node.children)
+            found.append((reach, max(len(node.children) - 1 - signs, 1 if len(heavy) == 1 and not signs else 0)))
+        stack += [(c, outer) for c in node.children if not isinstance(node, Access)]
+    return [(indices, n) for indices, n in found if indices]
+
+
+def saved(plan: Plan, name: str) -> str:
+    """What backward keeps for this gradient."""
+    reads = {a.tensor for s in _needed(plan, name) for a in accesses(s.value)}
+    extra = [t for t in plan.auxiliary if t in reads]
+    kept = [t for t in plan.backward[0].uses if t in reads and t not in plan.auxiliary]
+    beyond = f"saved beyond {', '.join(kept)}" if kept else "saved"
+    if not extra:
+        return f"nothing {beyond}"
+    shown = [print_expr(Access(t, plan.program.tensors[t].indices), "math") for t in extra if t in plan.program.tensors]
+    return f"{', '.join(shown or extra)} {beyond}"
+
+
