@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tensorgrad_gen.algebra.indices import by_name
 from tensorgrad_gen.ir import Access, Expr, Index, LeviCivita
-from tensorgrad_gen.lower.builder import Builder
+from tensorgrad_gen.lower.builder import Builder, rational
 from tensorgrad_gen.lower.model import Layout
 from tensorgrad_gen.lower.torch_ir import Call, Infix, Lit, Method, TExpr, Var
 from tensorgrad_gen.lower.values import LEAD, LoweringError, Val, align, axis_number, merge, squeeze
@@ -14,7 +14,7 @@ def read(b: Builder, node: Access, order: Layout) -> Val:
     """The tensor's value, of its own kind, in a layout that fits the order."""
     local = b.locals.get(node.tensor)
     if local is None:
-        raise LoweringError(f"no tensor {node.tensor} in this body")
+        return _subscribe(b, *_constant(b, node), order)
     if node.tensor in b.outside:
         b.reads.add(node.tensor)
     layout = tuple(None if place is None else local.indices[place] for place in local.axes)
@@ -25,8 +25,30 @@ def read(b: Builder, node: Access, order: Layout) -> Val:
     return _subscribe(b, val, dict(zip(local.indices, node.subs, strict=True)), order)
 
 
+def _constant(b: Builder, node: Access) -> tuple[Val, dict[Index, Index | Expr]]:
+    """A constant tensor of the op, made when it is first read; of order 0, a Python number."""
+    constant = next((c for c in b.program.constants if c.name == node.tensor), None)
+    if constant is None:
+        raise LoweringError(f"no tensor {node.tensor} in this body")
+    if not constant.indices:
+        return Val(rational(constant.values[0]), kind="number"), {}
+    key = ("constant", constant.name)
+    found = b.recall(key)
+    if found is None:
+        nested: list[object] = [float(value) for value in constant.values]
+        for index in reversed(constant.indices[1:]):
+            count = int(index.extent)
+            nested = [tuple(nested[k : k + count]) for k in range(0, len(nested), count)]
+        options = (("dtype", b.like_attr("dtype")), ("device", b.like_attr("device")))
+        found = b.temp(constant.name, Val(Call("torch.tensor", (Lit(tuple(nested)),), options), constant.indices))
+        b.remember(key, found)
+    return found, dict(zip(constant.indices, node.subs, strict=True))
+
+
 def _subscribe(b: Builder, val: Val, subs: dict[Index, Index | Expr], order: Layout) -> Val:
     """Axes renamed to their subscripts, repeated ones to diagonals, labels looked up."""
+    if val.kind == "number":
+        return val
     labels: dict[Index, Expr] = {}
     layout: list[Index | None] = []
     for axis in val.layout:
@@ -78,7 +100,8 @@ def safe_label(b: Builder, label: Expr, wanted: tuple[Index, ...]) -> Val:
         if mask is None:
             continue
         layout, loose = merge(val, mask)
-        return Val(Call("torch.where", (mask.expr, val.expr, Lit(0))), layout, "label", loose)
+        safe = Val(Call("torch.where", (mask.expr, val.expr, Lit(0))), layout, "label", loose)
+        return b.once(("label", label, guards, wanted), "label", safe)
     return val
 
 

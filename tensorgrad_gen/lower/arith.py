@@ -72,6 +72,7 @@ def total(b: Builder, terms: list[Val]) -> Val:
     """The sum of the terms: a positive one first if there is one, Python numbers together."""
     numbers = [t for t in terms if t.kind == "number"]
     tensors = [b.real(t) for t in terms if t.kind != "number"]
+    numbers.sort(key=_is_negative)
     if not tensors:
         return _chain(numbers)
     lead = next((k for k, t in enumerate(tensors) if not _is_negative(t)), None)

@@ -91,6 +91,14 @@ class Builder:
         self.statements.append(TorchStatement(name, val.expr, "", self.needed_by))
         return val.over(Var(name))
 
+    def once(self, key: tuple[object, ...], hint: str, val: Val) -> Val:
+        """The value as a temporary that equal keys share."""
+        found = self.recall(key)
+        if found is None:
+            found = self.temp(hint, val)
+            self.remember(key, found)
+        return found
+
     @contextmanager
     def guarded(self, *conditions: Expr) -> Iterator[None]:
         """Within, what is lowered is read only where the conditions hold."""

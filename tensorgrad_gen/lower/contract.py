@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from tensorgrad_gen.algebra.indices import accesses, by_name
 from tensorgrad_gen.ir import (
+    Access,
     Apply,
     Compare,
     Const,
@@ -80,6 +81,19 @@ def is_number(expr: Expr) -> bool:
     return isinstance(expr, Mul | Pow | Apply) and all(is_number(child) for child in expr.children)
 
 
+def axes_of_access(access: Access) -> tuple[Index, ...]:
+    """The indices of an access as its axes follow each other, those of a label in its place."""
+    axes: list[Index] = []
+    for sub in access.subs:
+        if isinstance(sub, Index):
+            axes.append(sub)
+        else:
+            axes += [axis for inner in accesses(sub) for axis in axes_of_access(inner)]
+            axes += by_name(sub.free)
+    whole = tuple(dict.fromkeys(axes))
+    return (LEAD, *(axis for axis in whole if axis is not LEAD)) if LEAD in whole else whole
+
+
 def natural_order(parts: Iterable[Expr], bound: Iterable[Index], order: Layout) -> tuple[Index, ...]:
     """An order of all free indices of the parts: that of the largest tensor if it has all, else free ones first."""
     parts = tuple(parts)
@@ -87,7 +101,7 @@ def natural_order(parts: Iterable[Expr], bound: Iterable[Index], order: Layout) 
     best: tuple[Index, ...] = ()
     for part in parts:
         for access in accesses(part):
-            plain = tuple(dict.fromkeys(s for s in access.subs if isinstance(s, Index) and s in free))
+            plain = tuple(axis for axis in axes_of_access(access) if axis in free)
             if len(plain) > len(best):
                 best = plain
     if len(best) == len(free):

@@ -9,7 +9,7 @@ from tensorgrad_gen.lower.arith import product
 from tensorgrad_gen.lower.builder import Builder
 from tensorgrad_gen.lower.model import Layout
 from tensorgrad_gen.lower.reduce_axes import reduce_sum
-from tensorgrad_gen.lower.torch_ir import Attr, Call, Infix, Lit, TExpr
+from tensorgrad_gen.lower.torch_ir import Attr, Call, Infix, Lit, Method, TExpr
 from tensorgrad_gen.lower.values import LEAD, Val, align, permute, squeeze
 
 Axes = tuple[Index, ...]
@@ -84,10 +84,12 @@ def _matrix(b: Builder, left: Val, right: Val, kinds: tuple[Axes, Axes, Axes, Ax
         if len(mine) == 1 and mine[0] is not LEAD:
             return _plain(right, left, yours, mine[0], axis)
     single = len(mine) == len(yours) == 1 and LEAD not in (*mine, *yours)
-    if single and not batch:
-        if _reversed(order, mine, yours):
+    if not batch and (single or (len(yours) == 1 and _ends(left, common)) or (len(mine) == 1 and _ends(right, common))):
+        if not single and not (len(yours) == 1 and _ends(left, common)):
             left, right, mine, yours = right, left, yours, mine
-        return _by_rows(left, right, mine[0], yours[0], common)
+        elif single and _reversed(order, mine, yours):
+            left, right, mine, yours = right, left, yours, mine
+        return _by_rows(left, right, mine, yours[0], common)
     if single and len(common) == 1 and common[0] is not LEAD:
         if _reversed(order, mine, yours):
             left, right, mine, yours = right, left, yours, mine
@@ -113,12 +115,27 @@ def _plain(left: Val, right: Val, mine: Axes, yours: Index, axis: Index) -> Val:
     return Val(_at(first.expr, second.expr), (*mine, yours))
 
 
-def _by_rows(left: Val, right: Val, mine: Index, yours: Index, common: Axes) -> Val:
-    """`x[.., h]^T g[.., o]`: all contracted axes as rows."""
+def _ends(val: Val, common: Axes) -> bool:
+    """Whether the contracted axes are the last ones, in this order."""
+    return LEAD not in common and val.indices[-len(common) :] == common
+
+
+def _by_rows(left: Val, right: Val, mine: Axes, yours: Index, common: Axes) -> Val:
+    """Several contracted axes as one: the last ones flattened, or `rows` where they come first."""
+    if not _ends(left, common) and len(right.indices) == len(common) + 1:
+        order = tuple(k for k in right.indices if k in common)
+        common = order if _ends(right, order) else tuple(k for k in left.indices if k in common)
     common = tuple(sorted(common, key=lambda axis: axis is not LEAD))
-    first, second = permute(left, (*common, mine)), permute(right, (*common, yours))
-    flat = [Call("_runtime.rows", (val.expr,)) for val in (first, second)]
-    return Val(_at(Attr(flat[0], "mT"), flat[1]), (mine, yours))
+    count = Lit(-len(common))
+    if _ends(left, common):
+        first: TExpr = Method(left.expr, "flatten", (count,))
+    else:
+        first = Attr(Call("_runtime.rows", (permute(left, (*common, *mine)).expr,)), "mT")
+    if right.indices == (yours, *common) and LEAD not in common:
+        second: TExpr = Attr(Method(right.expr, "flatten", (count,)), "mT")
+    else:
+        second = Call("_runtime.rows", (permute(right, (*common, yours)).expr,))
+    return Val(_at(first, second), (*mine, yours))
 
 
 def _einsum(b: Builder, left: Val, right: Val, order: Layout, bound: frozenset[Index]) -> Val:

@@ -59,7 +59,8 @@ class _Lowering:
         self.axes = decide_layouts(plan)
         self.likes: list[str] = []
         blocks = (*plan.backward, *([plan.tangent] if plan.tangent else []))
-        taken = {*self.program.tensors, *(p.name for p in self.program.params)}
+        constants = {c.name for c in self.program.constants}
+        taken = {*(set(self.program.tensors) - constants), *(p.name for p in self.program.params)}
         for block in blocks:
             taken |= {*block.roots, *(s.target for s in block.steps)}
         taken |= {s.target for s in plan.forward}

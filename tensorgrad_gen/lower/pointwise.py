@@ -180,11 +180,41 @@ def lower_apply(b: Builder, node: Apply, order: Layout) -> Val:
     spell = SPELLINGS.get(node.function)
     if spell is None:
         raise LoweringError(f"torch has no spelling for {node.function}")
+    if node.function in _IN_MATH and _constant(node):
+        (arg,) = node.args
+        return Val(Call(f"math.{node.function}", (b.lower(arg, order).expr,)), kind="number")
     args = [b.lower(arg, order) for arg in node.args]
     for table, point in ((SINGULAR, 1), (SINGULAR_AT_ONE, 0), (SAFE_AT_TWO, 2)):
         for place in table.get(node.function, ()):
             args[place] = safe(b, args[place], order, point)
     return spell(b, tuple(args))
+
+
+_IN_MATH = {"exp": math.exp, "log": math.log, "sin": math.sin, "cos": math.cos, "tanh": math.tanh, "sqrt": math.sqrt}
+
+
+def _constant(node: Apply) -> bool:
+    """Whether the value of the function, known while building, is an ordinary number."""
+    try:
+        _IN_MATH[node.function](_value(node.args[0]))
+    except (ArithmeticError, ValueError, LoweringError):
+        return False
+    return True
+
+
+def _value(expr: Expr) -> float:
+    """The value of an expression without sizes, params and tensors."""
+    if isinstance(expr, Const):
+        return float(expr.value)
+    if isinstance(expr, Special) and expr.name == "pi":
+        return math.pi
+    if isinstance(expr, Mul):
+        return math.prod(_value(factor) for factor in expr.factors)
+    if isinstance(expr, Add):
+        return math.fsum(_value(term) for term in expr.terms)
+    if isinstance(expr, Apply) and expr.function in _IN_MATH:
+        return _IN_MATH[expr.function](_value(expr.args[0]))
+    raise LoweringError("not a constant")
 
 
 def lower_iverson(b: Builder, node: Iverson, order: Layout) -> Val:

@@ -105,7 +105,13 @@ class _Printer:
         if level == _POWER:
             return f"{self.at(left, _ATOM)} ** {self.at(right, _UNARY)}", level
         # A comparison beside a comparison would chain.
-        return f"{self.at(left, level + (level == 1))} {op} {self.at(right, level + 1)}", level
+        return f"{self.side(op, left, level + (level == 1))} {op} {self.side(op, right, level + 1)}", level
+
+    def side(self, op: str, expr: TExpr, level: int) -> str:
+        """An operand; a matrix product beside a product has parentheses that a reader needs and Python does not."""
+        if isinstance(expr, Infix) and "@" in (op, expr.op) and expr.op != op and _INFIX[expr.op] == _INFIX["@"]:
+            level = _ATOM
+        return self.at(expr, level)
 
     def key(self, key: TExpr) -> str:
         if isinstance(key, Tup) and key.items:

@@ -15,7 +15,7 @@ from torch import Tensor
 def rows(x: Tensor, keep: int = 1) -> Tensor:
     """All axes but the last `keep` flattened into one, also where there are none (then of size 1)."""
     lead = x.shape[: x.dim() - keep]
-    return x.reshape(lead.numel(), *x.shape[x.dim() - keep :])
+    return x.reshape((lead.numel(), *x.shape[x.dim() - keep :]))
 
 
 def sum_lead(x: Tensor, keep: int = 1) -> Tensor:
@@ -42,27 +42,27 @@ def power(base: float, exponent: float) -> float:
 def take(x: Tensor, label: Tensor, dim: int) -> Tensor:
     """`x` at the labels along an axis: first the axes of `label`, then those of `x` without `dim`."""
     picked = x.movedim(dim, 0).index_select(0, label.reshape(label.numel()))
-    return picked.reshape(*label.shape, *picked.shape[1:])
+    return picked.reshape((*label.shape, *picked.shape[1:]))
 
 
 def gather(x: Tensor, label: Tensor) -> Tensor:
     """`x` at the labels along the last axis; the axes before broadcast against each other."""
     lead = torch.broadcast_shapes(x.shape[:-1], label.shape[:-1])
-    return x.expand(*lead, x.shape[-1]).gather(-1, label.expand(*lead, label.shape[-1]))
+    return x.expand((*lead, x.shape[-1])).gather(-1, label.expand((*lead, label.shape[-1])))
 
 
 def scatter_sum(x: Tensor, label: Tensor, size: int) -> Tensor:
     """`y[.., v] = sum over n of x[.., n] where label[.., n] == v`; the axes before the last broadcast."""
     shape = torch.broadcast_shapes(x.shape, label.shape)
-    zeros = x.new_zeros(*shape[:-1], size)
+    zeros = x.new_zeros((*shape[:-1], size))
     return zeros.scatter_add(-1, label.expand(shape), x.expand(shape))
 
 
 def index_sum(x: Tensor, label: Tensor, size: int) -> Tensor:
     """`y[v, ..] = sum over the axes of label of x[labels.., ..] where label == v`."""
     rest = x.shape[label.dim() :]
-    flat = x.reshape(label.numel(), *rest)
-    return x.new_zeros(size, *rest).index_add(0, label.reshape(label.numel()), flat)
+    flat = x.reshape((label.numel(), *rest))
+    return x.new_zeros((size, *rest)).index_add(0, label.reshape(label.numel()), flat)
 
 
 def cumsum(x: Tensor, dim: int, reverse: bool = False, exclusive: bool = False) -> Tensor:
@@ -92,7 +92,15 @@ def matrix_axes(x: Tensor, rows: int, cols: int) -> Tensor:
     """The last `rows + cols` axes flattened into a matrix."""
     split = x.dim() - cols
     lead = x.shape[: split - rows]
-    return x.reshape(*lead, x.shape[split - rows : split].numel(), x.shape[split:].numel())
+    return x.reshape((*lead, x.shape[split - rows : split].numel(), x.shape[split:].numel()))
+
+
+def log_cosh(z: Tensor) -> Tensor:
+    """`log(cosh(z))`, accurate near 0 and finite far from it."""
+    near = z.abs() < 1
+    small = torch.tanh(torch.where(near, z, 0))
+    far = torch.where(near, 1, z).abs()
+    return torch.where(near, -0.5 * torch.log1p(-small * small), far + torch.log1p(torch.exp(-2 * far)) - math.log(2.0))
 
 
 def spherical_bessel(n: int, z: Tensor) -> Tensor:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
-from tensorgrad_gen.lower.arith import negative, over, plus, pointwise, times
+from tensorgrad_gen.lower.arith import over, plus, pointwise, times
 from tensorgrad_gen.lower.builder import Builder
 from tensorgrad_gen.lower.torch_ir import Attr, Call, Infix, Lit, Method, TExpr, Var
 from tensorgrad_gen.lower.values import Val
@@ -113,14 +112,6 @@ def _clamp(b: Builder, args: tuple[Val, ...]) -> Val:
     return _call("torch.clamp")(b, args)
 
 
-def _log_cosh(b: Builder, args: tuple[Val, ...]) -> Val:
-    """`|z| + softplus(-2|z|) - log 2`, spelled so that it is smooth at 0."""
-    z = b.tensor(args[0])
-    minus = negative(z)
-    pair = Call("torch.logaddexp", (z.expr, minus.expr))
-    return z.over(Infix("-", pair, Lit(math.log(2.0))))
-
-
 def _stop(b: Builder, args: tuple[Val, ...]) -> Val:
     z = b.tensor(args[0])
     return z.over(Method(z.expr, "detach"))
@@ -195,7 +186,7 @@ SPELLINGS: dict[str, Spelling] = {
     "xlogy": _some("torch.xlogy"),
     "mod": _some("torch.remainder"),
     "clamp": _clamp,
-    "log_cosh": _log_cosh,
+    "log_cosh": _call("_runtime.log_cosh"),
     "polygamma": _family("torch.polygamma"),
     "spherical_bessel": _family("_runtime.spherical_bessel"),
     "exprel": _family("_runtime.exprel"),
