@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import sys
+import weakref
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -69,10 +70,13 @@ def test_value_and_gradient_are_those_of_the_formula(ops: Any, lead: tuple[int, 
     assert_close(torch.autograd.grad(y, a, g), torch.autograd.grad(expected, a, g))
 
 
-CHECKS = dict.fromkeys(
-    ("check_undefined_grad", "check_batched_grad", "check_batched_forward_grad", "check_forward_ad", "check_grad_dtypes"),
-    True,
-)  # fmt: skip
+CHECKS = {
+    "check_undefined_grad": True,
+    "check_batched_grad": True,
+    "check_batched_forward_grad": True,
+    "check_forward_ad": True,
+    "check_grad_dtypes": True,
+}
 
 
 @pytest.mark.parametrize("lead", [(), (2,)], ids=str)
@@ -102,8 +106,11 @@ def test_labels_conditions_and_inputs_without_gradient(ops: Any) -> None:
     assert loss.requires_grad
     assert not best.requires_grad
     assert best.dtype == torch.int64
-    per_sample = torch.func.vmap(torch.func.grad(lambda x, t, k, w: ops.chosen_loss(x[None], t[None], k[None], w[None])[0][0]))
-    assert_close(per_sample(x.detach(), t, keep, w).sum(-1), w * keep)
+
+    def one(*args: torch.Tensor) -> Any:
+        return ops.chosen_loss(*(a[None] for a in args))[0][0]
+
+    assert_close(torch.func.vmap(torch.func.grad(one))(x.detach(), t, keep, w).sum(-1), w * keep)
     with pytest.raises(IndexError, match="chosen_loss: a label in t is outside"):
         ops.chosen_loss(x, torch.tensor([0, 9, 1]), keep, w)
 
@@ -137,6 +144,15 @@ def test_what_no_gradient_needs_is_not_saved(ops: Any) -> None:
     assert kept(x, gamma, beta.requires_grad_()) == []
     assert kept(x, gamma.requires_grad_(), beta.detach()) == [(2, 4), (2, 1), (2, 1)]
     assert kept(x.requires_grad_(), gamma.detach(), beta.detach()) == [(2, 4), (4,), (2, 1), (2, 1)]
+
+
+def test_what_is_not_saved_is_freed(ops: Any) -> None:
+    x, gamma, beta = (t.detach() for t in sample(2))
+    held = weakref.ref(x)
+    y = ops.layer_norm(x, gamma, beta.requires_grad_())
+    del x
+    assert held() is None
+    del y
 
 
 NESTED: dict[str, Callable[[Any, tuple[int, ...]], Any]] = {
@@ -253,7 +269,8 @@ def test_compile_in_one_graph(ops: Any, dynamic: bool) -> None:
     assert_close(y, expected)
     assert_close(torch.autograd.grad(y.sin().sum(), a), torch.autograd.grad(expected.sin().sum(), a))
     w = a[1]
-    assert_close(torch.autograd.grad(compiled(a[0], w, w).sum(), w), torch.autograd.grad(layer_norm(a[0], w, w).sum(), w))
+    twice, expected = compiled(a[0], w, w), layer_norm(a[0], w, w)
+    assert_close(torch.autograd.grad(twice.sum(), w), torch.autograd.grad(expected.sum(), w))
     assert_close(compiled(a[0], w), layer_norm(a[0], w))
     (z,) = sample(3, beta=False, dtype=torch.float32)[:1]
     pair = torch.compile(ops.softmax_pair, fullgraph=True, backend="aot_eager", dynamic=dynamic)
@@ -272,7 +289,7 @@ TRANSFORMS: dict[str, Callable[[Any], Any]] = {
     "grad": lambda f: torch.func.grad(lambda x, w, b: f(x, w, b).sin().sum(), (0, 1)),
     "vmap": lambda f: torch.func.vmap(f, (0, None, None)),
     "vmap_grad": lambda f: torch.func.vmap(torch.func.grad(lambda x, w, b: f(x, w, b).sin().sum()), (0, None, None)),
-    "jacfwd": lambda f: torch.func.jacfwd(f),
+    "jacfwd": torch.func.jacfwd,
 }
 
 
@@ -296,6 +313,7 @@ def test_export(ops: Any) -> None:
 
 def test_checkpoint(ops: Any) -> None:
     a = sample(3)
+    torch.utils.checkpoint.DefaultDeviceType.set_device_type("cpu")  # not the make-believe one
     y = torch.utils.checkpoint.checkpoint(ops.layer_norm, *a, use_reentrant=False)
     assert_close(torch.autograd.grad(y.sin().sum(), a), torch.autograd.grad(layer_norm(*a).sin().sum(), a))
 
@@ -303,7 +321,7 @@ def test_checkpoint(ops: Any) -> None:
 def test_pickle_and_deepcopy(ops: Any) -> None:
     if "standalone" not in ops.layer_norm.__module__:
         sys.modules.setdefault(ops.__name__, ops)
-    assert pickle.loads(pickle.dumps(ops.layer_norm)) is ops.layer_norm
+    assert pickle.loads(pickle.dumps(ops.layer_norm)) is ops.layer_norm  # noqa: S301
     assert copy.deepcopy(ops.layer_norm) is ops.layer_norm
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tensorgrad_gen.lower.names import local_name
 from tensorgrad_gen.lower.printer import reads
-from tensorgrad_gen.lower.torch_ir import Attr, TExpr
+from tensorgrad_gen.lower.torch_ir import Attr, Call, Item, TExpr
 from tensorgrad_gen.render.bodies import (
     body_groups,
     context_loads,
@@ -13,7 +13,7 @@ from tensorgrad_gen.render.bodies import (
     output_casts,
     returned,
     saved_names,
-
+    tangent_saved,
     unpacked,
 )
 from tensorgrad_gen.render.facts import Block, Facts, test_of
@@ -47,7 +47,7 @@ def backward_view(facts: Facts, needed: dict[str, frozenset[str]]) -> BackwardVi
     return BackwardView(
         tuple(Argument(f"grad_{t}", "Tensor | None") for t in facts.results),
         needs_line(facts, " ".join(tests)),
-        tuple(context_loads(facts, saved, lives)),
+        tuple(context_loads(facts, _with_rest(facts, saved), lives)),
         tuple(c for c in casts if c) if _uses_acc(facts, blocks, casts) else (),
         tuple(f"grad_{name}: Tensor | None = None" for name in facts.gradients),
         blocks,
@@ -140,6 +140,8 @@ def _arguments(facts: Facts, block: Block, saved: tuple[str, ...], tests: str) -
 
 
 def _size_type(call: TExpr) -> str:
+    if isinstance(call, Item) and isinstance(call.key, Call):
+        return "torch.Size"
     return "torch.Size" if isinstance(call, Attr) and call.name == "shape" else "int"
 
 
@@ -154,3 +156,8 @@ def _calls(facts: Facts, call: str, results: list[str], first: bool) -> list[str
     return [f"{more} = {call}", *added]
 
 
+
+
+def _with_rest(facts: Facts, saved: tuple[str, ...]) -> list[str]:
+    """Under functorch, what is saved for the tangent program comes after."""
+    return [*saved, "*_"] if saved and len(tangent_saved(facts)) > len(saved) else list(saved)

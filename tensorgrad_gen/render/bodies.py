@@ -86,13 +86,12 @@ def forward_view(facts: Facts) -> ForwardView:
     used = [item for item in facts.inputs if local_name(item.name) in read]
     casts = [input_cast(facts, item, local_name(item.name), device) for item in used]
     numbers = any(not facts.discrete(t) for t in facts.results) or any(i.kind in ("real", "complex") for i in used)
-    values = dict(facts.lowered.forward.results)
-    items = [result_item(facts, t, code(facts, values[t]), facts.local.dtype) for t in facts.results]
+    items = [result_item(facts, t, local_name(t), facts.local.dtype) for t in facts.results]
     return ForwardView(
         tuple(arguments),
         device,
         (*dtype_lines(facts, numbers), *(c for c in casts if c), *size_lines(facts, facts.forward.sizes)),
-        body_groups(facts, facts.forward, (), {}),
+        body_groups(facts, facts.forward, (), {t: local_name(t) for t in facts.results}),
         returned(items),
     )
 
@@ -103,7 +102,7 @@ def result_item(facts: Facts, tensor: str, text: str, dtype: str) -> str:
         return text
     if facts.complex:
         return f"{facts.runtime}cast_number({text}, {dtype})"
-    return f"{text}.to({dtype})" if text.isidentifier() or text.endswith(")") else f"({text}).to({dtype})"
+    return f"{text}.to({dtype})"
 
 
 def saved_names(facts: Facts, lives: tuple[Live, ...]) -> tuple[str, ...]:
@@ -173,10 +172,10 @@ def derivative_params(facts: Facts) -> tuple[str, ...]:
     return tuple(p for p in facts.params if p in read)
 
 
-def context_loads(facts: Facts, saved: tuple[str, ...], lives: tuple[Live, ...]) -> list[str]:
+def context_loads(facts: Facts, saved: list[str], lives: tuple[Live, ...]) -> list[str]:
     """Saved tensors, sizes and params, taken from the context; those these bodies do not read are `_`."""
     ctx, read = facts.local.ctx, facts.read(lives)
-    loads = [f"{unpacked(list(saved))} = {ctx}.saved_tensors"] if saved else []
+    loads = [f"{unpacked(saved)} = {ctx}.saved_tensors"] if saved else []
     own = {s.target for live in lives for s in live.sizes}
     sizes = [s.target if s.target in own else "_" for s in facts.sizes]
     if own:
@@ -198,35 +197,43 @@ def output_casts(facts: Facts, saved: tuple[str, ...], maybe: frozenset[str]) ->
     return casts
 
 
+def tangent_saved(facts: Facts) -> tuple[str, ...]:
+    """What is saved for the tangent program: all that is saved for backward, then what it reads beside."""
+    saved = saved_names(facts, tuple(b.live for b in facts.blocks))
+    if facts.tangent is None:
+        return saved
+    read = facts.tangent.outside
+    tangents = [local_name(i.name) for i in facts.inputs if f"tangent_{i.name}" in read]
+    more = [*tangents, *saved_names(facts, (facts.tangent,))]
+    return tuple(dict.fromkeys((*saved, *more)))
+
+
 def tangent_view(facts: Facts) -> TangentView:
     """The tangent program."""
     live, ctx, rt = facts.tangent, facts.local.ctx, facts.runtime
-    assert live is not None and facts.lowered.tangent is not None
+    assert live is not None
+    assert facts.lowered.tangent is not None
     tangents = {i.name: f"tangent_{i.name}" for i in facts.inputs if f"tangent_{i.name}" in live.outside}
-    names = saved_names(facts, (live,))
-    saved = [local_name(i.name) for i in facts.inputs if local_name(i.name) in names or i.name in tangents]
-    saved += [name for name in names if name not in saved]
+    saved = tangent_saved(facts)
+    kept = [name for name in saved if name in live.outside or name in {local_name(i) for i in tangents}]
     arguments = [
-        Argument(tangents[i.name], "Tensor | None") if i.name in tangents else Argument(facts.names[f"_{i.name}"], "Any")
+        Argument(tangents.get(i.name, facts.names[f"_{i.name}"]), "Tensor | None" if i.name in tangents else "Any")
         for i in facts.inputs
     ]
     arguments += [Argument(facts.names[f"_{p.name}"], "Any") for p in facts.lowered.plan.program.params]
     casts = [f"{facts.local.acc} = {rt}accumulator({ctx}.dtype)"]
     for item in facts.inputs:
         name = local_name(item.name)
-        if name in saved:
+        if name in kept:
             casts.append(input_cast(facts, item, f"{rt}primal({name})", f"{ctx}.device") or "")
         if item.name in tangents:
             casts.append(f"{tangents[item.name]} = {rt}tangent({tangents[item.name]}, {name})")
     for tensor in facts.results:
-        if local_name(tensor) in saved:
+        if local_name(tensor) in kept:
             casts.append(f"{local_name(tensor)} = {rt}primal({local_name(tensor)})")
-    casts += output_casts(facts, tuple(saved), frozenset())
-    values = dict(facts.lowered.tangent.results)
-    items = [
-        result_item(facts, t, code(facts, values[t]), f"{ctx}.dtype") if t in values else "None"
-        for t in facts.results
-    ]
+    casts += output_casts(facts, tuple(kept), frozenset())
+    given = {name: f"tangent_{name}" for name, _ in facts.lowered.tangent.results}
+    items = [result_item(facts, t, given[t], f"{ctx}.dtype") if t in given else "None" for t in facts.results]
     inputs = [local_name(i.name) for i in facts.inputs] + list(facts.params)
     output = [local_name(t) for t in facts.results]
     return TangentView(
@@ -234,8 +241,8 @@ def tangent_view(facts: Facts) -> TangentView:
         unpacked([n if n in saved else "_" for n in output]) if set(saved) & set(output) else "",
         ", ".join(saved),
         tuple(arguments),
-        tuple(context_loads(facts, tuple(saved), (live,))),
+        tuple(context_loads(facts, [n if n in kept else "_" for n in saved], (live,))),
         tuple(c for c in casts if c),
-        body_groups(facts, live, (), {}),
+        body_groups(facts, live, (), given),
         returned(items),
     )

@@ -17,10 +17,6 @@ from tensorgrad_gen.render.view import Group, Line, Locals
 WIDTH = 96  # of a comment
 
 
-class NotBuilt(Exception):
-    """A lowered op that cannot be rendered yet."""
-
-
 @dataclass(frozen=True, slots=True)
 class Block:
     """A backward block: whose cotangents it starts from, and what its body needs."""
@@ -134,7 +130,7 @@ def _local_names(lowered: LoweredOp, gradients: tuple[str, ...]) -> dict[str, st
             used |= {statement.target} | reads(statement.call)
     names = Names(used)
     wanted = ["ctx", "inputs", "output", "dtype", "acc", "more", *(f"need_{g}" for g in gradients)]
-    wanted += [f"_{item.name}" for item in (*program.inputs, *program.params)]
+    wanted += [f"_{item.name}" for item in program.inputs] + [f"_{param.name}" for param in program.params]
     return {name: names.fresh(name) for name in wanted}
 
 

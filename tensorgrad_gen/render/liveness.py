@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tensorgrad_gen.lower.model import Body
-from tensorgrad_gen.lower.torch_ir import Method, TExpr, TorchStatement
 from tensorgrad_gen.lower.printer import reads, walk
+from tensorgrad_gen.lower.torch_ir import Method, TExpr, TorchStatement
 
 
 @dataclass(frozen=True, slots=True)

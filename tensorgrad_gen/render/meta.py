@@ -27,7 +27,8 @@ class OpMeta:
     @property
     def command(self) -> str:
         """The command that makes the file again."""
-        return " ".join(shlex.quote(one_line(word)) for word in ("tensorgrad-gen", "build", self.spec_path, *self.options))
+        words = ("tensorgrad-gen", "build", self.spec_path, *self.options)
+        return " ".join(shlex.quote(one_line(word)) for word in words)
 
 
 def one_line(text: str) -> str:

@@ -10,12 +10,13 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from tensorgrad_gen.errors import NotBuiltError
 from tensorgrad_gen.lower.model import LoweredOp
 from tensorgrad_gen.render.backward import backward_view, saved_needs
 from tensorgrad_gen.render.bodies import forward_view, setup_view, tangent_view
 from tensorgrad_gen.render.canonical import body_sha
 from tensorgrad_gen.render.docs import module_doc, quoted
-from tensorgrad_gen.render.facts import Facts, NotBuilt, gather
+from tensorgrad_gen.render.facts import Facts, gather
 from tensorgrad_gen.render.meta import OpMeta, one_line
 from tensorgrad_gen.render.names import FORBIDDEN_OPS, class_name
 from tensorgrad_gen.render.public import public_view
@@ -62,9 +63,9 @@ class RuntimeView:
 def render_op(lowered: LoweredOp, meta: OpMeta) -> str:
     """The generated module of an op."""
     if lowered.plan.program.target != "function":
-        raise NotBuilt(f"target: {lowered.plan.program.target} is not built yet")
+        raise NotBuiltError(f"target: {lowered.plan.program.target} is not built yet")
     if lowered.plan.program.name in FORBIDDEN_OPS:
-        raise NotBuilt(f"an op cannot have the name {lowered.plan.program.name}: generated code uses it")
+        raise NotBuiltError(f"an op cannot have the name {lowered.plan.program.name}: generated code uses it")
     view = module_view(lowered, meta, "_runtime.")
     template = "module.py.jinja"
     text = filled(template, view)
@@ -90,7 +91,7 @@ def render_init(ops: Sequence[InitEntry], command: str) -> str:
     names = [op.name for op in ops]
     packages = {op.module.split(".")[1] for op in ops if op.module.count(".") > 1}
     if clash := sorted(packages & set(names)) or sorted({n for n in names if names.count(n) > 1}):
-        raise NotBuilt(f"two things are called {clash[0]}: ops, or an op and a folder of ops")
+        raise NotBuiltError(f"two things are called {clash[0]}: ops, or an op and a folder of ops")
     view = InitView(tuple(sorted(ops, key=lambda op: op.name)))
     return headed(filled("init.py.jinja", view), "", one_line(command), "")
 
@@ -160,7 +161,11 @@ def environment() -> Any:
 
     loader = jinja2.DictLoader(template_texts())
     return jinja2.Environment(  # noqa: S701
-        loader=loader, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+        loader=loader,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
 
 

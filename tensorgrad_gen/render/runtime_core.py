@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar, overload
 
 import torch
@@ -19,8 +20,9 @@ _NOTHING = contextlib.nullcontext()
 # Without this switch nested forward mode through a Function is silently zero (pytorch#197867):
 # where a PyTorch lacks it, ops have no forward mode at all.
 _set_forward_mode: Any = getattr(forward_ad, "_set_fwd_grad_enabled", None)
+_unpack_dual: Any = getattr(forward_ad, "unpack_dual", None)
 _transforming: Any = getattr(torch._C, "_are_functorch_transforms_active", None)
-HAS_FORWARD_MODE = _set_forward_mode is not None and hasattr(forward_ad, "unpack_dual")
+HAS_FORWARD_MODE = _set_forward_mode is not None and _unpack_dual is not None
 
 
 def compiling() -> bool:
@@ -135,13 +137,23 @@ def tangent(value: Tensor | None, primal: Tensor) -> Tensor:
 
 def forward_mode() -> contextlib.AbstractContextManager[Any]:
     """A region where outer forward-mode levels see what `jvp` computes."""
-    region: contextlib.AbstractContextManager[Any] = _set_forward_mode(True)
+    region: contextlib.AbstractContextManager[Any] = _set_forward_mode(mode=True)
     return region
+
+
+def save_for_forward(ctx: Any, *tensors: Tensor | None) -> None:
+    """Keep the tensors for `jvp`; they begin with those that are saved for backward.
+
+    Under `vmap` one list of batch axes serves both, so there both keep the same.
+    """
+    ctx.save_for_forward(*tensors)
+    if _transforming is None or _transforming():
+        ctx.save_for_backward(*tensors)
 
 
 def primal(tensor: Tensor | None) -> Any:
     """The tensor without the tangent of the level that `jvp` serves."""
-    return None if tensor is None else forward_ad.unpack_dual(tensor, level=0).primal
+    return None if tensor is None else _unpack_dual(tensor, level=0).primal
 
 
 def integral(tensor: Tensor) -> bool:
@@ -156,7 +168,7 @@ def numeric(tensor: Tensor) -> bool:
 
 # One row an input: its name, its kind, the letters of its axes, the symbols of their extents.
 InputRow = tuple[str, str, tuple[str, ...], tuple[str | int, ...]]
-_KINDS = {
+_KINDS: dict[str, tuple[str, Callable[[Tensor], bool]]] = {
     "real": ("is real: a floating point", lambda t: t.is_floating_point()),
     "complex": ("is complex: a complex or floating point", numeric),
     "bool": ("is a condition: a bool", lambda t: t.dtype == torch.bool),
@@ -179,7 +191,7 @@ def mismatch(op: str, table: tuple[InputRow, ...], *tensors: Tensor | None) -> N
         _check_order(op, name, letters, tensor)
         shape = tuple(tensor.shape)
         lead = len(shape) - len(letters) + 1 if letters[:1] == ("...",) else 0
-        places = [(k, shape[k]) for k in range(lead, len(shape))]
+        places: list[tuple[int, Any]] = [(k, shape[k]) for k in range(lead, len(shape))]
         if lead or letters[:1] == ("...",):
             places.insert(0, (0, shape[:lead]))
         for letter, extent, (axis, size) in zip(letters, extents, places):

@@ -8,6 +8,7 @@ import tokenize
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from itertools import pairwise
 
 # Package and file of each part, in order.
 PARTS = (("tensorgrad_gen.render", "runtime_core.py"), ("tensorgrad_gen.lower", "runtime_ops.py"))
@@ -20,7 +21,7 @@ class Definition:
     names: tuple[str, ...]
     reads: frozenset[str]
     text: str
-    imports: bool
+    imports: bool = False
 
 
 def runtime_sources() -> tuple[str, ...]:
@@ -50,11 +51,11 @@ def definitions() -> tuple[Definition, ...]:
 def _definition(node: ast.stmt, text: str) -> Definition:
     loads = frozenset(n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load))
     if isinstance(node, ast.Import | ast.ImportFrom):
-        return Definition(tuple(a.asname or a.name.split(".")[0] for a in node.names), frozenset(), text, True)
+        return Definition(tuple(a.asname or a.name.split(".")[0] for a in node.names), frozenset(), text, imports=True)
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
-        return Definition((node.name,), loads, text, False)
+        return Definition((node.name,), loads, text)
     stores = [n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
-    return Definition(tuple(stores), loads, text, False)
+    return Definition(tuple(stores), loads, text)
 
 
 def runtime_body() -> str:
@@ -106,7 +107,7 @@ def _imports(texts: list[str], wanted: set[str] | None) -> str:
 def _spaced(table: list[Definition]) -> str:
     parts = [d.text for d in table]
     out = parts[:1]
-    for before, part in zip(parts, parts[1:]):
+    for before, part in pairwise(parts):
         overloaded = before.startswith("@overload")
         block = part.startswith(("def ", "@", "class ")) or before.startswith(("def ", "@", "class "))
         out.append(("\n" if overloaded else "\n\n\n" if block else "\n") + part)

@@ -82,7 +82,7 @@ class BlockView:
     arguments: tuple[Argument, ...]
     test: str
     casts: tuple[str, ...]
-    start: str
+    start: tuple[str, ...]
     groups: tuple[Group, ...]
     returns: str
     annotation: str

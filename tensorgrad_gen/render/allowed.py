@@ -1,0 +1,103 @@
+"""What generated code may import, call and name.
+
+Law: nothing that is not on these lists is ever written, whatever a spec says: a fault of the generator
+shows here, not in a user's process.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+MODULES = frozenset({"__future__", "contextlib", "functools", "importlib", "inspect", "math", "sys", "torch"})
+FROM = {
+    "__future__": {"annotations"},
+    "collections.abc": {"Callable", "Iterable", "Iterator", "Sequence"},
+    "torch": {"Tensor"},
+    "torch.autograd": {"forward_ad"},
+    "types": {"ModuleType"},
+    "typing": {"Any", "Literal", "NoReturn", "TYPE_CHECKING", "TypeAlias", "TypeVar", "overload"},
+}
+BUILTINS = frozenset(
+    {
+        *("AttributeError", "IndexError", "RuntimeError", "TypeError", "ValueError", "__name__"),
+        *("abs", "all", "any", "bool", "dict", "enumerate", "float", "int", "isinstance", "len", "list", "map", "max"),
+        *("min", "range", "reversed", "set", "slice", "sorted", "staticmethod", "str", "sum", "super", "tuple", "type"),
+        "zip",
+    }
+)
+# Names of the runtime that reach further into Python than an op may, and where they may stand.
+RUNTIME_BUILTINS = frozenset({"getattr", "globals", "hasattr", "setattr"})
+DUNDERS = frozenset({"__all__", "__class__", "__dict__", "__dir__", "__getattr__", "__name__", "__setattr__"})
+FORBIDDEN = frozenset(
+    {
+        *("builtins", "compile", "cpp_extension", "distributed", "from_file", "hub", "jit", "library", "load"),
+        *("multiprocessing", "ops", "os", "package", "pickle", "save", "serialization", "set_default_device"),
+        *("share_memory_", "subprocess", "system", "tofile", "untyped_storage", "utils"),
+    }
+)
+
+
+class NotAllowedError(Exception):
+    """Generated text that would do what no generated file may."""
+
+
+def check_generated(source: str, *, shared: bool = False) -> None:
+    """Raise `NotAllowedError` unless the module keeps to the lists; `shared`: it is `_runtime.py` or an `__init__.py`."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError) as error:
+        raise NotAllowedError(f"the text is no Python: {error}") from error
+    known = BUILTINS | frozenset(_bound(tree))
+    if shared or _inlines(tree):
+        known |= RUNTIME_BUILTINS
+    for node in ast.walk(tree):
+        if word := _refused(node, known, shared):
+            raise NotAllowedError(f"line {getattr(node, 'lineno', 1)}: {word} is not allowed in generated code")
+
+
+def _inlines(tree: ast.Module) -> bool:
+    """Whether the module has the runtime inside instead of importing it."""
+    return not any(isinstance(n, ast.ImportFrom) and any(a.name == "_runtime" for a in n.names) for n in tree.body)
+
+
+def _bound(tree: ast.Module) -> Iterator[str]:
+    """Every name that the module itself gives a meaning."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            yield node.id
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            yield from (alias.asname or alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ExceptHandler) and node.name:
+            yield node.name
+
+
+def _refused(node: ast.AST, known: frozenset[str], shared: bool) -> str | None:
+    """What is wrong with the node, or None."""
+    if isinstance(node, ast.Import):
+        return next((f"import {a.name}" for a in node.names if a.asname or a.name not in MODULES), None)
+    if isinstance(node, ast.ImportFrom):
+        return _refused_from(node, shared)
+    if isinstance(node, ast.Name):
+        return f"the name {node.id}" if isinstance(node.ctx, ast.Load) and node.id not in known else None
+    if isinstance(node, ast.Attribute):
+        hidden = node.attr.startswith("__") and node.attr not in DUNDERS
+        return f".{node.attr}" if hidden or node.attr in FORBIDDEN else None
+    if isinstance(node, ast.Call) and not isinstance(node.func, ast.Name | ast.Attribute):
+        return "a call of what is no name"
+    if isinstance(node, ast.Global | ast.Nonlocal | ast.Await | ast.AsyncFunctionDef | ast.Delete):
+        return type(node).__name__
+    return None
+
+
+def _refused_from(node: ast.ImportFrom, shared: bool) -> str | None:
+    names = {alias.name for alias in node.names}
+    if node.level:
+        relative = names == {"_runtime"} if not shared else len(names) == 1
+        return None if relative else f"from {'.' * node.level}{node.module or ''} import {', '.join(sorted(names))}"
+    allowed = FROM.get(node.module or "", set())
+    return None if names <= allowed else f"from {node.module} import {', '.join(sorted(names - allowed))}"
