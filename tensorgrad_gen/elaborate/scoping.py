@@ -81,11 +81,12 @@ class Scoping:
         """Both spellings: the box with a letter of its own, and the whole term under one `sum`."""
         other = self._unused()
         own = re.sub(rf"\b{letter}\b", other, self.scope.names.slice(box.span))
-        return quote(str(own)), quote(f"sum[{letter}]({self.scope.names.slice(term.span)})")
+        return quote(own), quote(f"sum[{letter}]({self.scope.names.slice(term.span)})")
 
     def _unused(self) -> str:
         known = {*self.scope.indices, *self.scope.names.taken, *self.scope.names.letters}
-        return next(letter for letter in (*"klmnpqrsuvw", "kk", "kkk", "index") if letter not in known)
+        candidates = ["k", "l", "m", "n", *(f"k{n}" for n in range(1, len(known) + 2))]
+        return next(letter for letter in candidates if letter not in known)
 
     def once(self, letter: str, tree: Tree) -> None:
         """Rule 3: an index that occurs once and is not free is an error."""

@@ -84,7 +84,10 @@ class Program:
 
     `axes` tells where an extent symbol is read at run time: every (input, axis) that has it,
     axis counted from the end (-1 is last), because `...` may stand before it.
-    `size_defs` gives extents that no input has.  `size_names` maps the user's own size names
+    `size_defs` gives extents that no input has; where a symbol is in both, the axes are checked
+    against it.  An axis that must be as long as an integer says (it meets a constant's axis, or
+    `levi_civita`) has that integer in its `Index`, and its symbol in `axes` and in `size_defs`,
+    as `Size("int", (3,))`.  `size_names` maps the user's own size names
     to extent symbols, for documents and names in generated code.
     """
 

@@ -1,0 +1,190 @@
+"""Language, section 3: which indices are summed, every row of its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.elaborating import build, codes, spec, value, warnings
+
+INPUTS = {
+    **{name: "[i]" for name in ("a", "b", "c", "d", "e", "x", "y", "z")},
+    "m": "[i, j]",
+    "q": "[i, i]",
+    "h": "[b, i]",
+    "s": "[b, v]",
+    "t": "{indices: [b], kind: label, labels: v}",
+    "u": "{indices: [], kind: label, labels: i}",
+    "p": "{indices: [b], kind: label, labels: b}",
+}
+N, B, V = 4, 3, 5
+RNG = np.random.default_rng(7)
+SHAPES = {"m": (N, N), "q": (N, N), "h": (B, N), "s": (B, V)}
+ARRAYS: dict[str, Any] = {n: RNG.uniform(0.5, 1.5, SHAPES.get(n, (N,))) for n in INPUTS if n not in "tup"}
+ARRAYS |= {"t": np.array([4, 0, 2]), "u": np.array(1), "p": np.array([2, 0, 1])}
+g = type("Arrays", (), ARRAYS)
+BELOW = np.tril(np.ones((N, N)))
+
+Rows = list[tuple[str, Callable[[], Any]]]
+TABLE: Rows = [
+    ("r = b[i]*c[i] + d[i]*e[i]", lambda: g.b @ g.c + g.d @ g.e),
+    ("r = sqrt(x[i]*x[i])", lambda: np.sqrt(g.x @ g.x)),
+    ("r = one[j]*exp(x[j])", lambda: np.exp(g.x).sum()),
+    ("r[b] = 1/H*one[i]*(h[b,i] - s[b,v]*s[b,v])^2", lambda: ((g.h - (g.s**2).sum(1)[:, None]) ** 2).mean(1)),
+    ("r = (x[i]*y[i])^2", lambda: (g.x @ g.y) ** 2),
+    ("r = (a[i]*b[i])*(c[i]*d[i])", lambda: (g.a * g.b * g.c * g.d).sum()),
+    ("r = sqrt(x[i]*x[i])*sqrt(z[i]*z[i])", lambda: np.sqrt(g.x @ g.x) * np.sqrt(g.z @ g.z)),
+    ("r = one[i]*(1 - m[i,i])^2", lambda: ((1 - np.diag(g.m)) ** 2).sum()),
+    ("r = exp(a[i]*b[i])*c[i]", lambda: (np.exp(g.a * g.b) * g.c).sum()),
+    ("r = m[i,i]", lambda: np.trace(g.m)),
+    ("r = log(m[i,i])", lambda: np.log(np.trace(g.m))),
+    ("r[i] = [j <= i]*x[j]", lambda: BELOW @ g.x),
+    ("r[b] = s[b, t[b]]", lambda: g.s[np.arange(B), g.t]),
+]
+FREE: Rows = [
+    ("r[i] = m[i,i]", lambda: np.diag(g.m)),
+    ("r[i] = x[i]/sqrt(x[i]*x[i])", lambda: np.sign(g.x)),
+    ("r[i] = a[i]*b[i]", lambda: g.a * g.b),
+    ("r[i] = (a[i]*b[i])^2", lambda: (g.a * g.b) ** 2),
+]
+BROADCAST: Rows = [
+    ("r[i,j] = x[i] - m[j,j]", lambda: g.x[:, None] - np.diag(g.m)),
+    ("r[i,j] = x[i] - one[i]*y[j]", lambda: g.x[:, None] - g.y),
+    ("r[i] = one[i]*3", lambda: np.full(N, 3.0)),
+]
+REDUCTIONS: Rows = [
+    ("r = mean[i](a[i]*b[i])", lambda: (g.a * g.b).mean()),
+    ("r[i,j] = m[i,j] - max[j](m[i,j])", lambda: g.m - g.m.max(1, keepdims=True)),
+    ("r = sum[i](a[i])*sum[i](b[i])", lambda: g.a.sum() * g.b.sum()),
+    ("r = x[i]*y[i]/sum[i](z[i])", lambda: g.x @ g.y / g.z.sum()),
+    ("r = mean[i](m[i,j]*y[j])", lambda: (g.m @ g.y).mean()),
+    ("r = sum[i](m[i,j])*y[j]", lambda: g.m.sum(0) @ g.y),
+    ("r = softmax[i](x[i])*y[i]", lambda: np.exp(g.x) @ g.y / np.exp(g.x).sum()),
+    ("r[i] = softmax[i](x[i]*x[i])", lambda: np.exp(g.x**2) / np.exp(g.x**2).sum()),
+    ("r = exp(softmax[i](x[i])*y[i])", lambda: np.exp(np.exp(g.x) @ g.y / np.exp(g.x).sum())),
+    ("r = max[i,j](m[i,j])", lambda: g.m.max()),
+]
+MORE: Rows = [
+    ("r = x[i]*y[i]*m[j,j]", lambda: g.x @ g.y * np.trace(g.m)),
+    ("r = 1/m[i,i]", lambda: (1 / np.diag(g.m)).sum()),
+    ("r = 1/(m[i,i])", lambda: 1 / np.trace(g.m)),
+    ("r = a[i]/b[i]", lambda: (g.a / g.b).sum()),
+    ("r = a[j]*b[j]/(x[i]*x[i])", lambda: g.a @ g.b / (g.x @ g.x)),
+    ("r = -(a[i]*b[i])", lambda: -(g.a @ g.b)),
+    ("r = a[i]*-b[i]", lambda: -(g.a @ g.b)),
+    ("r = ((a[i]*b[i]))", lambda: g.a @ g.b),
+    ("r = (a[i]*b[i] + 1)*2", lambda: (g.a @ g.b + 1) * 2),
+    ("r = (a[i]*b[i] + 1)*(c[i]*d[i] + 1)", lambda: (g.a @ g.b + 1) * (g.c @ g.d + 1)),
+    ("r = x[i]^2*y[i]", lambda: (g.x**2) @ g.y),
+    ("r = m[i,i]^2", lambda: (np.diag(g.m) ** 2).sum()),
+    ("r = (m[i,i] + 0)^2", lambda: np.trace(g.m) ** 2),
+    ("r = exp(log(a[i]*b[i]))", lambda: g.a @ g.b),
+    ("r = exp(log(a[i]*b[i]))*sqrt(c[i]*d[i])", lambda: g.a @ g.b * np.sqrt(g.c @ g.d)),
+    ("r = max(a[i]*b[i], c[j]*d[j])", lambda: max(g.a @ g.b, g.c @ g.d)),
+    ("r = i*x[i]", lambda: np.arange(N) @ g.x),
+    ("r[i] = i*x[i]", lambda: np.arange(N) * g.x),
+    ("r[i] = [a[j]*b[j] > x[i]]*y[i]", lambda: (g.a @ g.b > g.x) * g.y),
+    ("r = where(a[i]*b[i] > 0, c[i]*d[i], 0)", lambda: g.c @ g.d),
+    ("r = one[i]*where(x[i] > 1, y[i], z[i])", lambda: np.where(g.x > 1, g.y, g.z).sum()),
+    ("r = one[b]*s[b, t[b]]", lambda: g.s[np.arange(B), g.t].sum()),
+    ("r = x[u]", lambda: g.x[1]),
+    ("r[b] = s[b, t[p[b]]]", lambda: g.s[np.arange(B), g.t[g.p]]),
+    ("r[b] = delta[v, t[b]]*s[b,v]", lambda: g.s[np.arange(B), g.t]),
+    ("r = one[i]*one[i]", lambda: N),
+    ("r = delta[i,j]*m[i,j]", lambda: np.trace(g.m)),
+    ("r = delta[i,i]*x[j]*y[j]", lambda: N * (g.x @ g.y)),
+    ("r[i,j] = q[i,k]*q[k,j]", lambda: g.q @ g.q),
+    ("r = 2^(x[i]*y[i])", lambda: 2 ** (g.x @ g.y)),
+]
+
+
+@pytest.mark.parametrize(("equation", "expected"), [*TABLE, *FREE, *BROADCAST, *REDUCTIONS, *MORE])
+def test_an_equation_means_what_section_3_says(equation: str, expected: Callable[[], Any]) -> None:
+    np.testing.assert_allclose(value(spec(equation, INPUTS, "sizes: {H: i}"), ARRAYS), expected(), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "equation",
+    [
+        "r = (y[i] - x[i])^2",
+        "r = x[i]",
+        "r = exp(x[i])",
+        "r = x[i]^2",
+        "r = i",
+        "r = softmax[i](x[i])",
+        "r = a[i]*b[i] + c[i]",
+        "r = x[i]*sum[i](y[i])",
+        "r = [x[i] > 0]",
+        "r = s[b, t[b]]",
+        "r[i] = x[j]*one[i]",
+        "r = one[i]*x[u]",
+    ],
+)
+def test_an_index_that_occurs_once_is_an_error(equation: str) -> None:
+    assert codes(spec(equation, INPUTS)) == ["E203"]
+
+
+@pytest.mark.parametrize(
+    "equation",
+    [
+        "r = x[i]*m[i,j]*x[j]/(x[i]*x[i])",
+        "r = sqrt(x[i]*x[i])*a[i]*b[i]",
+        "r = m[i,i]*exp(a[i]*b[i])",
+        "r = a[i]*sqrt(x[i]*x[i])*sqrt(y[i]*y[i])",
+        "r = one[i]*one[i]*sqrt(x[i]*x[i])",
+    ],
+)
+def test_a_closed_box_beside_factors_that_can_sum_is_ambiguous(equation: str) -> None:
+    assert codes(spec(equation, INPUTS)) == ["E204"]
+
+
+def test_an_ambiguous_sum_shows_both_spellings() -> None:
+    with pytest.raises(Exception, match=r"inside: `\(x\[k\]\*x\[k\]\)`; .* `sum\[i\]\(x\[i\]\*m\[i,j\]\*x\[j\]/"):
+        build(spec("r = x[i]*m[i,j]*x[j]/(x[i]*x[i])", INPUTS))
+
+
+@pytest.mark.parametrize(
+    ("equation", "code"),
+    [
+        ("r[i] = m[i,i]", "W403"),
+        ("r[i] = x[i]/sqrt(x[i]*x[i])", "W403"),
+        ("r = exp(a[i]*b[i])*c[i]", "W404"),
+        ("r = x[i]/(y[i]*y[i])", "W404"),
+    ],
+)
+def test_what_is_easily_misread_gets_a_warning(equation: str, code: str) -> None:
+    assert warnings(spec(equation, INPUTS)) == [code]
+
+
+@pytest.mark.parametrize(
+    "equation",
+    [
+        "r[i] = a[i]*b[i]",
+        "r = one[i]*(1 - m[i,i])^2",
+        "r[b] = sqrt(h[b,i]*h[b,i])",
+        "r[b,i] = h[b,i]/sqrt(h[b,j]*h[b,j])",
+        "r = sqrt(x[i]*x[i])*sqrt(z[i]*z[i])",
+        "r[b] = s[b, t[b]]",
+    ],
+)
+def test_what_is_plain_gets_none(equation: str) -> None:
+    assert warnings(spec(equation, INPUTS)) == []
+
+
+def test_bound_indices_have_names_of_their_own() -> None:
+    program, _ = build(spec("r[j] = b[i]*c[i] + d[i]*e[i]*x[j]\nw[i] = m[i,j]*one[j] - max[i](m[i,j]*one[j])*one[j]", INPUTS))
+    assert [s.target for s in program.statements] == ["r", "w"]
+
+
+def test_leading_axes_are_never_summed_implicitly() -> None:
+    inputs = {"x": "[..., i]", "w": "[i]"}
+    assert codes(spec("r = x[...,i]*x[...,i]", inputs)) == ["E209"]
+    x, w = RNG.normal(size=(2, 3, N)), RNG.normal(size=N)
+    arrays = {"x": x, "w": w}
+    np.testing.assert_allclose(value(spec("r[...] = x[...,i]*w[i]", inputs), arrays), x @ w)
+    np.testing.assert_allclose(value(spec("r[i] = mean[...](x[...,i])*w[i]", inputs), arrays), x.mean((0, 1)) * w)
+    centred = value(spec("r[...,i] = x[...,i] - mean[...](x[...,i])*w[i]", inputs), arrays)
+    np.testing.assert_allclose(centred, x - x.mean((0, 1)) * w)
