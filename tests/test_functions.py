@@ -213,69 +213,16 @@ def test_a_row_is_complete(row: Function) -> None:
     assert row.latex.startswith(("\\", "{", "#", "j_"))
 
 
+LANGUAGE = """
+exp expm1 log log1p log2 sqrt rsqrt abs sign square reciprocal sin cos tan asin acos atan sinh cosh tanh asinh acosh
+atanh erf erfc erfinv lgamma digamma sigmoid logsigmoid relu silu gelu gelu_tanh mish floor ceil round softplus
+leaky_relu elu max min pow atan2 hypot logaddexp xlogy clamp mod complex conj real imag abs angle stop_gradient
+scale_gradient clip_gradient straight_through
+"""
+
+
 def test_the_language_is_covered() -> None:
-    words = [
-        "exp",
-        "expm1",
-        "log",
-        "log1p",
-        "log2",
-        "sqrt",
-        "rsqrt",
-        "abs",
-        "sign",
-        "square",
-        "reciprocal",
-        "sin",
-        "cos",
-        "tan",
-        "asin",
-        "acos",
-        "atan",
-        "sinh",
-        "cosh",
-        "tanh",
-        "asinh",
-        "acosh",
-        "atanh",
-        "erf",
-        "erfc",
-        "erfinv",
-        "lgamma",
-        "digamma",
-        "sigmoid",
-        "logsigmoid",
-        "relu",
-        "silu",
-        "gelu",
-        "gelu_tanh",
-        "mish",
-        "floor",
-        "ceil",
-        "round",
-        "softplus",
-        "leaky_relu",
-        "elu",
-        "max",
-        "min",
-        "pow",
-        "atan2",
-        "hypot",
-        "logaddexp",
-        "xlogy",
-        "clamp",
-        "mod",
-        "complex",
-        "conj",
-        "real",
-        "imag",
-        "angle",
-        "stop_gradient",
-        "scale_gradient",
-        "clip_gradient",
-        "straight_through",
-    ]
-    assert sorted(words) == sorted(f.name for f in FUNCTIONS.values() if not f.internal)
+    assert sorted(set(LANGUAGE.split())) == sorted(f.name for f in FUNCTIONS.values() if not f.internal)
 
 
 def test_the_table_imports_neither_numpy_nor_sympy() -> None:

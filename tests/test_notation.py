@@ -7,7 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from tensorgrad_gen.algebra.indices import apart
 from tensorgrad_gen.elaborate import elaborate
 from tensorgrad_gen.errors import Report, SpecError
 from tensorgrad_gen.ir import (
@@ -19,12 +22,14 @@ from tensorgrad_gen.ir import (
     Expr,
     Extent,
     Index,
+    Input,
     Iverson,
     LeviCivita,
     Linalg,
     Logic,
     Mul,
     Param,
+    Parameter,
     Position,
     Pow,
     Program,
@@ -275,3 +280,54 @@ def test_latex_braces_balance(path: Path) -> None:
         pytest.skip("not built yet")
     assert text.count("{") == text.count("}")
     assert text.count(r"\left") == text.count(r"\right")
+
+
+LEAVES = st.sampled_from([X, G, M, GAMMA, EPS, SIZE, at("s"), at("w", at("t", B), H), Position(H), Delta(H, K)])
+NUMBERS = st.fractions(-3, 3, max_denominator=7).map(Const)
+
+
+def grown(inner: st.SearchStrategy[Expr]) -> st.SearchStrategy[Expr]:
+    """Expressions one node larger."""
+    pair = st.tuples(inner, inner)
+    exponents = st.sampled_from([-2, -1, 2, 3, Fraction(1, 2)])
+    comparison = st.builds(lambda op, ab: Compare(op, *ab), st.sampled_from(["<", ">=", "=="]), pair)
+    return st.one_of(
+        pair.map(lambda ab: add(*ab)),
+        pair.map(lambda ab: sub(*ab)),
+        pair.map(lambda ab: mul(*ab)),
+        pair.map(lambda ab: div(*ab) if ab[1] != const(0) else ab[0]),
+        st.builds(lambda a, n: power(a, n) if not isinstance(a, Const) else a, inner, exponents),
+        inner.map(lambda a: Apply("exp", (a,))),
+        inner.map(lambda a: Sum((K,), a) if K in a.free else a),
+        inner.map(lambda a: Reduce("max", (K,), a) if K in a.free else a),
+        st.builds(lambda c, ab: Where(c, *ab), comparison, pair),
+        st.builds(lambda c, a: mul(Iverson(c), a), comparison, inner),
+    )
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.recursive(st.one_of(LEAVES, NUMBERS), grown, max_leaves=8))
+def test_any_expression_reads_back(expr: Expr) -> None:
+    expr = Sum((K,), expr) if K in expr.free else expr
+    expr = apart(expr, frozenset((B, H)))
+    program = Program(
+        name="any",
+        doc="",
+        inputs=(
+            Input("x", (B, H)),
+            Input("g", (B, H)),
+            Input("m", (B,)),
+            Input("gamma", (H,)),
+            Input("s", ()),
+            Input("t", (B,), kind="label", grad=False, labels="v"),
+            Input("w", (Index("v", "v"), H)),
+        ),
+        params=(Parameter("eps", Fraction(1, 10), "real"),),
+        constants=(),
+        statements=(Statement("y", (B, H), expr),),
+        outputs=("y",),
+        axes=(),
+    )
+    again = elaborated(load_text(print_spec(program), "any.yaml"))
+    assert print_program(again) == print_program(program)
+    assert again.statements == program.statements
