@@ -53,19 +53,28 @@ def over(left: Val, right: Val) -> Val:
 
 
 def plus(left: Val, right: Val) -> Val:
-    """The sum; a negated right side is subtracted."""
-    match right.expr:
-        case Prefix("-", operand):
-            return pointwise(Infix("-", left.expr, operand), left, right)
-        case Lit(int() | float() as number) if number < 0:
-            return pointwise(Infix("-", left.expr, Lit(-number)), left, right)
-        case Infix("*" | "/" as op, Lit(int() | float() as number), rest) if number < 0:
-            positive = times(Val(Lit(-number), kind="number"), Val(rest)).expr if op == "*" else None
-            expr = positive or Infix(op, Lit(-number), rest)
-            return pointwise(Infix("-", left.expr, expr), left, right)
-        case Infix("*" | "/" as op, Prefix("-", operand), rest):
-            return pointwise(Infix("-", left.expr, Infix(op, operand, rest)), left, right)
+    """The sum; a right side that has a minus in it is subtracted."""
+    positive = unsigned(right.expr)
+    if positive is not None:
+        return pointwise(Infix("-", left.expr, positive), left, right)
     return pointwise(Infix("+", left.expr, right.expr), left, right)
+
+
+def unsigned(expr: TExpr) -> TExpr | None:
+    """The expression without its minus, if it or a factor of it has one."""
+    match expr:
+        case Prefix("-", operand):
+            return operand
+        case Lit(int() | float() as number):
+            return Lit(-number) if number < 0 else None
+        case Infix("*" | "/" as op, left, right):
+            first = unsigned(left)
+            if first is not None:
+                return right if op == "*" and first == Lit(1) else Infix(op, first, right)
+            second = unsigned(right)
+            if second is not None:
+                return left if second == Lit(1) else Infix(op, left, second)
+    return None
 
 
 def total(b: Builder, terms: list[Val]) -> Val:
@@ -90,18 +99,14 @@ def _chain(terms: list[Val]) -> Val:
 
 
 def _is_negative(val: Val) -> bool:
-    match val.expr:
-        case Prefix("-", _) | Infix("*" | "/", Prefix("-", _), _):
-            return True
-        case Lit(int() | float() as number) | Infix("*" | "/", Lit(int() | float() as number), _):
-            return number < 0
-    return False
+    return unsigned(val.expr) is not None
 
 
 def product(b: Builder, above: list[Val], below: list[Val]) -> Val:
     """The quotient of two products, factors with the same indices first, then larger by smaller ones."""
-    scale = _scale([v for v in above if v.kind == "number"], [v for v in below if v.kind == "number"])
-    scale_above, scale_below = scale
+    scale_above, scale_below = _scale(
+        [v for v in above if v.kind == "number"], [v for v in below if v.kind == "number"]
+    )
     groups: dict[frozenset[Index], tuple[list[Val], list[Val]]] = {}
     for side, vals in enumerate((above, below)):
         for val in vals:
@@ -112,6 +117,8 @@ def product(b: Builder, above: list[Val], below: list[Val]) -> Val:
     smallest = min(groups, key=len)
     if len(groups) == 1 or not groups[smallest][0]:
         smallest = next((key for key in sorted(groups, key=len) if groups[key][0]), smallest)
+    if len(groups) == 1 and not _reduced(next(iter(groups.values()))):
+        scale_above, scale_below = _joined(scale_above, scale_below)
     parts: list[tuple[Val, bool]] = []
     for key in sorted(groups, key=lambda k: -len(k)):
         numerator, denominator = groups[key]
@@ -133,7 +140,17 @@ def _scale(above: list[Val], below: list[Val]) -> tuple[Val, Val]:
             return ONE, times(Val(divisor, kind="number"), bottom)
         case Prefix("-", Infix("/", Lit(1), Lit() as divisor)):
             return Val(Lit(-1), kind="number"), times(Val(divisor, kind="number"), bottom)
-    if top.expr in (Lit(1), Lit(-1)):
+    return top, bottom
+
+
+def _reduced(group: tuple[list[Val], list[Val]]) -> bool:
+    """Whether the factors have been summed over something, so that another operation on them costs little."""
+    return all(not val.indices or None in val.layout for side in group for val in side)
+
+
+def _joined(top: Val, bottom: Val) -> tuple[Val, Val]:
+    """One factor for a large tensor instead of a factor and a divisor."""
+    if top.expr in (Lit(1), Lit(-1)) or bottom.expr == Lit(1):
         return top, bottom
     return over(top, bottom), ONE
 
@@ -159,9 +176,6 @@ def _combine(parts: list[tuple[Val, bool]]) -> Val:
     factors = [val for val, divides in parts if not divides]
     result = factors[0] if factors else ONE
     for factor in factors[1:]:
-        # A negated small factor gives its sign to the product's front.
-        if isinstance(factor.expr, Prefix) and factor.expr.op == "-":
-            result, factor = negative(result), factor.over(factor.expr.operand)
         result = times(result, factor)
     for val, divides in parts:
         if divides:

@@ -77,10 +77,13 @@ class _Lowering:
             return self.axes[name]
         return tuple(range(len(self.indices[name])))
 
-    def forward(self) -> Body:
+    def anchor(self) -> str:
+        """The input that new tensors are like: a number that is always given, if there is one."""
         real = [i for i in self.program.inputs if i.kind in ("real", "complex")]
-        ordered = sorted(real or self.program.inputs, key=lambda item: item.default is not None)
-        b = self.builder(self.inputs(), ordered[0].name)
+        return min(real or self.program.inputs, key=lambda item: item.default is not None).name
+
+    def forward(self) -> Body:
+        b = self.builder(self.inputs(), self.anchor())
         self.run(b, self.plan.forward)
         names = [*self.plan.outputs, *(n for n in self.plan.auxiliary if n not in self.plan.outputs)]
         return self.finish(b, [(name, name, self.layout(name)) for name in names], fresh=True)
@@ -92,7 +95,7 @@ class _Lowering:
             name = prefix + base
             roots[name] = Local(local_name(name), self.indices[base], self.outside_axes(base))
         saved = {name: self.outside(name) for name in (*self.plan.auxiliary, *self.plan.outputs)}
-        b = self.builder(self.inputs() | saved | roots, next(iter(roots)))
+        b = self.builder(self.inputs() | saved | roots, next(iter(roots), self.anchor()))
         self.run(b, block.steps)
         wanted = [(name, tensor, self.layout(name)) for name, tensor in block.results]
         return self.finish(b, wanted, fresh=prefix == "tangent_")
