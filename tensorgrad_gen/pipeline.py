@@ -42,8 +42,7 @@ STAGES: tuple[Stage, ...] = (
     Stage("simplify", "simplify", "simplify", ("derive",), "rules as a table, to a fixed point"),
     Stage("plan", "plan", "plan", ("simplify",), "shared subterms, contraction order, what is saved"),
     Stage("lower", "lower", "lower_plan", ("plan",), "each assignment to torch calls, with its formula"),
-    Stage("schedule", "schedule", "schedule", ("lower",), "order, buffers reused, what is freed when"),
-    Stage("render", "render", "render_op", ("schedule", "meta"), "templates filled in: the text of a module"),
+    Stage("render", "render", "render_op", ("lower", "meta"), "templates filled in: the text of a module"),
 )
 # The stages before this one collect errors in the report and go on; from here on there is a program.
 _FIRST_SOUND = "elaborate"

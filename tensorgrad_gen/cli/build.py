@@ -58,6 +58,7 @@ class _Build:
         self.selection = selection
         self.options = options
         self.cache = BuildCache(options.out, generator_hash(options.templates) + options.cache_key)
+        self.refused = refuse_same_names(selection)
         self.rows: list[Plain] = []
 
     def run(self, jobs: int) -> list[Plain]:
@@ -72,8 +73,8 @@ class _Build:
     def settled(self, spec: SpecFile) -> bool:
         """Whether nothing is to be made of a spec: it is unchanged, or must not be built."""
         output = spec.output(self.options.out)
-        if spec in (refused := refuse_same_names(self.selection)):
-            self.add(spec, "failed", [refused[spec]])
+        if spec in self.refused:
+            self.add(spec, "failed", [self.refused[spec]])
         elif output.exists() and not is_generated(output):
             message = f"{output} exists and was not generated"
             text = f"{spec.path}: error: {message}\n   help: move it, or rename the op"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import click
@@ -33,10 +34,8 @@ class SpecFile:
         It does not depend on where the command ran; outside that folder it is `group/op.yaml`,
         since no path of the machine may enter a generated file.
         """
-        relative = os.path.relpath(self.path.resolve(), out.resolve().parent)
-        if relative.startswith(".."):
-            return f"{self.group}/{self.path.name}"
-        return Path(relative).as_posix()
+        relative = os.path.relpath(self.path, out.absolute().parent)
+        return f"{self.group}/{self.path.name}" if relative.startswith("..") else relative.replace(os.sep, "/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +53,7 @@ class Selection:
 def select(arguments: Sequence[str]) -> Selection:
     """The specs that files and folders name, sorted; raises a usage error if there are none."""
     specs: dict[Path, SpecFile] = {}
+    group_of = cache(_group)
     groups: set[str] = set()
     whole = False
     for argument in arguments:
@@ -61,7 +61,7 @@ def select(arguments: Sequence[str]) -> Selection:
         if path.is_dir():
             found = sorted(p for p in path.rglob("*.yaml") if p.is_file())
             if any(p.parent == path for p in found):
-                groups.add(_group(path))
+                groups.add(group_of(path))
             else:
                 whole = True
         elif path.is_file():
@@ -71,7 +71,7 @@ def select(arguments: Sequence[str]) -> Selection:
         if not found:
             raise click.UsageError(f"no spec (*.yaml) in {argument}")
         for spec in found:
-            specs.setdefault(spec.resolve(), SpecFile(_group(spec.parent), spec.stem, spec))
+            specs.setdefault(spec.absolute(), SpecFile(group_of(spec.parent), spec.stem, spec))
     return Selection(tuple(sorted(specs.values())), None if whole else frozenset(groups))
 
 
