@@ -14,6 +14,7 @@ from tensorgrad_gen.ir import Program, Statement
 from tensorgrad_gen.plan.contraction import order_contractions
 from tensorgrad_gen.plan.model import Block, Plan, Step
 from tensorgrad_gen.plan.saving import choose_saved
+from tensorgrad_gen.plan.shaping import plain_letters, split_contractions
 from tensorgrad_gen.plan.sharing import share_products
 from tensorgrad_gen.plan.sizes import Regime
 from tensorgrad_gen.simplify import simplify_adjoint
@@ -69,11 +70,11 @@ class _Planner:
         known = Known()
         for statement in self.forward:
             known.enter(statement)
-        clean = [replace(s, value=apart(s.value, frozenset(s.indices))) for s in statements]
+        clean = [replace(s, value=apart(split_contractions(s.value), frozenset(s.indices))) for s in statements]
         split = Hoister(names, known).run(clean)
         shared = share_products(split, names)
         ordered = order_contractions(shared, names, known, self.regime)
-        steps = tuple(Step(s.target, s.indices, s.value, s.kind) for s in ordered)
+        steps = tuple(Step(s.target, s.indices, s.value, s.kind) for s in map(plain_letters, ordered))
         return Block(roots, steps, results, ())
 
     def auxiliary_block(self, name: str) -> Block:
