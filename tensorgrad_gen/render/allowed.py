@@ -21,9 +21,9 @@ FROM = {
 BUILTINS = frozenset(
     {
         *("AttributeError", "IndexError", "RuntimeError", "TypeError", "ValueError", "__name__"),
-        *("abs", "all", "any", "bool", "dict", "enumerate", "float", "int", "isinstance", "len", "list", "map", "max"),
-        *("min", "range", "reversed", "set", "slice", "sorted", "staticmethod", "str", "sum", "super", "tuple", "type"),
-        "zip",
+        *("abs", "all", "any", "bool", "chr", "dict", "enumerate", "float", "int", "isinstance", "len", "list", "map"),
+        *("max", "min", "ord", "range", "reversed", "set", "slice", "sorted", "staticmethod", "str", "sum", "super"),
+        *("tuple", "type", "zip"),
     }
 )
 # Names of the runtime that reach further into Python than an op may, and where they may stand.
@@ -43,7 +43,10 @@ class NotAllowedError(Exception):
 
 
 def check_generated(source: str, *, shared: bool = False) -> None:
-    """Raise `NotAllowedError` unless the module keeps to the lists; `shared`: it is `_runtime.py` or an `__init__.py`."""
+    """Raise `NotAllowedError` unless the module keeps to the lists.
+
+    `shared`: it is `_runtime.py` or an `__init__.py`.
+    """
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError) as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tensorgrad_gen.lower.names import local_name
 from tensorgrad_gen.lower.printer import reads
 from tensorgrad_gen.lower.torch_ir import Attr, Call, Item, TExpr
@@ -35,12 +37,14 @@ def backward_view(facts: Facts, needed: dict[str, frozenset[str]]) -> BackwardVi
     saved = saved_names(facts, lives)
     maybe = frozenset(name for name in saved if test_of(facts, needed[name], facts.gradients))
     blocks = tuple(_block(facts, block, saved) for block in facts.blocks)
-    casts = [f"{facts.local.acc} = {facts.runtime}accumulator({facts.local.ctx}.dtype)"]
+    casts: list[str] = []
     for item in facts.inputs:
         name = local_name(item.name)
         if name in saved:
             casts.append(input_cast(facts, item, name, f"{facts.local.ctx}.device", name in maybe) or "")
     casts += output_casts(facts, saved, maybe)
+    if _uses_acc(facts, blocks, casts):
+        casts.insert(0, f"{facts.acc} = {facts.runtime}accumulator({facts.local.ctx}.dtype)")
     inline = len(facts.blocks) == 1
     tests = [block.test + " " + " ".join(block.calls) for block in blocks]
     tests += [group.test for block in blocks if inline for group in block.groups]
@@ -48,7 +52,7 @@ def backward_view(facts: Facts, needed: dict[str, frozenset[str]]) -> BackwardVi
         tuple(Argument(f"grad_{t}", "Tensor | None") for t in facts.results),
         needs_line(facts, " ".join(tests)),
         tuple(context_loads(facts, _with_rest(facts, saved), lives)),
-        tuple(c for c in casts if c) if _uses_acc(facts, blocks, casts) else (),
+        tuple(c for c in casts if c),
         tuple(f"grad_{name}: Tensor | None = None" for name in facts.gradients),
         blocks,
         facts.lowered.plan.program.differentiable == "once",
@@ -57,8 +61,8 @@ def backward_view(facts: Facts, needed: dict[str, frozenset[str]]) -> BackwardVi
 
 
 def _uses_acc(facts: Facts, blocks: tuple[BlockView, ...], casts: list[str]) -> bool:
-    acc = facts.local.acc
-    return any(acc in line for line in (*casts[1:], *(c for block in blocks for c in block.casts)))
+    lines = [*casts, *(line for block in blocks for line in block.casts)]
+    return facts.acc in re.findall(r"\w+", " ".join(lines))
 
 
 def _returned(facts: Facts) -> str:
@@ -109,7 +113,7 @@ def _annotation(count: int, guarded: bool) -> str:
 
 def _cotangent_casts(facts: Facts, block: Block) -> list[str]:
     """Cotangents in the dtype to compute in; zeros for one that is None beside others that are not."""
-    rt, acc, ctx = facts.runtime, facts.local.acc, facts.local.ctx
+    rt, acc, ctx = facts.runtime, facts.acc, facts.local.ctx
     if len(block.roots) > 1:
         return [
             f"grad_{root} = {rt}cotangent(grad_{root}, {ctx}.shapes[{k}], {acc}, {ctx}.device)"

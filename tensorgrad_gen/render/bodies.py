@@ -52,18 +52,18 @@ def body_groups(facts: Facts, live: Live, among: tuple[str, ...], results: dict[
     return grouped(lines)
 
 
-def dtype_lines(facts: Facts, used: bool) -> list[str]:
-    """The dtype of the result, and the one to compute in."""
-    n = facts.local
+def dtype_lines(facts: Facts, rest: str) -> list[str]:
+    """The dtype of the result, and the one to compute in, if the rest of the body uses them."""
+    words = set(re.findall(r"\w+", rest))
     tensors = ", ".join(local_name(item.name) for item in facts.numeric)
-    promoted = f"{n.dtype} = {facts.runtime}promote({tensors})"
-    return [promoted, f"{n.acc} = {facts.runtime}accumulator({n.dtype})"] if used else []
+    lines = [f"{facts.acc} = {facts.runtime}accumulator({facts.dtype})"] if facts.acc in words else []
+    return [f"{facts.dtype} = {facts.runtime}promote({tensors})", *lines] if lines or facts.dtype in words else []
 
 
 def input_cast(facts: Facts, item: Input, value: str, device: str, maybe: bool = False) -> str | None:
     """`x = x.to(acc)`, or what an input of another kind needs; None: nothing."""
     name, rt = local_name(item.name), facts.runtime
-    dtype = _DTYPES.get(item.kind, facts.local.acc)
+    dtype = _DTYPES.get(item.kind, facts.acc)
     if item.default is not None:
         axes = sum(1 for index in item.indices if index.name != "...")
         return f"{name} = {rt}filled({value}, {item.default}, {axes}, {dtype}, {device})"
@@ -84,13 +84,12 @@ def forward_view(facts: Facts) -> ForwardView:
     read = set(facts.forward.outside) | {n for s in facts.forward.sizes for n in reads(s.call)}
     device = f"{facts.anchor}.device"
     used = [item for item in facts.inputs if local_name(item.name) in read]
-    casts = [input_cast(facts, item, local_name(item.name), device) for item in used]
-    numbers = any(not facts.discrete(t) for t in facts.results) or any(i.kind in ("real", "complex") for i in used)
-    items = [result_item(facts, t, local_name(t), facts.local.dtype) for t in facts.results]
+    casts = [c for item in used if (c := input_cast(facts, item, local_name(item.name), device))]
+    items = [result_item(facts, t, local_name(t), facts.dtype) for t in facts.results]
     return ForwardView(
         tuple(arguments),
         device,
-        (*dtype_lines(facts, numbers), *(c for c in casts if c), *size_lines(facts, facts.forward.sizes)),
+        (*dtype_lines(facts, " ".join((*casts, *items))), *casts, *size_lines(facts, facts.forward.sizes)),
         body_groups(facts, facts.forward, (), {t: local_name(t) for t in facts.results}),
         returned(items),
     )
@@ -190,7 +189,7 @@ def output_casts(facts: Facts, saved: tuple[str, ...], maybe: frozenset[str]) ->
     """Saved outputs brought back to the dtype to compute in."""
     casts = []
     for tensor in facts.lowered.plan.outputs:
-        name, acc = local_name(tensor), facts.local.acc
+        name, acc = local_name(tensor), facts.acc
         if name in saved and not facts.discrete(tensor):
             call = f"{facts.runtime}{'cast_number' if facts.complex else 'cast'}({name}, {acc})"
             casts.append(f"{name} = {call}" if name in maybe or facts.complex else f"{name} = {name}.to({acc})")
@@ -221,7 +220,7 @@ def tangent_view(facts: Facts) -> TangentView:
         for i in facts.inputs
     ]
     arguments += [Argument(facts.names[f"_{p.name}"], "Any") for p in facts.lowered.plan.program.params]
-    casts = [f"{facts.local.acc} = {rt}accumulator({ctx}.dtype)"]
+    casts: list[str] = []
     for item in facts.inputs:
         name = local_name(item.name)
         if name in kept:
@@ -232,6 +231,8 @@ def tangent_view(facts: Facts) -> TangentView:
         if local_name(tensor) in kept:
             casts.append(f"{local_name(tensor)} = {rt}primal({local_name(tensor)})")
     casts += output_casts(facts, tuple(kept), frozenset())
+    if facts.acc in re.findall(r"\w+", " ".join(casts)):
+        casts.insert(0, f"{facts.acc} = {rt}accumulator({ctx}.dtype)")
     given = {name: f"tangent_{name}" for name, _ in facts.lowered.tangent.results}
     items = [result_item(facts, t, given[t], f"{ctx}.dtype") if t in given else "None" for t in facts.results]
     inputs = [local_name(i.name) for i in facts.inputs] + list(facts.params)

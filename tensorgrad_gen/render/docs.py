@@ -14,9 +14,8 @@ from tensorgrad_gen.render.meta import OpMeta
 def quoted(text: str) -> str:
     """The text as a docstring literal: whatever is in it, it ends where the quotes are."""
     safe = "".join(_escaped(c) for c in text.strip())
-    safe = safe.replace('"""', '\\"\\"\\"')
-    if safe.endswith('"'):
-        safe = safe[:-1] + '\\"'
+    if '"""' in safe or safe.endswith('"'):
+        safe = safe.replace('"', '\\"')
     return f'"""{safe}"""' if "\n" not in safe else f'"""{safe}\n"""'
 
 

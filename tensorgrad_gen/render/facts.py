@@ -65,7 +65,17 @@ class Facts:
     @property
     def local(self) -> Locals:
         n = self.names
-        return Locals(n["ctx"], n["inputs"], n["output"], n["dtype"], n["acc"])
+        return Locals(n["ctx"], n["inputs"], n["output"])
+
+    @property
+    def dtype(self) -> str:
+        """The name of the dtype of the result."""
+        return self.names["dtype"]
+
+    @property
+    def acc(self) -> str:
+        """The name of the dtype to compute in."""
+        return self.names["acc"]
 
     def kind(self, tensor: str) -> str:
         """Kind of an output or auxiliary."""

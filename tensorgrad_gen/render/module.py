@@ -131,7 +131,8 @@ def _imports(facts: Facts, meta: OpMeta, lowered: LoweredOp) -> list[str]:
     lines = [f"import {name}" for name in modules_of(lowered)]
     lines += ["from typing import Any"] if facts.gradients else []
     relative = "." * (meta.depth + 1)
-    return [*lines, "", "import torch", "from torch import Tensor", "", f"from {relative} import _runtime"]
+    gap = [""] if lines else []
+    return [*lines, *gap, "import torch", "from torch import Tensor", "", f"from {relative} import _runtime"]
 
 
 def modules_of(lowered: LoweredOp) -> tuple[str, ...]:

@@ -41,8 +41,6 @@ class Locals:
     ctx: str
     inputs: str
     output: str
-    dtype: str
-    acc: str
 
 
 @dataclass(frozen=True, slots=True)
