@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tensorgrad_gen.algebra import accesses, by_name
 from tensorgrad_gen.algebra.hoist import Known, scalar
 from tensorgrad_gen.algebra.naming import Namer, describe
 from tensorgrad_gen.algebra.rules import factors_of
@@ -18,7 +19,7 @@ def order_contractions(statements: Sequence[Statement], names: Namer, known: Kno
         value = statement.value
         scale, contraction = _scaled(value)
         if contraction is not None:
-            split = _split(contraction, statement, out, names, known, regime)
+            split = _split(contraction, out, names, known, regime)
             if split is not contraction:
                 value = mul(*scale, split)
         done = Statement(statement.target, statement.indices, value, statement.kind)
@@ -53,9 +54,7 @@ def _operands(factors: tuple[Expr, ...], regime: Regime) -> list[list[Expr]]:
     return sorted(groups, key=lambda group: order[id(group[0])])
 
 
-def _split(
-    contraction: Sum, of: Statement, out: list[Statement], names: Namer, known: Known, regime: Regime
-) -> Expr:
+def _split(contraction: Sum, out: list[Statement], names: Namer, known: Known, regime: Regime) -> Expr:
     if not isinstance(contraction.body, Mul):
         return contraction
     if any(isinstance(f, Iverson | Delta | LeviCivita) for f in contraction.body.factors):
@@ -66,7 +65,7 @@ def _split(
     for left, right in _path(operands, contraction.free, regime)[:-1]:
         first, second = operands[left], operands[right]
         rest = [o for n, o in enumerate(operands) if n not in (left, right)]
-        operands = [*rest, _pair(first, second, rest, contraction, of, out, names, known)]
+        operands = [*rest, _pair(first, second, rest, contraction, out, names, known)]
     remaining = frozenset().union(*(o.free for o in operands))
     indices = tuple(i for i in contraction.indices if i in remaining)
     return Sum(indices, mul(*operands)) if indices else mul(*operands)
@@ -77,7 +76,6 @@ def _pair(
     second: Expr,
     rest: list[Expr],
     contraction: Sum,
-    of: Statement,
     out: list[Statement],
     names: Namer,
     known: Known,
@@ -91,12 +89,18 @@ def _pair(
     found = known.find(value)
     if found is not None:
         return found
-    order = [*of.indices, *contraction.indices]
-    indices = tuple(sorted((i for i in order if i in value.free), key=lambda i: i.extent != "..."))
+    indices = _in_order_of_reading(value)
     statement = Statement(names.name(describe(value)), indices, value)
     known.enter(statement)
     out.append(statement)
     return Access(statement.target, indices)
+
+
+def _in_order_of_reading(value: Expr) -> tuple[Index, ...]:
+    """Free indices as the operands have them, `...` first: a matrix product then needs no transpose."""
+    read = [s for a in accesses(value) for s in a.subs if isinstance(s, Index) and s in value.free]
+    rest = [i for i in by_name(value.free) if i not in read]
+    return tuple(sorted(dict.fromkeys([*read, *rest]), key=lambda i: i.extent != "..."))
 
 
 def _path(operands: list[Expr], free: frozenset[Index], regime: Regime) -> list[tuple[int, int]]:

@@ -8,7 +8,8 @@ from dataclasses import replace
 from tensorgrad_gen.algebra import accesses, apart
 from tensorgrad_gen.algebra.hoist import Hoister, Known
 from tensorgrad_gen.algebra.naming import Namer
-from tensorgrad_gen.derive import Derivatives, adjoint
+from tensorgrad_gen.derive import Derivatives, Tangent, adjoint
+from tensorgrad_gen.derive import tangent as differentiate_forward
 from tensorgrad_gen.derive.modes import taken_names
 from tensorgrad_gen.ir import Program, Statement
 from tensorgrad_gen.plan.contraction import order_contractions
@@ -17,7 +18,7 @@ from tensorgrad_gen.plan.saving import choose_saved
 from tensorgrad_gen.plan.shaping import plain_letters, split_contractions
 from tensorgrad_gen.plan.sharing import share_products
 from tensorgrad_gen.plan.sizes import Regime
-from tensorgrad_gen.simplify import simplify_adjoint
+from tensorgrad_gen.simplify import simplify_adjoint, simplify_tangent
 
 Results = tuple[tuple[str, str], ...]
 
@@ -35,9 +36,7 @@ def plan(derivatives: Derivatives) -> Plan:
     backward = [planner.finish(block, available) for block in blocks]
     tangent = None
     if "jvp" in program.derivatives and derivatives.tangent.tangents:
-        tangents = tuple((n, t) for n, t in derivatives.tangent.tangents if n in program.outputs or n in auxiliary)
-        roots = tuple(f"tangent_{i.name}" for i in program.inputs if i.grad and i.kind in ("real", "complex"))
-        tangent = planner.finish(planner.block(roots, derivatives.tangent.statements, tangents), available, prune=False)
+        tangent = planner.finish(planner.tangent_block(derivatives.tangent, auxiliary), available, prune=False)
     return Plan(
         program,
         planner.forward_steps(auxiliary),
@@ -82,6 +81,16 @@ class _Planner:
         names = Namer(self.taken | {f"grad_{name}"})
         part = simplify_adjoint(self.program, adjoint(self.program, (name,), names))
         return self.block(part.roots, part.statements, part.gradients)
+
+    def tangent_block(self, derived: Tangent, auxiliary: tuple[str, ...]) -> Block:
+        """The tangent program, of the split forward program where that has statements of its own."""
+        program = self.program
+        if not set(auxiliary) <= dict(derived.tangents).keys():
+            names = Namer(taken_names(program) | self.taken)
+            derived = simplify_tangent(program, differentiate_forward(program, names))
+        roots = tuple(f"tangent_{i.name}" for i in program.inputs if i.grad and i.kind in ("real", "complex"))
+        results = tuple((n, t) for n, t in derived.tangents if n in program.outputs or n in auxiliary)
+        return self.block(roots, derived.statements, results)
 
     def choose(self, main: Block) -> list[str]:
         """The forward tensors that backward keeps."""
