@@ -26,7 +26,7 @@ def sum_lead(x: Tensor, keep: int = 1) -> Tensor:
 def ratio(a: float, b: float) -> float:
     """`a / b` as tensors divide: inf or nan where `b` is 0."""
     if b == 0:
-        return math.nan if a == 0 or a != a else math.copysign(math.inf, a) * math.copysign(1.0, b)
+        return math.nan if a == 0 or math.isnan(a) else math.copysign(math.inf, a) * math.copysign(1.0, b)
     return a / b
 
 
@@ -36,7 +36,8 @@ def power(base: float, exponent: float) -> float:
         return math.inf
     if base < 0 and exponent != int(exponent):
         return math.nan
-    return float(base) ** exponent
+    value: float = float(base) ** exponent
+    return value
 
 
 def take(x: Tensor, label: Tensor, dim: int) -> Tensor:
@@ -47,13 +48,13 @@ def take(x: Tensor, label: Tensor, dim: int) -> Tensor:
 
 def gather(x: Tensor, label: Tensor) -> Tensor:
     """`x` at the labels along the last axis; the axes before broadcast against each other."""
-    lead = torch.broadcast_shapes(x.shape[:-1], label.shape[:-1])
+    lead = torch.broadcast_shapes(x.shape[:-1], label.shape[:-1])  # type: ignore[no-untyped-call]
     return x.expand((*lead, x.shape[-1])).gather(-1, label.expand((*lead, label.shape[-1])))
 
 
 def scatter_sum(x: Tensor, label: Tensor, size: int) -> Tensor:
     """`y[.., v] = sum over n of x[.., n] where label[.., n] == v`; the axes before the last broadcast."""
-    shape = torch.broadcast_shapes(x.shape, label.shape)
+    shape = torch.broadcast_shapes(x.shape, label.shape)  # type: ignore[no-untyped-call]
     zeros = x.new_zeros((*shape[:-1], size))
     return zeros.scatter_add(-1, label.expand(shape), x.expand(shape))
 
