@@ -78,25 +78,26 @@ def _target(tree: t.Tree, names: Names, what: str) -> tuple[str, Span, tuple[t.S
     return None
 
 
-def _mentioned(definition: Definition) -> set[str]:
+def mentioned(definition: Definition) -> set[str]:
+    """The names of the tensors that an equation may read."""
     nodes = (node for tree in definition.trees for node in walk.nodes(tree))
     return {node.name for node in nodes if isinstance(node, t.Name | t.Access)}
 
 
 def _ordered(found: list[Definition], unknown: Definition, names: Names) -> list[Definition]:
     """The implicit equation before what uses its unknown, after what it uses; otherwise as written."""
-    before = _mentioned(unknown)
+    before = mentioned(unknown)
     for definition in reversed(found):
         if definition.target in before:
-            before |= _mentioned(definition)
+            before |= mentioned(definition)
     needed = [d for d in found if d.target in before]
     for definition in needed:
-        if unknown.target in _mentioned(definition):
+        if unknown.target in mentioned(definition):
             message = f"`{definition.target}` and the unknown `{unknown.target}` depend on each other in a circle"
             remedy = "write the two as one implicit equation"
             names.report.error("E317", message, definition.span, remedy)
             return found
-    using = next((n for n, d in enumerate(found) if unknown.target in _mentioned(d)), len(found))
+    using = next((n for n, d in enumerate(found) if unknown.target in mentioned(d)), len(found))
     early = found[:using] + [d for d in found[using:] if d in needed]
     return [*early, unknown, *(d for d in found[using:] if d not in needed)]
 
@@ -153,6 +154,7 @@ def _enter(definition: Definition, scope: Scope, kind: str, names: Names) -> Non
     name, span = definition.target, definition.span
     if name in RESERVED:
         names.report.error("E310", f"`{name}` is reserved: no tensor may have this name", span)
+        names.broken.add(name)
         return
     if name in names.taken:
         defined = name in names.tensors

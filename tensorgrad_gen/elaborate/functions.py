@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tensorgrad_gen.elaborate.expressions import Builder, Env
 
 MOST_NODES = 100_000
+DEEPEST = 32
 
 
 @dataclass(slots=True)
@@ -28,6 +29,7 @@ class Functions:
     scopes: dict[str, Scope] = field(default_factory=dict)
     bodies: dict[str, t.Tree] = field(default_factory=dict)
     parameters: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    values: dict[tuple[str, tuple[Expr, ...]], Expr] = field(default_factory=dict)  # of calls expanded already
     _sizes: dict[Expr, int] = field(default_factory=dict)
 
     def size(self, expr: Expr) -> int:
@@ -50,10 +52,7 @@ def read(names: Names) -> Functions:
         scope = Scope(names, 0, {}, arguments=frozenset(arguments))
         collect(body, scope)
         out.scopes[name], out.bodies[name], out.parameters[name] = scope, body, arguments
-    for name in _circular(out):
-        message = f"function `{name}` calls itself, directly or through others"
-        names.report.error("E317", message, names.functions[name].name.span)
-        del out.bodies[name]
+    _check_calls(out, names)
     return out
 
 
@@ -68,17 +67,25 @@ def _without_subscripts(body: t.Tree, function: FunctionSpec, names: Names) -> b
     return True
 
 
-def _circular(functions: Functions) -> list[str]:
+def _check_calls(functions: Functions, names: Names) -> None:
+    """Functions call only functions that are expanded before them, to a bounded depth; others lose their bodies."""
     calls = {
         name: {n.name for n in walk.nodes(body) if isinstance(n, t.Call) and n.name in functions.bodies}
         for name, body in functions.bodies.items()
     }
-    reach = {name: set(called) for name, called in calls.items()}
-    for _ in calls:
-        for name, reached in reach.items():
-            for other in sorted(reached):
-                reached |= reach[other] if other != name else set()
-    return [name for name, reached in reach.items() if name in reached]
+    pending, ready = list(calls), list(calls)
+    expanded: set[str] = set()
+    for _ in range(DEEPEST):
+        ready = [name for name in pending if calls[name] <= expanded]
+        expanded.update(ready)
+        pending = [name for name in pending if name not in expanded]
+    for name in pending:
+        if ready:
+            code, message = "E604", f"function `{name}` calls others more than {DEEPEST} deep"
+        else:
+            code, message = "E317", f"function `{name}` calls itself, directly or through others"
+        names.report.error(code, message, names.functions[name].name.span)
+        del functions.bodies[name]
 
 
 def call(builder: Builder, tree: t.Call, env: Env) -> Expr:
@@ -109,11 +116,14 @@ def _expand(builder: Builder, tree: t.Call, args: tuple[Expr, ...]) -> Expr:
     functions = builder.functions
     if tree.name not in functions.bodies:
         return const(0)
+    if (tree.name, args) in functions.values:
+        return functions.values[tree.name, args]
     arguments = dict(zip(functions.parameters[tree.name], args))
     scope = functions.scopes[tree.name]
     inner = replace(builder, scope=scope, scoping=replace(builder.scoping, scope=scope, boxes=[]), arguments=arguments)
     value = inner.number(functions.bodies[tree.name], {})
     if functions.size(value) > MOST_NODES:
         message = f"`{tree.name}` expands to more than {MOST_NODES:,} nodes"
-        return builder.error("E605", message, tree.span)
+        value = builder.error("E605", message, tree.span)
+    functions.values[tree.name, args] = value
     return value

@@ -77,7 +77,8 @@ class _Elaboration:
         """The scope of an equation; None if it has an error, so that nothing is built of it."""
         before = len(self.report.diagnostics)
         scope = equations.register(definition, number, self.names)
-        return scope if len(self.report.diagnostics) == before else None
+        unreadable = self.names.broken & equations.mentioned(definition)
+        return scope if len(self.report.diagnostics) == before and not unreadable else None
 
     def _builder(self, scope: Scope, target: str) -> Builder:
         return Builder(scope, Scoping(scope, target), self._matrix_target, self.functions, {})
