@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from tensorgrad_gen.outputs import check_generated
 from tensorgrad_gen.pipeline import Compiled, run
 from tensorgrad_gen.spec import read_text
 
@@ -43,6 +44,7 @@ def load_module(name: str, source: str) -> ModuleType:
     It has a file, so that tracebacks show its lines, and a name of its own in `sys.modules`, so that
     what it defines can be pickled within the process.
     """
+    check_generated(source)
     content = hashlib.sha256(source.encode()).hexdigest()[:16]
     full_name = f"_tensorgrad_gen_{name}_{content}"
     if full_name in sys.modules:

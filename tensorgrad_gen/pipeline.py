@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tensorgrad_gen.errors import Diagnostic, NotBuiltError, Report, SpecError
 
 if TYPE_CHECKING:
+    from tensorgrad_gen.derive import Derivatives
     from tensorgrad_gen.ir import Program
 
 
@@ -42,7 +43,8 @@ STAGES: tuple[Stage, ...] = (
     Stage("simplify", "simplify", "simplify", ("derive",), "rules as a table, to a fixed point"),
     Stage("plan", "plan", "plan", ("simplify",), "shared subterms, contraction order, what is saved"),
     Stage("lower", "lower", "lower_plan", ("plan",), "each assignment to torch calls, with its formula"),
-    Stage("render", "render", "render_op", ("lower", "meta"), "templates filled in: the text of a module"),
+    Stage("schedule", "schedule", "schedule", ("lower",), "each call once, near its first reader; nothing unread"),
+    Stage("render", "render", "render_op", ("schedule", "meta"), "templates filled in: the text of a module"),
 )
 # The stages before this one collect errors in the report and go on; from here on there is a program.
 _FIRST_SOUND = "elaborate"
@@ -113,7 +115,10 @@ def _take(stage: Stage, compiled: Compiled, givens: dict[str, Any]) -> None:
     if stage.name == "render":
         known["meta"] = _op_meta(compiled.text, givens["meta"])
     try:
-        compiled.products[stage.name] = stage.load()(*(known[name] for name in stage.takes))
+        product = stage.load()(*(known[name] for name in stage.takes))
+        if stage.name in _CHECKS:
+            _CHECKS[stage.name](product, stage.name)
+        compiled.products[stage.name] = product
     except SpecError:
         raise
     except NotBuiltError as error:
@@ -122,6 +127,35 @@ def _take(stage: Stage, compiled: Compiled, givens: dict[str, Any]) -> None:
     except Exception as error:
         compiled.report.check()  # a stage may stumble over what it has reported
         raise InternalError(stage.name, compiled.path, error) from error
+
+
+def _check_program(program: Program, stage: str) -> None:
+    from tensorgrad_gen.legality import check_program
+
+    check_program(program, stage)
+
+
+def _check_derivatives(derivatives: Derivatives, stage: str) -> None:
+    """The program, and both linear programs in terms of its tensors, the cotangents and the tangents given."""
+    from tensorgrad_gen.ir import TensorInfo
+    from tensorgrad_gen.legality import check_program, check_statements
+
+    program = derivatives.program
+    check_program(program, stage)
+    given = {f"grad_{root}": program.tensors[root] for root in derivatives.adjoint.roots}
+    moved = {f"tangent_{item.name}": program.tensors[item.name] for item in program.inputs}
+    for names, statements in ((given, derivatives.adjoint.statements), (moved, derivatives.tangent.statements)):
+        known = {name: TensorInfo(name, info.indices, info.kind, "input") for name, info in names.items()}
+        check_statements(statements, program, program.tensors | known, stage)
+
+
+# What the product of a stage that makes mathematics must keep to.
+_CHECKS: dict[str, Callable[[Any, str], None]] = {
+    "elaborate": _check_program,
+    "normalise": _check_program,
+    "derive": _check_derivatives,
+    "simplify": _check_derivatives,
+}
 
 
 def _op_meta(text: str, meta: Mapping[str, Any]) -> Any:

@@ -11,8 +11,7 @@ from tensorgrad_gen.cli.cache import BuildCache, generator_hash
 from tensorgrad_gen.cli.files import Selection, SpecFile, select
 from tensorgrad_gen.cli.making import Made, Options, Plain, fault, make_all, refuse_same_names
 from tensorgrad_gen.cli.progress import track
-from tensorgrad_gen.cli.support import is_generated, listed, orphans, support_files
-from tensorgrad_gen.cli.writing import write_text
+from tensorgrad_gen.cli.support import listed, orphans, support_files, support_text
 
 
 @click.command("build")
@@ -75,10 +74,6 @@ class _Build:
         output = spec.output(self.options.out)
         if spec in self.refused:
             self.add(spec, "failed", [self.refused[spec]])
-        elif output.exists() and not is_generated(output):
-            message = f"{output} exists and was not generated"
-            text = f"{spec.path}: error: {message}\n   help: move it, or rename the op"
-            self.add(spec, "failed", [fault(str(spec.path), "output", message, text)])
         elif self.cache.fresh(output, self.cache.spec_key(spec)):
             self.add(spec, "unchanged", self.cache.warnings(output))
         else:
@@ -91,9 +86,23 @@ class _Build:
             self.add(made.spec, "failed", made.diagnostics)
             return
         output = made.spec.output(self.options.out)
-        write_text(output, made.text)
-        self.cache.record(output, self.cache.spec_key(made.spec), made.text, made.diagnostics)
-        self.add(made.spec, "built", made.diagnostics)
+        error = self.write(output, made.text)
+        if error is None:
+            self.cache.record(output, self.cache.spec_key(made.spec), made.text, made.diagnostics)
+            self.add(made.spec, "built", made.diagnostics)
+        else:
+            self.add(made.spec, "failed", [fault(str(made.spec.path), "output", error, f"{self.options.out}/{error}")])
+
+    def write(self, path: Path, text: str) -> str | None:
+        """Write a generated file; the reason why it may not be written, if there is one."""
+        from tensorgrad_gen.outputs import NotAllowedError, OutputError, write
+
+        name = path.relative_to(self.options.out).as_posix()
+        try:
+            write(self.options.out, name, text, shared=path.name.startswith("_"))
+        except (OutputError, NotAllowedError) as error:
+            return str(error)
+        return None
 
     def support(self) -> None:
         """Write the files that belong to no single op, where they are not as they should be."""
@@ -101,8 +110,9 @@ class _Build:
         ops = listed(self.selection, out)
         for file in support_files(ops, out, self.cache, command, self.options.standalone):
             if not self.cache.fresh(file.path, file.key):
-                text = file.text(command)
-                write_text(file.path, text)
+                text = support_text(file, command)
+                if (error := self.write(file.path, text)) is not None:
+                    raise click.UsageError(error)
                 self.cache.record(file.path, file.key, text, [])
 
     def add(self, spec: SpecFile, status: str, diagnostics: list[Plain]) -> None:

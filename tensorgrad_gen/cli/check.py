@@ -14,7 +14,7 @@ from tensorgrad_gen.cli.cache import BuildCache, generator_hash
 from tensorgrad_gen.cli.files import Selection, select
 from tensorgrad_gen.cli.making import Options, Plain, make_all, refuse_same_names
 from tensorgrad_gen.cli.progress import track
-from tensorgrad_gen.cli.support import hashes, listed, orphans, support_files
+from tensorgrad_gen.cli.support import listed, orphans, support_files, support_text
 
 _REMEDIES = {
     "missing": "build it",
@@ -81,7 +81,7 @@ def _check(selection: Selection, options: Options, jobs: int) -> tuple[list[Plai
     command = options.command(selection.specs)
     for file in support_files(listed(selection, out), out, cache, command, options.standalone):
         if not cache.fresh(file.path, file.key):
-            findings += _compare(file.path, file.text(command))
+            findings += _compare(file.path, support_text(file, command))
     return bad, findings + [Finding(str(path), "orphaned") for path in orphans(selection, out)]
 
 
@@ -117,10 +117,12 @@ def _comments(text: str) -> list[str]:
 
 def _why(present: str, expected: str) -> str:
     """Which of the three changed: the file against its own hash, the spec, or else the generator."""
-    recorded, wanted = hashes(present), hashes(expected)
-    if recorded.get("body") != _code(present):
+    from tensorgrad_gen.outputs import edited, parse_header
+
+    recorded, wanted = parse_header(present), parse_header(expected)
+    if recorded is None or wanted is None or edited(present):
         return "edited by hand"
-    return "stale, the spec changed" if recorded.get("spec") != wanted.get("spec") else "stale, the generator changed"
+    return "stale, the spec changed" if recorded.spec_sha != wanted.spec_sha else "stale, the generator changed"
 
 
 def _diff(present: str, expected: str, path: str) -> str:
