@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
 
 def print_verified(done: Sequence[Verified]) -> None:
-    """A line per op; a line per check of an op that failed, or that was asked for alone."""
+    """A line per check of an op that was asked for alone; of several, a line per op and a line per failed check."""
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
-    if len(done) > 1:
+    several = len(done) > 1
+    results = [r for v in done for r in v.results if r.status == "failed" or not several]
+    if several:
         console.print(_overview(done))
-    for verified in done:
-        if verified.results and (len(done) == 1 or verified.count("failed")):
-            console.print(render_table(verified.results))
+    if results:
+        console.print(render_table(results))
     failed = sum(bool(v.count("failed") or v.errors) for v in done)
     counts = ", ".join(f"{sum(v.count(s) for v in done)} {s}" for s in ("passed", "failed", "skipped"))
     console.print(f"{len(done)} ops: {len(done) - failed} right, {failed} not; checks: {counts}")
