@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tensorgrad_gen.lower.model import Body
+from tensorgrad_gen.lower.names import local_name
 from tensorgrad_gen.lower.printer import reads, walk
 from tensorgrad_gen.lower.torch_ir import Method, TExpr, TorchStatement
 
@@ -68,12 +69,14 @@ def _mark(needed: dict[str, frozenset[str]], names: Iterable[str], who: frozense
 
 
 def _with_results(lines: tuple[Guarded, ...], results: tuple[tuple[str, TExpr], ...]) -> tuple[Guarded, ...]:
-    """Each result right after the last statement it reads, or at the end where a later one changes in place."""
+    """Each result right after the last statement it reads; at the end where a later one changes in place,
+    or reads the tensor that the result's own variable is about to replace by another layout of it.
+    """
     out: list[Guarded] = list(lines)
     for name, expr in results:
         used = reads(expr)
         place = 1 + max((k for k, line in enumerate(out) if line.target in used), default=-1)
-        if any(changes_in_place(line.value) for line in out[place:]):
+        if any(changes_in_place(line.value) or local_name(name) in reads(line.value) for line in out[place:]):
             place = len(out)
         while place < len(out) and out[place].target is None:
             place += 1
