@@ -64,14 +64,12 @@ class _Collector:
                 self.report.error("E201", f"`{name}` needs {_count(tensor.order, 'subscript')}", node.span, remedy)
         elif name in names.params or name in names.sizes:
             names.used.add(name)
-            if name in names.sizes:
-                self.scope.extent_needed(names.sizes[name].index.text, node.span)
         elif name in SPECIAL_TENSORS:
             self.report.error("E201", f"`{name}` needs subscripts", node.span, f"write `{name}[...]` with its indices")
         elif name in POINTWISE or name in BOUND or name in names.functions or name in ALL_MATRIX_FUNCTIONS:
             self.report.error("E316", f"`{name}` is a function, and needs an argument", node.span)
         else:
-            names.unknown(name, node.span)
+            names.unknown(name, node.span, self.scope.arguments)
 
     def access(self, node: Access) -> None:
         """`name[subs]`."""
@@ -79,6 +77,8 @@ class _Collector:
             for sub in node.subs:
                 if self.scope.plain(sub) is None:
                     self.report.error("E207", "a subscript of `one` is an index", sub.span)
+                if sub.ellipsis and not self.names.leading:
+                    self.report.error("E209", "no input has leading axes `...`", sub.span)
         elif node.name == "delta":
             self.delta(node)
         elif node.name == "levi_civita":
@@ -102,16 +102,16 @@ class _Collector:
             remedy = f"write `{name}[..., {', '.join(letters[1:])}]`" if letters[1:] else f"write `{name}[...]`"
             self.report.error("E209", f"`{name}` has leading axes `...`, which are missing here", span, remedy)
             return
+        if not dots and subs and subs[0].ellipsis:
+            self.report.error("E209", f"`{name}` has no leading axes `...`", subs[0].span)
+            return
         if len(subs) != len(keys):
             axes = ", ".join(letters)
             message = f"`{name}` takes {_count(len(keys), 'subscript')}, not {len(subs)}"
             self.report.error("E201", message, span, f"its axes are [{axes}]")
             return
         for sub, key in zip(subs, keys):
-            if sub.ellipsis:
-                if key != ELLIPSIS:
-                    self.report.error("E209", f"`{name}` has no leading axes `...`", sub.span)
-            else:
+            if not sub.ellipsis:
                 self.subscript(sub, key)
 
     def subscript(self, sub: Subscript, key: Key) -> None:
@@ -238,8 +238,6 @@ class _Collector:
             known = (*self.scope.indices, *self.names.letters)
             name = arg.name if isinstance(arg, Name) else ""
             self.report.error("E206", "`size` takes the name of an index", arg.span, suggest(name, known, "indices"))
-        else:
-            self.scope.extent_needed(arg.name, arg.span)
 
     def bound(self, node: Bound) -> None:
         """`name[subs](args)`."""

@@ -96,6 +96,7 @@ def _ordered(found: list[Definition], unknown: Definition, names: Names) -> list
             message = f"`{definition.target}` and the unknown `{unknown.target}` depend on each other in a circle"
             remedy = "write the two as one implicit equation"
             names.report.error("E317", message, definition.span, remedy)
+            names.broken.add(unknown.target)
             return found
     using = next((n for n, d in enumerate(found) if unknown.target in mentioned(d)), len(found))
     early = found[:using] + [d for d in found[using:] if d in needed]
@@ -117,11 +118,13 @@ def register(definition: Definition, number: int, names: Names) -> Scope:
         check_letter(letter, span, names)
     if definition.implicit is not None:
         _enter(definition, scope, "real", names)
+    before = len(names.report.diagnostics)
     for tree in definition.trees:
         collect(tree, scope)
     if definition.implicit is None:
         for n, letter in enumerate(letters):
-            _occurs(letter, definition, n, scope)
+            if len(names.report.diagnostics) == before:  # else the index may be missing for another reason
+                _occurs(letter, definition, n, scope)
         _enter(definition, scope, kinds.kind_of(definition.equation.right, scope), names)
     return scope
 

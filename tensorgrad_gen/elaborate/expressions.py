@@ -37,6 +37,7 @@ from tensorgrad_gen.syntax import tree as t
 
 Env: TypeAlias = "dict[str, Index]"
 ONE, ZERO = const(1), const(0)
+UNKNOWN = "?"  # the extent of an index that nothing gives, which is reported
 LARGEST_POWER = 4096  # bits
 
 
@@ -60,7 +61,7 @@ class Builder:
         if env is not None and letter in env:
             return env[letter]
         extent = self.scope.names.extents.extent(self.scope.key(letter))
-        return Index(letter, letter if extent is None else extent)
+        return Index(letter, UNKNOWN if extent is None else extent)
 
     def extent(self, letter: str) -> Expr:
         """The extent of a letter as a number."""

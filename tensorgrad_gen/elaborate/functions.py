@@ -50,7 +50,10 @@ def read(names: Names) -> Functions:
             continue
         arguments = tuple(argument.text for argument in function.arguments)
         scope = Scope(names, 0, {}, arguments=frozenset(arguments))
+        before = len(names.report.diagnostics)
         collect(body, scope)
+        if len(names.report.diagnostics) > before:
+            continue
         out.scopes[name], out.bodies[name], out.parameters[name] = scope, body, arguments
     _check_calls(out, names)
     return out

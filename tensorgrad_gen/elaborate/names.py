@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tensorgrad_gen.elaborate.extents import ELLIPSIS, Extents, Key
@@ -42,6 +43,8 @@ class Names:
     taken: dict[str, Span] = field(default_factory=dict)  # every name of anything but an index
     used: set[str] = field(default_factory=set)
     later: dict[str, Span] = field(default_factory=dict)  # targets of equations, where defined
+    leading: bool = False  # whether an input has leading axes `...`
+    refused: set[str] = field(default_factory=set)  # letters that cannot be indices, reported
     broken: set[str] = field(default_factory=set)  # targets of equations that could not be read
     lines: list[str] = field(default_factory=list)  # of the spec file
 
@@ -71,21 +74,25 @@ class Names:
             self.report.error("E310", f"`{name.text}` is reserved: no {what} may have this name", name.span)
             return False
         if name.text in self.taken:
-            message = f"two things named `{name.text}`: the first is in line {self.taken[name.text].line}"
+            message = f"two things named `{name.text}`: the other is in line {self.taken[name.text].line}"
             self.report.error("E315", message, name.span, "rename one of them")
             return False
         self.taken[name.text] = name.span
         return True
 
-    def unknown(self, name: str, span: Span) -> None:
+    def unknown(self, name: str, span: Span, also: Iterable[str] = ()) -> None:
         """Report a name that nothing defines; nothing is said of one whose equation could not be read."""
         if name in self.broken:
+            return
+        if name in self.later and self.later[name].line == span.line:
+            message = f"`{name}` is used in the equation that defines it"
+            self.report.error("E305", message, span, "an unknown that its equation defines stands under `implicit`")
             return
         if name in self.later:
             message = f"`{name}` is used before it is defined, in line {self.later[name].line}"
             self.report.error("E305", message, span, "move its equation up")
             return
-        known = (*self.tensors, *self.params, *self.sizes, *self.later)
+        known = (*also, *self.tensors, *self.params, *self.sizes, *self.later)
         self.report.error("E301", f"unknown name `{name}`", span, suggest(name, known))
 
     def unknown_tensor(self, name: str, span: Span) -> None:
@@ -105,7 +112,7 @@ class Names:
         """Report a call of what is no function."""
         if name in self.tensors:
             message = f"`{name}` is a tensor: its subscripts stand in brackets"
-            self.report.error("E302", message, span, f"write `{name}[...]`")
+            self.report.error("E302", message, span, f"write `{name}[{','.join(self.tensors[name].letters)}]`")
             return
         self.report.error("E302", f"unknown function `{name}`", span, suggest(name, (*FUNCTIONS, *self.functions)))
 
@@ -136,12 +143,17 @@ def _inputs(spec: OpSpec, names: Names) -> None:
     report = names.report
     for item in spec.inputs:
         for letter in item.indices:
+            names.leading |= letter.text == ELLIPSIS
             if letter.text != ELLIPSIS:
                 names.letters.setdefault(letter.text, letter.span)
                 names.extents.declare(letter.text)
     for item in spec.inputs:
         if not names.claim(item.name, "tensor"):
+            names.broken.add(item.name.text)
             continue
+        if item.grad and item.kind in ("label", "bool"):
+            message = f"`{item.name.text}` is a {item.kind} tensor, and cannot be differentiated"
+            report.error("E309", message, item.name.span, "leave `grad` out")
         if item.kind == "complex":
             report.error("E901", f"complex tensors (`{item.name.text}`) are not built yet", item.name.span)
         if any(letter.text == ELLIPSIS for letter in item.indices[1:]):
@@ -181,12 +193,16 @@ def _letters(names: Names) -> None:
 
 def check_letter(letter: str, span: Span, names: Names) -> bool:
     """Whether a letter may be an index: an error if it is reserved or names something of order 0."""
+    if letter in names.refused:
+        return False
     if letter in SPECIAL_TENSORS or letter in ("pi", "inf", "and", "or", "not"):
         names.report.error("E310", f"`{letter}` is reserved: no index may have this name", span)
+        names.refused.add(letter)
         return False
     if names.scalar(letter):
         what = "a param" if letter in names.params else "a size" if letter in names.sizes else "a tensor of order 0"
         message = f"`{letter}` is {what}, and so cannot be an index"
         names.report.error("E212", message, span, "rename one of them")
+        names.refused.add(letter)
         return False
     return True

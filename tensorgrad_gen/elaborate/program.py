@@ -8,6 +8,7 @@ from tensorgrad_gen.algebra.indices import apart
 from tensorgrad_gen.elaborate import conditions, equations, functions, implicit, matrix, sizes
 from tensorgrad_gen.elaborate.equations import Definition
 from tensorgrad_gen.elaborate.expressions import Builder
+from tensorgrad_gen.elaborate.extents import ELLIPSIS
 from tensorgrad_gen.elaborate.names import Names, declare
 from tensorgrad_gen.elaborate.scope import Scope
 from tensorgrad_gen.elaborate.scoping import Scoping
@@ -23,7 +24,7 @@ from tensorgrad_gen.ir import (
     Statement,
     sub,
 )
-from tensorgrad_gen.spec.model import OpSpec
+from tensorgrad_gen.spec.model import Located, OpSpec
 
 SOLVERS = ("newton", "fixed_point")
 
@@ -43,6 +44,7 @@ class _Elaboration:
     names: Names = field(init=False)
     functions: functions.Functions = field(init=False)
     statements: list[Statement] = field(default_factory=list)
+    unknown_letters: set[str] = field(default_factory=set)  # whose extent nothing gives, reported
     _matrices: dict[tuple[str, ...], str] = field(default_factory=dict)
 
     def run(self) -> Program:
@@ -54,14 +56,14 @@ class _Elaboration:
         definitions = equations.read(spec.equations, spec.implicit, names)
         scopes = [self._register(d, n) for n, d in enumerate(definitions, start=1)]
         outputs = self._outputs(definitions)
-        pairs = [(d, s) for d, s in zip(definitions, scopes) if s is not None]
-        for definition, scope in pairs:
-            if definition.implicit is not None and len(pairs) == len(definitions):
+        pairs = [(d, s) for d, s in zip(definitions, scopes) if s is not None and self._well_formed(d, s)]
+        if not report.failed:
+            for definition, scope in pairs:
                 self._join_system(definition, scope)
+        self._check_declarations()
         for _, scope in pairs:
             self._check_extents(scope)
         size_defs = sizes.definitions(names)
-        self._check_declarations()
         for definition, scope in pairs:
             self._build(definition, scope)
         self._warn_unused(outputs)
@@ -121,7 +123,10 @@ class _Elaboration:
         builder = self._builder(scope, "")
         builder.scope.left = ()
         env = {letter: builder.index(letter) for letter in free}
+        before = len(self.report.diagnostics)
         left, right = (builder.number(tree, env) for tree in definition.trees)
+        if len(self.report.diagnostics) > before:
+            return None
         declared = self._declared(definition, scope)
         span = definition.implicit.span
         try:
@@ -158,20 +163,12 @@ class _Elaboration:
         assert definition.implicit is not None
         if definition.implicit.free is None:
             return scope.occurring_once(definition.trees)
-        for letter in definition.implicit.free:
-            if letter.text not in scope.indices:
-                known = suggest(letter.text, scope.indices, "indices")
-                self.report.error("E206", f"`{letter.text}` is no index of the equation", letter.span, known)
         return [letter.text for letter in definition.implicit.free]
 
     def _join_system(self, definition: Definition, scope: Scope) -> None:
         """Extents that the number of equations makes agree, before anything is built with them."""
-        before = len(self.report.diagnostics)
-        declared = [s for n, s in self.names.tensors.items() if n == definition.target]
-        if not declared or self.report.failed:
-            return
-        found = self._system(definition, scope)
-        if found is None or len(self.report.diagnostics) > before:
+        found = None if definition.implicit is None else self._system(definition, scope)
+        if found is None:
             return
         keys = dict(zip(found.axes, self.names.tensors[definition.target].keys))
         for row, col in implicit.paired(found):
@@ -179,25 +176,32 @@ class _Elaboration:
                 message = f"as many equations as unknowns are needed: {row.extent} against {col.extent}"
                 self.report.error("E501", message, definition.equation.span)
 
-    def _build_implicit(self, definition: Definition, scope: Scope) -> None:
-        assert definition.implicit is not None
+    def _well_formed(self, definition: Definition, scope: Scope) -> bool:
+        """Whether an implicit equation has its unknown, a known solver, and free indices of its own."""
+        if definition.implicit is None:
+            return True
+        before = len(self.report.diagnostics)
         solver = definition.implicit.solver
         if solver is not None and solver.text not in SOLVERS and solver.text not in ALL_MATRIX_FUNCTIONS:
             self.report.error("E505", f"unknown solver `{solver.text}`", solver.span, suggest(solver.text, SOLVERS))
-            return
-        used = {name for tree in definition.trees for name in scope.tensors_in(tree)}
-        if definition.target not in used:
+        if definition.target not in {name for tree in definition.trees for name in scope.tensors_in(tree)}:
             message = f"the equation does not have its unknown `{definition.target}`"
             self.report.error("E506", message, definition.equation.span)
-            return
+        for letter in definition.implicit.free or ():
+            if letter.text not in scope.indices and letter.text != ELLIPSIS:
+                known = suggest(letter.text, scope.indices, "indices")
+                self.report.error("E206", f"`{letter.text}` is no index of the equation", letter.span, known)
+        return len(self.report.diagnostics) == before
+
+    def _build_implicit(self, definition: Definition, scope: Scope) -> None:
         found = self._system(definition, scope)
         if found is not None:
             self._add(implicit.statement(found, definition.target, self._declared(definition, scope)), definition.span)
 
     def _check_extents(self, scope: Scope) -> None:
         """Every letter of an equation has an extent that something gives."""
-        for letter, span in (*scope.indices.items(), *scope.needed):
-            if self.names.extents.extent(scope.key(letter)) is None:
+        for letter, span in scope.indices.items():
+            if letter not in self.unknown_letters and self.names.extents.extent(scope.key(letter)) is None:
                 message = f"nothing gives the extent of `{letter}`"
                 remedy = f"give it under `sizes`: `N: {{index: {letter}, extent: n}}` with an int param `n`"
                 self.report.error("E401", message, span, remedy)
@@ -207,10 +211,14 @@ class _Elaboration:
             if item.labels is not None and self.names.extents.extent(item.labels.text) is None:
                 message = f"nothing gives the extent of `{item.labels.text}`, whose positions `{item.name.text}` holds"
                 self.report.error("E401", message, item.labels.span)
+                self.unknown_letters.add(item.labels.text)
         for size in self.spec.sizes:
-            if self.names.extents.extent(size.index.text) is None:
-                known = suggest(size.index.text, self.names.extents.sources, "indices")
-                self.report.error("E206", f"unknown index `{size.index.text}`", size.index.span, known)
+            letter = size.index.text
+            if letter not in self.unknown_letters and self.names.extents.extent(letter) is None:
+                self._unknown_index(
+                    size.index, f"nothing gives the extent of `{letter}`, which `{size.name.text}` names"
+                )
+                self.unknown_letters.add(letter)
 
     def _outputs(self, definitions: list[Definition]) -> tuple[str, ...]:
         if self.spec.outputs is None:
@@ -247,9 +255,12 @@ class _Elaboration:
             if letter.text in self.names.extents.sources:
                 found.setdefault(sizes.symbol_of(letter.text, self.names), extent)
             else:
-                known = suggest(letter.text, self.names.extents.sources, "indices")
-                self.report.error("E206", f"unknown index `{letter.text}`", letter.span, known)
+                self._unknown_index(letter, f"unknown index `{letter.text}`")
         return tuple(found.items())
+
+    def _unknown_index(self, letter: Located, message: str) -> None:
+        known = [source for source in self.names.extents.sources if source != ELLIPSIS]
+        self.report.error("E206", message, letter.span, suggest(letter.text, known, "indices"))
 
     def _index(self, letter: str) -> Index:
         extent = self.names.extents.extent(letter)

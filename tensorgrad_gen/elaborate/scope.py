@@ -45,16 +45,11 @@ class Scope:
     indices: dict[str, Span]
     left: tuple[str, ...] = ()
     arguments: frozenset[str] = frozenset()  # of the user's function whose body this is
-    needed: list[tuple[str, Span]] = field(default_factory=list)  # letters whose extent is used as a number
     _letters: dict[int, tuple[Tree, dict[str, Span]]] = field(default_factory=dict)
 
     def key(self, letter: str) -> Key:
         """The extent's key of a letter here."""
         return self.names.key(letter, self.number)
-
-    def extent_needed(self, letter: str, span: Span) -> None:
-        """Note that a letter's extent is used as a number."""
-        self.needed.append((letter, span))
 
     def plain(self, sub: Subscript) -> str | None:
         """The letter of a subscript that is an index, or `...`; None for a label or a position."""

@@ -113,7 +113,7 @@ class Scoping:
         report.error("E203", f"index `{letter}` occurs once and is not on the left", span, remedy)
 
     def _target_with(self, letter: str) -> str:
-        return quote(f"{self.target}[{', '.join((*self.scope.left, letter))}]") if self.target else ""
+        return quote(f"{self.target}[{','.join((*self.scope.left, letter))}]") if self.target else ""
 
     def _dots(self, tree: Tree) -> None:
         if self._first(ELLIPSIS):
