@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from tensorgrad_gen.lower.model import Body
 from tensorgrad_gen.lower.names import local_name
 from tensorgrad_gen.lower.printer import reads, walk
-from tensorgrad_gen.lower.torch_ir import Method, TExpr, TorchStatement
+from tensorgrad_gen.lower.torch_ir import Method, TExpr, TorchStatement, Var
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +75,9 @@ def _with_results(lines: tuple[Guarded, ...], results: tuple[tuple[str, TExpr], 
     out: list[Guarded] = list(lines)
     for name, expr in results:
         used = reads(expr)
+        replaced = frozenset() if isinstance(expr, Var) else used | {local_name(name)}
         place = 1 + max((k for k, line in enumerate(out) if line.target in used), default=-1)
-        if any(changes_in_place(line.value) or local_name(name) in reads(line.value) for line in out[place:]):
+        if any(changes_in_place(line.value) or replaced & reads(line.value) for line in out[place:]):
             place = len(out)
         while place < len(out) and out[place].target is None:
             place += 1
