@@ -170,6 +170,11 @@ class Report:
             self.diagnostics.append(diagnostic)
 
     @property
+    def flooded(self) -> bool:
+        """Whether there are as many diagnostics as are shown, so that looking for more is of no use."""
+        return len(self.diagnostics) > MOST_SHOWN
+
+    @property
     def failed(self) -> bool:
         """Whether there is an error."""
         return any(d.severity == "error" for d in self.diagnostics)
@@ -217,7 +222,7 @@ def render(diagnostics: list[Diagnostic], path: str, text: str) -> str:
     ordered = sorted(diagnostics, key=lambda d: (d.span.line, d.span.column) if d.span else (0, 0))
     out = [_render_one(d, path, lines) for d in ordered[:MOST_SHOWN]]
     if len(ordered) > MOST_SHOWN:
-        out.append(f"{path}: and {len(ordered) - MOST_SHOWN} more")
+        out.append(f"{path}: and more")
     return "\n".join(out)
 
 

@@ -28,7 +28,7 @@ def split_equations(block: Fragment) -> Iterator[Fragment]:
         if not current:
             indent = deeper
         current.append((start, end))
-        depth = max(0, depth + sum((c in "([") - (c in ")]") for c in line))
+        depth = max(0, depth + line.count("(") + line.count("[") - line.count(")") - line.count("]"))
     if current:
         yield _joined(block, current)
 

@@ -13,7 +13,7 @@ LARGEST = 1 << 20
 
 # What YAML does not allow, line ends to some readers and not to others, and characters that
 # reorder what is shown, so that a text would not be what it looks like.
-_REFUSED = re.compile(
+REFUSED = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufeff\ufffe\uffff\u2028\u2029\u202a-\u202e\u2066-\u2069]"
 )
 
@@ -61,7 +61,7 @@ def normalised(text: str, report: Report) -> str | None:
     if len(text) > LARGEST or len(text.encode("utf-8", "replace")) > LARGEST:
         raise _too_large(report.path)
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    match = _REFUSED.search(text)
+    match = REFUSED.search(text)
     if match is None:
         return text
     line = text.count("\n", 0, match.start()) + 1

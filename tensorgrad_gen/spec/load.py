@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tensorgrad_gen.errors import Diagnostic, Report, Span, SpecError, quote
+from tensorgrad_gen.errors import Diagnostic, Report, Span, SpecError, nearest, quote
 from tensorgrad_gen.spec import nodes as n
 from tensorgrad_gen.spec import sections
 from tensorgrad_gen.spec.equations import joins_equations, one_expression, split_equations
@@ -61,6 +61,8 @@ def _compose(text: str, report: Report) -> n.Mapping | None:
         root = composer.compose()
     except n.StopReading:
         return None
+    if composer.aliases:  # what they stand for is not known, and would be reported as missing
+        return None
     if root is None or (isinstance(root, n.Scalar) and root.null):
         report.error("E108", "the file is empty", None, "a spec begins with `op: name`")
     elif not isinstance(root, n.Mapping):
@@ -86,9 +88,10 @@ class _Loader:
         for key, (_, value) in (self.reader.mapping(root, "a spec", KEYS) or {}).items():
             read, _ = KEYS[key]
             given[key] = read(self, value)
-        if "op" not in given:
+        misspelt = {nearest(key, KEYS) for key in root.keys if key not in KEYS}
+        if not {"op"} & (given.keys() | misspelt):
             self.report.error("E108", "`op` is missing", None, "a spec begins with `op: name`")
-        if "equations" not in given and "implicit" not in given:
+        if not {"equations", "implicit"} & (given.keys() | misspelt):
             self.report.error("E108", "`equations` is missing", None, "write `equations: |`, and one equation a line")
         values = {field: given.get(field, default) for field, (_, default) in KEYS.items() if field != "op"}
         values = {field: KEYS[field][1] if value is None else value for field, value in values.items()}

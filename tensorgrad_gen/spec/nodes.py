@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tensorgrad_gen.errors import Report, Span, quote
+from tensorgrad_gen.spec.files import REFUSED
 from tensorgrad_gen.spec.yaml_errors import report_yaml_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DEEPEST = 32
+_COLON = re.compile(r"\s*:")
+# How the YAML reader fails on odd text, such as the escape of a code point that does not exist.
+_READER_FAULTS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 MOST_NODES = 100_000
 
 
@@ -69,6 +74,8 @@ class Composer:
         self.stack: list[_Open] = []
         self.root: Node | None = None
         self.count = 0
+        self.aliases = False
+        self.cut_key: Scalar | None = None  # a key that a comma has cut within its brackets: the next is its rest
         self.last = (0, 0, 0)  # where the last event ended: line, column, offset
 
     def compose(self) -> Node | None:
@@ -99,13 +106,14 @@ class Composer:
         except MarkedYAMLError as error:
             report_yaml_error(error, self.text, self.report, [type(o.node).__name__ for o in self.stack])
             raise StopReading from None
-        except (YAMLError, ValueError, RecursionError, AssertionError, IndexError, AttributeError, TypeError) as error:
-            # The reader fails so on odd text (a code point that does not exist, a broken directive).
+        except (YAMLError, *_READER_FAULTS) as error:
             span = Span(self.last[0] + 1, 1, self.last[0] + 1, 2)
             self._stop("E102", f"not valid YAML: {quote(str(error), 100)}", span)
 
     def _node(self, kind: str, event: Any) -> None:
         self.count += 1
+        if self.report.flooded:
+            raise StopReading
         if self.count > MOST_NODES:
             self._stop("E605", f"the file has more than {MOST_NODES:,} values", self._span(event))
         self._refuse_anchors_and_tags(kind, event)
@@ -123,23 +131,30 @@ class Composer:
             self.stack.append(_Open(node))
 
     def _refuse_anchors_and_tags(self, kind: str, event: Any) -> None:
-        word = self.text[event.start_mark.index :].split(maxsplit=1)[:1]
-        shown = word[0] if word else ""
+        if kind != "AliasEvent" and event.anchor is None and event.tag is None:
+            return
         mark = event.start_mark
+        shown = (self.text[mark.index : mark.index + 100].split(maxsplit=1) or [""])[0]
         span = Span(mark.line + 1, mark.column + 1, mark.line + 1, mark.column + 1 + max(1, len(shown)))
         if kind == "AliasEvent":
+            self.aliases = True
             remedy = "write the value out; quote text that begins with `*`"
             self.report.error("E105", f"{quote(shown)} is an alias", span, remedy)
         elif event.anchor is not None:
             remedy = "write the value where it is used; quote text that begins with `&`"
             self.report.error("E105", f"{quote(shown)} is an anchor", span, remedy)
-        elif getattr(event, "tag", None) is not None:
+        else:
             remedy = "kinds are stated by keys of the language; quote text that begins with `!`"
             self.report.error("E106", f"{quote(shown)} is a tag", span, remedy)
 
     def _scalar(self, event: Any, text: str | None = None) -> Scalar:
         value: str = event.value if text is None else text
         start, end = event.start_mark.index, event.end_mark.index
+        refused = REFUSED.search(value)
+        if refused is not None:  # by an escape: of what stands in the file itself, nothing is refused any more
+            message = f"an escape makes U+{ord(refused[0]):04X}, which is no character of a spec"
+            self.report.error("E122", message, self._span(event), "remove it")
+            value = ""
         if start == end:  # nothing is written: the place is where it could have been
             line, column, start = self.last
             return Scalar(value, None, Span(line + 1, column + 1, line + 1, column + 2), start, start)
@@ -161,22 +176,29 @@ class Composer:
             self._stop("E107", "a key is a name, no list or mapping", node.span)
 
     def _entry(self, mapping: Mapping, key: Scalar, value: Node) -> None:
-        if mapping.flow and isinstance(value, Scalar) and value.null and value.start == value.end:
-            after = self.text[key.end :].lstrip()
-            if not after.startswith(":"):
-                self._comma(mapping, key)
-                return
+        absent = isinstance(value, Scalar) and value.null and value.start == value.end
+        if absent and mapping.flow and not _COLON.match(self.text, key.end):
+            self._comma(mapping, key)
+            return
+        if self.cut_key is not None and ")" in key.text:
+            self.cut_key = None
+            return
         if key.text in mapping.keys:
             first = mapping.keys[key.text]
             message = f"{quote(key.text)} is already a key of this mapping, in line {first.line}"
             self.report.error("E104", message, key.span, "remove one of them")
             return
         mapping.keys[key.text] = key.span
-        if isinstance(value, Scalar) and value.null and value.start == value.end:
-            value = Scalar("", None, key.span, value.start, value.end)
+        if absent:
+            value = Scalar("", None, key.span, key.end, key.end)
         mapping.entries.append((key, value))
 
     def _comma(self, mapping: Mapping, key: Scalar) -> None:
+        if "(" in key.text:
+            self.cut_key = key
+            remedy = "outside braces, on a line of its own, a key may have a comma"
+            self.report.error("E110", f"the comma cuts the key {quote(key.text)}", key.span, remedy)
+            return
         remedy = "give it a value with `: `"
         last_key, last = mapping.entries[-1] if mapping.entries else (key, None)
         if isinstance(last, Scalar):

@@ -25,8 +25,26 @@ class Places:
 
     def fragment(self, scalar: Scalar) -> Fragment:
         """The scalar's value with the place of each of its characters, and of its end."""
-        offsets = _align(scalar, self.text[scalar.start : scalar.end])
+        raw = self.text[scalar.start : scalar.end]
+        if scalar.style == "|":
+            places = self._by_lines(scalar, raw)
+            if places is not None:
+                return Fragment(scalar.text, tuple(places))
+        offsets = _align(scalar, raw)
         return Fragment(scalar.text, tuple(self.at(scalar.start + offset) for offset in offsets))
+
+    def _by_lines(self, scalar: Scalar, raw: str) -> list[tuple[int, int]] | None:
+        """Places in a literal block, a line of which is the end of a line of the file; None if one is not."""
+        line = scalar.span.line
+        places: list[tuple[int, int]] = []
+        width = 0
+        for value, written in zip(scalar.text.split("\n"), raw.split("\n")[1:]):
+            if not written.endswith(value):
+                return None
+            line += 1
+            width = len(written)
+            places += [(line, column) for column in range(width - len(value) + 1, width + 2)]
+        return places if len(places) == len(scalar.text) + 1 else None
 
 
 def _align(scalar: Scalar, raw: str) -> list[int]:

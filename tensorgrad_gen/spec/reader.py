@@ -34,6 +34,8 @@ class Reader:
         known = None if keys is None else tuple(keys)
         found: dict[str, tuple[Scalar, Node]] = {}
         for key, value in node.entries:
+            if self.report.flooded:
+                break
             if known is not None and key.text not in known:
                 remedy = suggest(key.text, known, "its keys")
                 self.report.error("E103", f"{what} has no key {quote(key.text)}", key.span, remedy)

@@ -12,7 +12,7 @@ __all__ = ["parse_equation", "parse_expression", "parse_spec"]
 
 def parse_spec(spec: OpSpec, report: Report) -> tuple[Equation, ...]:
     """The trees of `equations`; every formula of the spec is parsed, so that all syntax errors are reported at once."""
-    found = [parse_equation(fragment, report) for fragment in spec.equations]
+    found = [None if report.flooded else parse_equation(fragment, report) for fragment in spec.equations]
     for size in spec.sizes:
         if size.extent is not None:
             parse_expression(size.extent, report, floor_division=True)

@@ -24,7 +24,7 @@ class UnparsableError(Exception):
 
 @dataclass(slots=True)
 class Part:
-    """A value on the parser's stack: a token, a tree, or a tuple of them; its place, and how deep it is."""
+    """A value on the parser's stack: a token, a tree, or a list of them; its place, and how deep it is."""
 
     value: Any
     start: int
@@ -77,27 +77,32 @@ class Builder:
     # names with brackets
 
     def access(self, parts: list[Part], span: Span) -> t.Tree:
-        return t.Access(parts[0].value.text, parts[2].value, span, self._span(parts[0]))
+        return t.Access(parts[0].value.text, tuple(parts[2].value), span, self._span(parts[0]))
 
     def call(self, parts: list[Part], span: Span) -> t.Tree:
-        return t.Call(parts[0].value.text, parts[2].value, span, self._span(parts[0]))
+        return t.Call(parts[0].value.text, tuple(parts[2].value), span, self._span(parts[0]))
 
     def bound(self, parts: list[Part], span: Span) -> t.Tree:
-        return t.Bound(parts[0].value.text, parts[2].value, parts[5].value, span, self._span(parts[0]))
+        subs, args = tuple(parts[2].value), tuple(parts[5].value)
+        return t.Bound(parts[0].value.text, subs, args, span, self._span(parts[0]))
 
     def matrix_call(self, parts: list[Part], span: Span) -> t.Tree:
-        return t.MatrixCall(parts[0].value.text, parts[2].value, parts[5].value, span, self._span(parts[0]))
+        args, subs = tuple(parts[2].value), tuple(parts[5].value)
+        return t.MatrixCall(parts[0].value.text, args, subs, span, self._span(parts[0]))
 
     # lists
 
-    def none(self, parts: list[Part], span: Span) -> tuple[t.Tree, ...]:
-        return ()
+    def none(self, parts: list[Part], span: Span) -> list[t.Tree]:
+        return []
 
-    def first(self, parts: list[Part], span: Span) -> tuple[t.Tree, ...]:
-        return (parts[0].value,)
+    def first(self, parts: list[Part], span: Span) -> list[t.Tree]:
+        return [parts[0].value]
 
-    def further(self, parts: list[Part], span: Span) -> tuple[t.Tree, ...]:
-        return (*parts[0].value, parts[2].value)
+    def further(self, parts: list[Part], span: Span) -> list[t.Tree]:
+        """The list itself, longer: nothing else has it, and copies of long lists take long."""
+        items: list[t.Tree] = parts[0].value
+        items.append(parts[2].value)
+        return items
 
     def arg(self, parts: list[Part], span: Span) -> t.Tree:
         if self.floor_division:
@@ -169,13 +174,14 @@ class Builder:
     def comparison(self, parts: list[Part], span: Span) -> t.Tree:
         return t.Comparison(parts[1].value.text, parts[0].value, parts[2].value, span)
 
-    def chain(self, parts: list[Part], span: Span) -> tuple[Part, ...]:
+    def chain(self, parts: list[Part], span: Span) -> list[Part]:
         """`a < b < c` as its parts; `chained` refuses it."""
-        head = parts[0].value if isinstance(parts[0].value, tuple) else (parts[0],)
-        return (*head, *parts[1:])
+        head: list[Part] = parts[0].value if isinstance(parts[0].value, list) else [parts[0]]
+        head += parts[1:]
+        return head
 
     def chained(self, parts: list[Part], span: Span) -> t.Tree:
-        chain: tuple[Part, ...] = parts[0].value
+        chain: list[Part] = parts[0].value[:20]
         texts = [self.fragment.text[part.start : part.end] for part in chain]
         remedy = " and ".join(" ".join(texts[k : k + 3]) for k in range(0, len(texts) - 2, 2))
         self._error("E602", "comparisons do not chain", self._span(chain[3]), f"write {quote(remedy, 200)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from tensorgrad_gen.errors import quote
@@ -27,6 +28,7 @@ def report_unexpected(start: str, states: list[int], tokens: list[Token], token:
     builder.report.error("E601", message, span, _remedy(expected, tokens, token, previous))
 
 
+@cache
 def _terminals() -> list[str]:
     symbols = {symbol for row in STATES for text in row.values() for symbol in text.split()}
     return sorted(symbol for symbol in symbols if not symbol.islower() and symbol != "FLOOR")
@@ -79,7 +81,7 @@ def _remedy(expected: set[str], tokens: list[Token], token: Token, previous: Tok
     if "EQUAL" in expected and token.kind in ("CMP", "AND", "OR", "NOT"):
         return "`=` defines, `==` compares" if token.text == "==" else "an equation is `name[indices] = value`"
     if token.kind in _BEGINS_VALUE and "STAR" in expected:
-        return _between_values(token, previous)
+        return _between_values(token, previous, "COMMA" in expected)
     if token.kind == "NOT" and not expected & {"NOT"}:
         return "put the condition in brackets: `(not a)`"
     if token.kind == "RPAR" and previous is not None and previous.kind == "LPAR":
@@ -93,10 +95,15 @@ def _remedy(expected: set[str], tokens: list[Token], token: Token, previous: Tok
     return None
 
 
-def _between_values(token: Token, previous: Token | None) -> str:
+def _between_values(token: Token, previous: Token | None, listed: bool) -> str:
     if token.kind == "LPAR" and previous is not None and previous.kind == "RPAR":
         return "write `*` between factors: `(a)*(b)`"
     if token.kind == "LSQB":
+        if previous is not None and previous.kind == "RSQB":
+            return "all subscripts stand in one pair of brackets: `x[b,h]`"
         return "subscripts follow a name; write `*` before a condition"
-    before = previous.text if previous is not None else "a"
-    return f"write an operator between them, such as `{before[:40]}*{token.text[:40]}`"
+    if listed:
+        return "write `,` between subscripts and between arguments"
+    if previous is not None and previous.kind in ("NAME", "NUMBER") and token.kind in ("NAME", "NUMBER"):
+        return f"write an operator between them, such as `{previous.text[:40]}*{token.text[:40]}`"
+    return "write an operator between them, such as `*`"

@@ -44,6 +44,15 @@ _REMEDIES = {
     ".": "there are no attributes: write a function, `f(x)`, and indices, `x[i]`",
     '"': "quotes have no meaning inside an equation",
 }
+_KEYWORD_REMEDIES = {
+    "if": "write `where(condition, a, b)`",
+    "else": "write `where(condition, a, b)`",
+    "is": "write `==`",
+    "in": "compare with each value, and join by `or`",
+    "for": "indices need no loop; a repeated one is summed",
+    "True": "write a condition that holds, such as `0 == 0`",
+    "False": "write a condition that fails, such as `0 == 1`",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +101,8 @@ def _ends_well(fragment: Fragment, match: re.Match[str], report: Report) -> bool
         _bad_character(fragment, match.end(), report)
         return False
     if keyword.iskeyword(match[0]) and match[0] not in KINDS:
-        report.error("E312", f"`{match[0]}` is a Python keyword", fragment.span(*match.span()), f"write `{match[0]}_`")
+        remedy = _KEYWORD_REMEDIES.get(match[0], f"as a name, write `{match[0]}_`")
+        report.error("E312", f"`{match[0]}` is a Python keyword", fragment.span(*match.span()), remedy)
         return False
     return True
 
@@ -136,7 +146,9 @@ def _number_runs_on(fragment: Fragment, start: int, end: int, report: Report) ->
     while stop < len(text) and (text[stop].isalnum() or text[stop] == "_"):
         stop += 1
     span = fragment.span(start, stop)
-    if text[end].isascii() and not text[end:stop].startswith("_") and text[start:end] != "0":
+    if re.fullmatch("[eE]", text[end:stop]):
+        remedy = "an exponent has digits: `1e-5`"
+    elif text[end].isascii() and not text[end:stop].startswith("_") and text[start:end] != "0":
         remedy = f"write `{text[start:end]}*{text[end:stop][:40]}` for the product; names begin with a letter"
     else:
         remedy = "a number is like `2`, `0.5`, `1e-5`"

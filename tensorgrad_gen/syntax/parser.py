@@ -6,7 +6,7 @@ from tensorgrad_gen.errors import Report
 from tensorgrad_gen.spec.model import Fragment
 from tensorgrad_gen.syntax.builder import Builder, Part, UnparsableError
 from tensorgrad_gen.syntax.expectation import report_unexpected
-from tensorgrad_gen.syntax.lexer import Token, tokenize
+from tensorgrad_gen.syntax.lexer import MOST_NODES, Token, tokenize
 from tensorgrad_gen.syntax.tables import ENDS, RULES, STARTS, STATES
 from tensorgrad_gen.syntax.tree import Equation, Tree
 
@@ -32,6 +32,8 @@ def parse_expression(fragment: Fragment, report: Report, *, floor_division: bool
 
 
 def _parse(start: str, fragment: Fragment, report: Report, floor_division: bool) -> Equation | Tree | None:
+    if report.nodes > MOST_NODES:  # said once
+        return None
     tokens = tokenize(fragment, report)
     if tokens is None:
         return None
