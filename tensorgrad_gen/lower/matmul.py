@@ -9,7 +9,7 @@ from tensorgrad_gen.lower.arith import product
 from tensorgrad_gen.lower.builder import Builder
 from tensorgrad_gen.lower.model import Layout
 from tensorgrad_gen.lower.reduce_axes import reduce_sum
-from tensorgrad_gen.lower.torch_ir import Attr, Call, Infix, Lit, Method, TExpr
+from tensorgrad_gen.lower.torch_ir import Attr, Call, Infix, Lit, TExpr
 from tensorgrad_gen.lower.values import LEAD, Val, align, permute, squeeze
 
 Axes = tuple[Index, ...]
@@ -126,13 +126,13 @@ def _by_rows(left: Val, right: Val, mine: Axes, yours: Index, common: Axes) -> V
         order = tuple(k for k in right.indices if k in common)
         common = order if _ends(right, order) else tuple(k for k in left.indices if k in common)
     common = tuple(sorted(common, key=lambda axis: axis is not LEAD))
-    count = Lit(-len(common))
+    count = Lit(len(common))
     if _ends(left, common):
-        first: TExpr = Method(left.expr, "flatten", (count,))
+        first: TExpr = Call("_runtime.merge_last", (left.expr, count))
     else:
         first = Attr(Call("_runtime.rows", (permute(left, (*common, *mine)).expr,)), "mT")
     if right.indices == (yours, *common) and LEAD not in common:
-        second: TExpr = Attr(Method(right.expr, "flatten", (count,)), "mT")
+        second: TExpr = Attr(Call("_runtime.merge_last", (right.expr, count)), "mT")
     else:
         second = Call("_runtime.rows", (permute(right, (*common, yours)).expr,))
     return Val(_at(first, second), (*mine, yours))

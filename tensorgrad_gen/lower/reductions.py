@@ -31,7 +31,7 @@ def flattened(b: Builder, val: Val, bound: tuple[Index, ...]) -> Val:
     rest = tuple(axis for axis in squeeze(val).layout if axis not in bound)
     if LEAD not in bound:
         val = permute(val, tuple(axis for axis in (*rest, *bound) if axis is not None))
-        return Val(Method(val.expr, "flatten", (Lit(-len(bound)),)), (*val.layout[: -len(bound)], FLAT), val.kind)
+        return Val(Call("_runtime.merge_last", (val.expr, Lit(len(bound)))), (*val.layout[: -len(bound)], FLAT), val.kind)
     bound = (LEAD, *(k for k in bound if k is not LEAD))
     val = permute(val, tuple(axis for axis in (*bound, *rest) if axis is not None))
     return Val(Call("_runtime.rows", (val.expr, Lit(len(rest)))), (FLAT, *val.layout[len(bound) :]), val.kind)
@@ -149,7 +149,7 @@ def _matrix(val: Val, rows: int, cols: int) -> TExpr:
 def _unflatten(b: Builder, expr: TExpr, axes: tuple[Index, ...], dim: int) -> TExpr:
     if len(axes) == 1:
         return expr
-    return Method(expr, "unflatten", (Lit(dim), Tup(tuple(b.size(axis) for axis in axes))))
+    return Call("_runtime.split_axis", (expr, Lit(dim), Tup(tuple(b.size(axis) for axis in axes))))
 
 
 def _solve(b: Builder, node: Linalg, batch: tuple[Index, ...], matrix: TExpr, order: Layout) -> Val:
@@ -164,7 +164,7 @@ def _solve(b: Builder, node: Linalg, batch: tuple[Index, ...], matrix: TExpr, or
         solved = _unflatten(b, Call("torch.linalg.solve", (matrix, side)), columns, -1)
         solved = _unflatten(b, solved, node.cols, -1 - len(columns))
         return align(Val(solved, (*batch, *node.cols, *columns)), order)
-    side = right.expr if len(node.rows) == 1 else Method(right.expr, "flatten", (Lit(-len(node.rows)),))
+    side = right.expr if len(node.rows) == 1 else Call("_runtime.merge_last", (right.expr, Lit(len(node.rows))))
     solved = Call("torch.linalg.solve", (matrix, Method(side, "unsqueeze", (Lit(-1),))))
     solved = _unflatten(b, Method(solved, "squeeze", (Lit(-1),)), node.cols, -1)
     return align(Val(solved, (*batch, *node.cols)), order)

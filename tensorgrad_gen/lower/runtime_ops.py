@@ -18,6 +18,17 @@ def rows(x: Tensor, keep: int = 1) -> Tensor:
     return x.reshape((lead.numel(), *x.shape[x.dim() - keep :]))
 
 
+def merge_last(x: Tensor, count: int) -> Tensor:
+    """The last `count` axes flattened into one.  (`flatten` has no rule for legacy batched tensors.)"""
+    return x.reshape((*x.shape[:-count], x.shape[-count:].numel()))
+
+
+def split_axis(x: Tensor, dim: int, sizes: tuple[int, ...]) -> Tensor:
+    """An axis, counted from the end, as several of these sizes."""
+    after = x.shape[dim + 1 :] if dim != -1 else ()
+    return x.reshape((*x.shape[:dim], *sizes, *after))
+
+
 def sum_lead(x: Tensor, keep: int = 1) -> Tensor:
     """Sum over all axes but the last `keep`.  (`x.sum(dim=())` would sum everything.)"""
     return x.sum(tuple(range(x.dim() - keep))) if x.dim() > keep else x
