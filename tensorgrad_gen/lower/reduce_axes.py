@@ -37,13 +37,10 @@ def reduce_sum(b: Builder, val: Val, bound: Iterable[Index], order: Layout) -> V
     """The sum over the indices, an extent for each that the value does not have."""
     bound = tuple(bound)
     val = b.real(val)
-    have = set(val.indices) - val.loose
-    present = [k for k in bound if k in have]
-    absent = [Val(b.size(k), kind="number") for k in bound if k not in have]
-    stray = [k for k in bound if k not in have and k in val.indices]
-    if stray:  # an axis of size 1 that stands for the whole extent
-        kept = tuple(None if axis in stray else axis for axis in val.layout)
-        val = Val(val.expr, kept, val.kind, val.loose - set(stray))
+    if val.loose & set(bound):
+        val = b.solid(val)
+    present = [k for k in bound if k in val.indices]
+    absent = [Val(b.size(k), kind="number") for k in bound if k not in val.indices]
     if absent:
         val = product(b, [val, *absent], [])
     val = align(_sum(val, present, order), order) if present else align(val, order)
