@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Sequence
 
@@ -13,6 +14,8 @@ from tensorgrad_gen.verify.model import FindingError, Outputs, SkippedError, Sub
 
 # Largest relative error of an output, by dtype: a few times the unit roundoff, and more for what cancels.
 TOLERANCES = {torch.float32: 2e-4, torch.bfloat16: 2e-1, torch.float16: 4e-2}
+# What cancels to less than this is compared with this: its rounding error is that of terms of order one.
+FLOOR = 0.3
 EXTREMES = (0.0, 1e-6, 1e-4, 20.0, 88.0, 200.0, 1e4)
 
 
@@ -45,13 +48,13 @@ def _check_precision(subject: Subject, dtype: torch.dtype) -> float:
     for place, (one, two) in enumerate(zip(outputs, expected, strict=True)):
         if is_float(one) and one.dtype != dtype:
             raise FindingError(f"output {place} is {one.dtype} where all inputs are {dtype}")
-        worst = max(worst, agree(f"output {place}", one, two, str(dtype), TOLERANCES[dtype]))
+        worst = max(worst, agree(f"output {place}", one, two, str(dtype), TOLERANCES[dtype], floor=FLOOR))
     for place, got, right in zip(places, grads, want, strict=True):
         name = f"gradient of {subject.input_name(place)}"
         if got is not None and got.dtype != dtype:
             raise FindingError(f"{name} is {got.dtype} where its tensor is {dtype}")
         if got is not None and right is not None:
-            worst = max(worst, agree(name, got, right, str(dtype), TOLERANCES[dtype]))
+            worst = max(worst, agree(name, got, right, str(dtype), TOLERANCES[dtype], floor=FLOOR))
     return worst
 
 
@@ -144,7 +147,8 @@ def extremes(subject: Subject) -> float | None:
         raise SkippedError("no input has the domain `real`")
     for size in EXTREMES:
         for mode in (1.0, -1.0):
-            _check_extreme(subject, free, size * mode)
+            with contextlib.suppress(torch.linalg.LinAlgError):  # type: ignore[attr-defined]  # a singular matrix in float32
+                _check_extreme(subject, free, size * mode)
     return None
 
 

@@ -96,7 +96,8 @@ def _prepared(subject: Subject, function: Call, sample: Sample) -> tuple[Callabl
     if not places:
         raise SkippedError("no input has a derivative")
     probe = function(inputs, sample.params)
-    kept = [k for k, o in enumerate(probe) if is_float(o) and o.requires_grad]
+    # An auxiliary output may be infinite (the maximum of a masked row): it has no finite differences.
+    kept = [k for k, o in enumerate(probe) if is_float(o) and o.requires_grad and bool(torch.isfinite(o).all())]
     if not kept:
         raise SkippedError("no output has a derivative")
 

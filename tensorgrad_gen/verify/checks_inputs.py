@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from tensorgrad_gen.verify.compare import (
+    agree,
     agree_on_gradients,
     agree_on_outputs,
     agree_or_zero,
@@ -68,7 +70,28 @@ def edges(subject: Subject) -> float:
     """Extents 0 and 1, and other numbers of batch axes, give the plain formula's values and gradients."""
     if not subject.edges:
         raise SkippedError("the formula has no value there: " + "; ".join(subject.undefined))
-    return max(agree_on_gradients(subject, sample, finite_only=True) for sample in subject.edges)
+    worst = 0.0
+    for sample in subject.edges:
+        if sample.defined:
+            worst = max(worst, agree_on_gradients(subject, sample, finite_only=True))
+        else:
+            _has_right_shapes(subject, sample)
+    return worst
+
+
+def _has_right_shapes(subject: Subject, sample: Sample) -> None:
+    inputs = leaves(subject, sample.tensors)
+    try:
+        outputs = subject.call(inputs, sample.params)
+        grads = pull(outputs, [t for t in inputs if t is not None and t.requires_grad], subject.seed)
+    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
+        return  # a singular matrix, which PyTorch refuses too
+    for got, want in zip(outputs, subject.reference(sample.tensors, sample.params), strict=True):
+        agree("an output", got, torch.zeros_like(want), sample.label, math.inf)
+    for place, gradient in zip(required(inputs), grads, strict=True):
+        like = sample.tensors[place]
+        if gradient is not None and like is not None:
+            agree(f"gradient of {subject.input_name(place)}", gradient, like, sample.label, math.inf)
 
 
 def same_twice(subject: Subject) -> float:
@@ -200,12 +223,14 @@ def _changed(
 
 
 def no_alias(subject: Subject) -> float | None:
-    """No output shares memory with an input or another output."""
+    """No output is a view, or shares memory with an input or another output."""
     sample = subject.samples[0]
     for tensors in (leaves(subject, sample.tensors), sample.tensors):
         outputs = subject.call(tensors, sample.params)
         owners = [(subject.input_name(k), t) for k, t in enumerate(tensors) if t is not None]
         for position, output in enumerate(outputs):
+            if output._is_view():
+                raise FindingError(f"output {position} is a view")
             for name, other in owners:
                 shared = output.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
                 if shared and output.numel() and other.numel():

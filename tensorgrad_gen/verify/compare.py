@@ -16,7 +16,7 @@ EXACT = 1e-10
 FLOOR = 1e-3
 
 
-def relative_error(got: Tensor, want: Tensor, finite_only: bool = False) -> float:
+def relative_error(got: Tensor, want: Tensor, finite_only: bool = False, floor: float = FLOOR) -> float:
     """Largest difference over the largest expected component; NaN and inf must agree, or are left out."""
     if got.is_complex() or want.is_complex():
         got, want = torch.view_as_real(got.to(torch.complex128)), torch.view_as_real(want.to(torch.complex128))
@@ -30,16 +30,22 @@ def relative_error(got: Tensor, want: Tensor, finite_only: bool = False) -> floa
     if not want.numel():
         return 0.0
     difference = float((got - want).abs().max())
-    return math.inf if math.isnan(difference) else difference / max(float(want.abs().max()), FLOOR)
+    return math.inf if math.isnan(difference) else difference / max(float(want.abs().max()), floor)
 
 
 def agree(
-    what: str, got: Tensor, want: Tensor, where: str, tolerance: float = EXACT, finite_only: bool = False
+    what: str,
+    got: Tensor,
+    want: Tensor,
+    where: str,
+    tolerance: float = EXACT,
+    finite_only: bool = False,
+    floor: float = FLOOR,
 ) -> float:
     """The relative error, a finding if it is over the tolerance or the shapes differ."""
     if got.shape != want.shape:
         raise FindingError(f"{what} has shape {list(got.shape)}, not {list(want.shape)} ({where})", math.inf)
-    error = relative_error(got.detach(), want.detach().to(got.device), finite_only)
+    error = relative_error(got.detach(), want.detach().to(got.device), finite_only, floor)
     if error > tolerance:
         raise FindingError(f"{what} is off by {error:.1e} relative ({where}); allowed {tolerance:.0e}", error)
     return error

@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -19,45 +18,24 @@ from tensorgrad_gen.ir import Expr, Index, Program
 from tensorgrad_gen.verify.extents import UndefinedValueError, batch_shape, extents
 from tensorgrad_gen.verify.functions import FUNCTIONS, KINKS, POLES, SAFE, SAFE_POINT
 from tensorgrad_gen.verify.reductions import DETERMINANTS, REDUCTIONS, SCANS, gap
+from tensorgrad_gen.verify.values import Value, both, modulus, pointwise, real, union, widen
 
 # Told about each place where derivatives jump ("kink") or blow up ("pole"): how far the values are from it.
 Watch = Callable[[str, Tensor], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Value:
-    """A tensor and the names of its axes."""
-
-    tensor: Tensor
-    keys: tuple[str, ...]
-
-    def align(self, keys: Sequence[str]) -> Tensor:
-        """The tensor with axes in the order of `keys`, size 1 where it lacks one."""
-        order = [self.keys.index(k) for k in keys if k in self.keys]
-        out = self.tensor.permute(order)
-        for position, key in enumerate(keys):
-            if key not in self.keys:
-                out = out.unsqueeze(position)
-        return out
-
-
-def _union(values: Iterable[Value]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(itertools.chain.from_iterable(v.keys for v in values)))
-
-
-def _pointwise(function: Callable[..., Tensor], *values: Value) -> Value:
-    keys = _union(values)
-    return Value(function(*(v.align(keys) for v in values)), keys)
-
-
-def _both(left: Value | None, right: Value) -> Value:
-    return right if left is None else _pointwise(torch.logical_and, left, right)
 
 
 def compose(
     program: Program, tensors: Sequence[Tensor | None], params: Mapping[str, float], watch: Watch | None = None
 ) -> tuple[Tensor, ...]:
     """The outputs of the program on the given inputs, in call order."""
+    tensors_by_name = all_tensors(program, tensors, params, watch)
+    return tuple(tensors_by_name[name] for name in program.outputs)
+
+
+def all_tensors(
+    program: Program, tensors: Sequence[Tensor | None], params: Mapping[str, float], watch: Watch | None = None
+) -> dict[str, Tensor]:
+    """Every tensor of the program, by name."""
     named = {item.name: tensor for item, tensor in zip(program.inputs, tensors, strict=True)}
     return _Interpreter(program, named, params, watch).run()
 
@@ -82,13 +60,13 @@ class _Interpreter:
             tensor = inputs[item.name]
             if tensor is None:
                 tensor = torch.full(self._shape(item.indices), float(item.default or 0), dtype=torch.float64)
-            self.tensors[item.name] = _widen(tensor.to(self.device))
+            self.tensors[item.name] = widen(tensor.to(self.device))
         for constant in program.constants:
             flat = torch.tensor([float(v) for v in constant.values], dtype=torch.float64, device=self.device)
             self.tensors[constant.name] = flat.reshape(self._shape(constant.indices))
 
-    def run(self) -> tuple[Tensor, ...]:
-        """Every statement in order, then the outputs."""
+    def run(self) -> dict[str, Tensor]:
+        """Every statement in order."""
         for statement in self.program.statements:
             if statement.kind == "bool":
                 value = self._condition(statement.value, None)
@@ -96,7 +74,7 @@ class _Interpreter:
                 value = self._value(statement.value, None)
             full = value.align(self._keys(statement.indices)).expand(self._shape(statement.indices))
             self.tensors[statement.target] = full
-        return tuple(self.tensors[name] for name in self.program.outputs)
+        return self.tensors
 
     # indices -----------------------------------------------------------------------------------
 
@@ -127,7 +105,7 @@ class _Interpreter:
         bound, shape = self._keys(indices), self._shape(indices)
         rest = tuple(k for k in value.keys if k not in bound)
         tensor = value.align(rest + bound)
-        tensor = tensor.expand(*tensor.shape[: len(rest)], *shape)
+        tensor = tensor.expand((*tensor.shape[: len(rest)], *shape))
         return tensor.reshape(*tensor.shape[: len(rest)], math.prod(shape)), rest
 
     # values ------------------------------------------------------------------------------------
@@ -173,7 +151,7 @@ class _Interpreter:
             case ir.Position(index):
                 return self._positions(index)[0]
             case ir.Delta(left, right):
-                same = _pointwise(torch.eq, self._position_of(left, mask), self._position_of(right, mask))
+                same = pointwise(torch.eq, self._position_of(left, mask), self._position_of(right, mask))
                 return Value(same.tensor.double(), same.keys)
             case ir.LeviCivita(subs):
                 return self._levi_civita(subs)
@@ -183,7 +161,7 @@ class _Interpreter:
     def _fold(function: Callable[[Tensor, Tensor], Tensor], values: list[Value]) -> Value:
         out = values[0]
         for value in values[1:]:
-            out = _pointwise(function, _real(out), _real(value))
+            out = pointwise(function, real(out), real(value))
         return out
 
     def _product(self, factors: tuple[Expr, ...], mask: Value | None) -> Value:
@@ -196,26 +174,26 @@ class _Interpreter:
         inner = mask
         for condition in conditions:
             this = self._condition(condition, inner)
-            truth, inner = _both(truth, this), _both(inner, this)
+            truth, inner = both(truth, this), both(inner, this)
         if not rest:
             assert truth is not None
             return Value(truth.tensor.double(), truth.keys)
         value = self._fold(torch.mul, [self._value(f, inner) for f in rest])
         if truth is None:
             return value
-        return _pointwise(lambda t, v: torch.where(t, v, torch.zeros_like(v)), truth, _real(value))
+        return pointwise(lambda t, v: torch.where(t, v, torch.zeros_like(v)), truth, real(value))
 
     def _where(self, condition: Expr, then: Expr, other: Expr, mask: Value | None) -> Value:
         truth = self._condition(condition, mask)
         false = Value(~truth.tensor, truth.keys)
-        yes = self._value(then, _both(mask, truth))
-        no = self._value(other, _both(mask, false))
-        return _pointwise(torch.where, truth, _real(yes), _real(no))
+        yes = self._value(then, both(mask, truth))
+        no = self._value(other, both(mask, false))
+        return pointwise(torch.where, truth, real(yes), real(no))
 
     def _guard(self, value: Value, mask: Value | None, safe: float) -> Value:
         if mask is None:
             return value
-        return _pointwise(lambda m, v: torch.where(m, v, torch.full_like(v, safe)), mask, value)
+        return pointwise(lambda m, v: torch.where(m, v, torch.full_like(v, safe)), mask, value)
 
     def _see(self, kind: str, distance: Value, mask: Value | None) -> None:
         if self.watch is not None:
@@ -223,27 +201,27 @@ class _Interpreter:
             self.watch(kind, seen.detach())
 
     def _power(self, base: Value, exponent: Value, mask: Value | None) -> Value:
-        base = self._guard(_real(base), mask, 1.0)
-        exponent = _real(exponent)
+        base = self._guard(real(base), mask, 1.0)
+        exponent = real(exponent)
         if exponent.tensor.requires_grad:
             self._see("pole", base, mask)
         elif self.watch is not None:
             whole = bool(((exponent.tensor == exponent.tensor.round()) & (exponent.tensor >= 0)).all())
             if not whole:
                 fraction = bool((exponent.tensor != exponent.tensor.round()).any())
-                self._see("pole", base if fraction and not base.tensor.is_complex() else _modulus(base), mask)
-        return _pointwise(torch.pow, base, exponent)
+                self._see("pole", base if fraction and not base.tensor.is_complex() else modulus(base), mask)
+        return pointwise(torch.pow, base, exponent)
 
     def _apply(self, name: str, args: list[Value], mask: Value | None) -> Value:
         safe = SAFE_POINT.get(name, SAFE)
-        args = [self._guard(_real(a), mask, safe) for a in args]
+        args = [self._guard(real(a), mask, safe) for a in args]
         if name == "clamp":  # torch.clamp wants edges of the type of its argument
             args = [args[0], *(Value(a.tensor.to(args[0].tensor.dtype), a.keys) for a in args[1:])]
         if self.watch is not None:
             for kind, table in (("kink", KINKS), ("pole", POLES)):
                 if name in table and not any(a.tensor.is_complex() for a in args):
-                    self._see(kind, _pointwise(table[name], *args), mask)
-        return _pointwise(FUNCTIONS[name], *args)
+                    self._see(kind, pointwise(table[name], *args), mask)
+        return pointwise(FUNCTIONS[name], *args)
 
     # accesses ----------------------------------------------------------------------------------
 
@@ -269,7 +247,7 @@ class _Interpreter:
                 places += self._positions(sub)
             else:
                 places.append(self._guard(self._position_of(sub, mask), mask, 0))
-        keys = _union(places)
+        keys = union(places)
         index = torch.broadcast_tensors(*(p.align(keys) for p in places))  # type: ignore[no-untyped-call]
         if tensor.numel() == 0 and mask is not None:
             return Value(tensor.new_zeros(index[0].shape), keys)
@@ -302,13 +280,13 @@ class _Interpreter:
     def _fold_truth(function: Callable[[Tensor, Tensor], Tensor], values: list[Value]) -> Value:
         out = values[0]
         for value in values[1:]:
-            out = _pointwise(function, out, value)
+            out = pointwise(function, out, value)
         return out
 
     def _compare(self, expr: ir.Compare, mask: Value | None) -> Value:
-        left, right = _real(self._value(expr.left, mask)), _real(self._value(expr.right, mask))
+        left, right = real(self._value(expr.left, mask)), real(self._value(expr.right, mask))
         if left.tensor.requires_grad or right.tensor.requires_grad:
-            self._see("kink", _pointwise(lambda a, b: (a - b).abs(), left, right), mask)
+            self._see("kink", pointwise(lambda a, b: (a - b).abs(), left, right), mask)
         functions = {
             "<": torch.lt,
             "<=": torch.le,
@@ -317,19 +295,19 @@ class _Interpreter:
             "==": torch.eq,
             "!=": torch.ne,
         }
-        return _pointwise(functions[expr.op], left, right)
+        return pointwise(functions[expr.op], left, right)
 
     # reductions --------------------------------------------------------------------------------
 
     def _sum(self, indices: tuple[Index, ...], body: Value) -> Value:
-        tensor, rest = self._over(_real(body), indices)
+        tensor, rest = self._over(real(body), indices)
         return Value(tensor.sum(-1), rest)
 
     def _reduce(self, kind: str, indices: tuple[Index, ...], body: Expr, mask: Value | None) -> Value:
         if kind in ("any", "all"):
             truth = self._condition(ir.Reduce(kind, indices, body), mask)
             return Value(truth.tensor.double(), truth.keys)
-        tensor, rest = self._over(_real(self._value(body, mask)), indices)
+        tensor, rest = self._over(real(self._value(body, mask)), indices)
         if kind in ("max", "min", "argmax", "argmin"):
             if tensor.shape[-1] == 0:
                 raise UndefinedValueError(f"{kind} over nothing: index {indices[0].name} has extent 0")
@@ -341,7 +319,7 @@ class _Interpreter:
         if mask is not None:  # a scan reads all along its indices if anything there is needed
             tensor, rest = self._over(Value(mask.tensor, mask.keys), indices)
             mask = Value(tensor.any(-1), rest)
-        tensor, rest = self._over(_real(self._value(body, mask)), indices)
+        tensor, rest = self._over(real(self._value(body, mask)), indices)
         if kind in ("sort", "argsort") and tensor.shape[-1] > 1:
             self._see("kink", Value(torch.sort(tensor, -1).values.diff(dim=-1).amin(-1), rest), mask)
         out = SCANS[kind](tensor)
@@ -352,20 +330,22 @@ class _Interpreter:
     def _linalg(self, expr: ir.Linalg) -> Value:
         rows, cols = self._keys(expr.rows), self._keys(expr.cols)
         height, width = self._shape(expr.rows), self._shape(expr.cols)
-        matrix, batch = self._over(_real(self._value(expr.matrix, None)), expr.rows)
+        matrix, batch = self._over(real(self._value(expr.matrix, None)), expr.rows)
         matrix, batch = self._over(Value(matrix, (*batch, "<rows>")), expr.cols)
         batch = batch[:-1]
+        if self.watch is not None and matrix.numel():
+            self._see("pole", Value(torch.linalg.svdvals(matrix.detach()).amin(-1), batch), None)
         if expr.kind == "inverse":
             out = torch.linalg.inv(matrix)
             return Value(out.reshape(*out.shape[:-2], *width, *height), batch + cols + rows)
         if expr.kind != "solve":
             return Value(DETERMINANTS[expr.kind](matrix), batch)
         assert expr.rhs is not None
-        right = _real(self._value(expr.rhs, None))
+        right = real(self._value(expr.rhs, None))
         free = tuple(k for k in right.keys if k not in rows and k not in batch)
         vector = right.align((*batch, *rows, *free))
         lead, columns = vector.shape[: len(batch)], vector.shape[len(batch) + len(rows) :]
-        vector = vector.expand(*lead, *height, *columns).reshape(*lead, math.prod(height), math.prod(columns))
+        vector = vector.expand((*lead, *height, *columns)).reshape(*lead, math.prod(height), math.prod(columns))
         out = torch.linalg.solve(*_same_batch(matrix, vector))
         return Value(out.reshape(*out.shape[:-2], *width, *columns), batch + cols + free)
 
@@ -373,22 +353,6 @@ class _Interpreter:
 def _same_batch(matrix: Tensor, vector: Tensor) -> tuple[Tensor, Tensor]:
     lead = torch.broadcast_shapes(matrix.shape[:-2], vector.shape[:-2])  # type: ignore[no-untyped-call]
     return matrix.expand(*lead, *matrix.shape[-2:]), vector.expand(*lead, *vector.shape[-2:])
-
-
-def _widen(tensor: Tensor) -> Tensor:
-    if tensor.is_complex():
-        return tensor.to(torch.complex128)
-    return tensor.double() if tensor.is_floating_point() else tensor
-
-
-def _real(value: Value) -> Value:
-    """A label, position or condition as a number."""
-    tensor = value.tensor
-    return value if tensor.is_floating_point() or tensor.is_complex() else Value(tensor.double(), value.keys)
-
-
-def _modulus(value: Value) -> Value:
-    return Value(value.tensor.abs(), value.keys)
 
 
 def _looks_up(expr: Expr) -> bool:

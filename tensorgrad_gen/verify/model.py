@@ -29,12 +29,16 @@ class SkippedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One set of arguments.  Derivatives of a `regular` one are smooth and finite in every argument."""
+    """One set of arguments.  Derivatives of a `regular` one are smooth and finite in every argument.
+
+    On one that is not `defined` the formula meets 0/0 or has no finite value: only shapes are compared there.
+    """
 
     label: str
     tensors: Tensors
     params: Params
     regular: bool = True
+    defined: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from torch import Tensor
 from tensorgrad_gen.ir import Apply, Expr, Program
 from tensorgrad_gen.reference import EvaluationError, evaluate
 from tensorgrad_gen.verify import samples as draws
-from tensorgrad_gen.verify.composed import compose
+from tensorgrad_gen.verify.composed import all_tensors, compose
 from tensorgrad_gen.verify.extents import UndefinedValueError
 from tensorgrad_gen.verify.functions import SURGERY
 from tensorgrad_gen.verify.model import Function, Outputs, Params, Sample, Subject, Tensors
@@ -122,11 +122,14 @@ def _edges(
     for shape in dict.fromkeys(shapes):
         try:
             tensors = draws.draw(program, shape, params, rng, device)
-            compose(program, tensors, params)
+            values = all_tensors(program, tensors, params)
         except (UndefinedValueError, RuntimeError, IndexError, ZeroDivisionError):
             undefined.append(shape.label)
         else:
-            found.append(Sample(shape.label, tensors, params, regular=False))
+            defined = not any(bool(torch.isnan(v).any()) for v in values.values()) and all(
+                bool(torch.isfinite(values[name]).all()) for name in program.outputs
+            )
+            found.append(Sample(shape.label, tensors, params, regular=False, defined=defined))
     return tuple(found), tuple(undefined)
 
 
