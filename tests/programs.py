@@ -6,7 +6,7 @@ from __future__ import annotations
 from fractions import Fraction
 from random import Random
 
-from tensorgrad_gen.algebra import apart
+from tensorgrad_gen.algebra import accesses, apart
 from tensorgrad_gen.ir import (
     Access,
     Apply,
@@ -168,6 +168,8 @@ class Generator:
         extent = self.random.choice(EXTENTS)
         index = self.new(Index("k", extent))
         body = mul(*(self.expr((*scope, index), depth - 1) for _ in range(2)))
+        if not any(index in a.free for a in accesses(body)):
+            body = mul(body, self.reader((index,)))  # text gives the extent of an index by a tensor that has it
         return self.bind((index,), body) if self.random.random() < 0.3 else Sum((index,), body)
 
     def quotient(self, scope: tuple[Index, ...], depth: int) -> Expr:
@@ -193,7 +195,10 @@ class Generator:
     def delta(self, scope: tuple[Index, ...], depth: int) -> Expr:
         pairs = [(i, j) for i in scope for j in scope if i.name < j.name and i.extent == j.extent]
         rest = self.expr(scope, depth)
-        return mul(Delta(*self.random.choice(pairs)), rest) if pairs else rest
+        if not pairs:
+            return rest
+        left, right = self.random.choice(pairs)
+        return mul(Delta(left, right), self.reader((left,)), rest)
 
     def scan(self, scope: tuple[Index, ...], depth: int) -> Expr:
         body = self.expr(scope, depth)

@@ -1,0 +1,109 @@
+"""A program taken down the whole road and compared with both independent oracles."""
+
+from __future__ import annotations
+
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tensorgrad_gen.api import compile_spec, load_module
+from tensorgrad_gen.ir import Program
+from tensorgrad_gen.notation import print_spec
+from tensorgrad_gen.reference import evaluate, sample_inputs
+from tensorgrad_gen.verify.composed import compose
+
+
+class Disagreement(AssertionError):
+    """The generated op and an oracle differ."""
+
+
+def close(what: str, got: Tensor | None, want: Tensor | None, tolerance: float) -> None:
+    if want is None or got is None:
+        present = got if want is None else want
+        if present is not None and bool((present.detach() != 0).any()):
+            raise Disagreement(f"{what}: one side is None, the other {present}")
+        return
+    a, b = got.detach(), want.detach()
+    if a.shape != b.shape:
+        raise Disagreement(f"{what}: shape {tuple(a.shape)}, not {tuple(b.shape)}")
+    finite = b[torch.isfinite(b)]
+    scale = max(1.0, float(finite.abs().max()) if finite.numel() else 1.0)
+    if not torch.allclose(a / scale, b / scale, rtol=tolerance, atol=tolerance, equal_nan=True):
+        raise Disagreement(f"{what}: {a} is not {b}")
+
+
+def build(program: Program) -> Any:
+    """The generated function; unformatted, because black would take most of the time."""
+    with patch("black.format_str", lambda text, mode: text):
+        compiled = compile_spec(print_spec(program), standalone=True)
+    return getattr(load_module(program.name, compiled.source), program.name), compiled
+
+
+def tensors(program: Program, inputs: dict[str, Any]) -> list[Tensor | None]:
+    found: list[Tensor | None] = []
+    for item in program.inputs:
+        array = inputs[item.name]
+        tensor = None if array is None else torch.as_tensor(np.array(array))
+        wants = item.grad and item.kind == "real" and tensor is not None
+        found.append(tensor.requires_grad_() if wants and tensor is not None else tensor)
+    return found
+
+
+def as_tuple(value: Any) -> tuple[Tensor, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def check_program(program: Program, seed: int, orders: int = 1) -> None:
+    """Value against NumPy; gradients, and with `orders` 2 their derivatives, against autograd of the plain formula."""
+    function, compiled = build(program)
+    raw = compiled["elaborate"]
+    inputs, params = sample_inputs(raw, seed)
+    required = {p.name: params[p.name] for p in raw.params}
+    given = tensors(raw, inputs)
+    outputs = as_tuple(function(*given, **required))
+    values = evaluate(raw, inputs, params)
+    for name, output in zip(raw.outputs, outputs, strict=True):
+        close(f"value of {name}", output, torch.as_tensor(values[name]), 1e-9)
+    plain_inputs = tensors(raw, inputs)
+    plain = compose(raw, plain_inputs, params)
+    generator = torch.Generator().manual_seed(seed)
+    weights = [torch.randn(o.shape, dtype=o.dtype, generator=generator) for o in plain]
+    first = _gradients(outputs, given, weights, orders > 1)
+    second = _gradients(plain, plain_inputs, weights, orders > 1)
+    names = [i.name for i, t in zip(raw.inputs, given, strict=True) if t is not None and t.requires_grad]
+    for name, one, two in zip(names, first, second, strict=True):
+        close(f"gradient of {name}", one, two, 1e-9)
+    if orders > 1:
+        directions = [None if g is None else torch.randn(g.shape, dtype=g.dtype, generator=generator) for g in second]
+        third = _again(first, directions, given)
+        fourth = _again(second, directions, plain_inputs)
+        for name, one, two in zip(names, third, fourth, strict=True):
+            close(f"second derivative by {name}", one, two, 1e-7)
+
+
+def _gradients(
+    outputs: tuple[Tensor, ...], given: list[Tensor | None], weights: list[Tensor], again: bool
+) -> list[Tensor | None]:
+    wanted = [t for t in given if t is not None and t.requires_grad]
+    pairs = [(o, w) for o, w in zip(outputs, weights, strict=True) if o.requires_grad]
+    if not pairs or not wanted:
+        return [None] * len(wanted)
+    total = [o for o, _ in pairs]
+    return list(
+        torch.autograd.grad(total, wanted, [w for _, w in pairs], allow_unused=True, create_graph=again)
+    )
+
+
+def _again(
+    gradients: list[Tensor | None], directions: list[Tensor | None], given: list[Tensor | None]
+) -> list[Tensor | None]:
+    wanted = [t for t in given if t is not None and t.requires_grad]
+    pairs = [
+        (g, d) for g, d in zip(gradients, directions, strict=True) if g is not None and d is not None and g.requires_grad
+    ]
+    if not pairs:
+        return [None] * len(wanted)
+    return list(torch.autograd.grad([g for g, _ in pairs], wanted, [d for _, d in pairs], allow_unused=True))
