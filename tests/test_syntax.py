@@ -187,7 +187,9 @@ def test_a_long_sum_is_parsed() -> None:
 
 
 def test_the_nesting_that_is_allowed() -> None:
-    expression("(" * 32 + "x" + ")" * 32)
+    expression("(" * 32 + "x[i]" + ")" * 32)
+    expression("-(" * 32 + "x[i]^2" + ")" * 32)
+    expression("[" * 32 + "i < 3" + "]" * 32)
     expression("x[" * 32 + "i" + "]" * 32)
 
 

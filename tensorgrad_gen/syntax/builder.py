@@ -11,7 +11,7 @@ from tensorgrad_gen.spec.numbers import BadNumberError, parse_unsigned
 from tensorgrad_gen.syntax import tree as t
 from tensorgrad_gen.syntax.lexer import MOST_NODES
 
-DEEPEST_TREE = 64  # brackets, prefix operators and powers together
+DEEPEST_TREE = 100  # brackets, prefix operators and powers together
 POSITIONS = ("pad", "clamp", "mod")
 
 _LISTS = {"none", "first", "further", "arg", "chain"}

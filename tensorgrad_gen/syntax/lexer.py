@@ -81,8 +81,9 @@ def tokenize(fragment: Fragment, report: Report) -> list[Token] | None:
         if match.lastgroup == "SPACE":
             continue
         token = Token(KINDS.get(match[0], str(match.lastgroup)), match[0], match.start(), position)
+        named = bool(tokens) and tokens[-1].kind == "NAME"
         tokens.append(token)
-        if not brackets.take(token):
+        if not brackets.take(token, named):
             return None
         if len(tokens) > 2 * MOST_NODES:  # no node has more than two tokens of its own
             report.error("E605", f"an equation has more than {MOST_NODES:,} nodes", fragment.span(0, 1))
@@ -165,12 +166,17 @@ class _Brackets:
         self.fragment = fragment
         self.report = report
         self.opened: list[Token] = []
+        self.named: list[bool] = []  # whether each follows a name
+        self.subscripts = 0
 
-    def take(self, token: Token) -> bool:
-        """Whether the token is no bracket, or one that fits."""
+    def take(self, token: Token, named: bool) -> bool:
+        """Whether the token, after a name or not, is no bracket, or one that fits."""
         if token.text in ("(", "["):
             self.opened.append(token)
-            if len(self.opened) <= DEEPEST:
+            self.subscripts += (subscript := token.text == "[" and named)
+            self.named.append(subscript)
+            # An access has brackets too, but is where nesting ends; subscripts nest among themselves.
+            if max(len(self.opened) - self.subscripts, self.subscripts) <= DEEPEST:
                 return True
             message = f"brackets nest deeper than {DEEPEST}"
             return self._error("E604", message, token, "name a part in an equation of its own")
@@ -179,6 +185,7 @@ class _Brackets:
         if not self.opened:
             return self._error("E601", f"`{token.text}` closes nothing", token)
         last = self.opened.pop()
+        self.subscripts -= self.named.pop()
         if last.text == _CLOSES[token.text]:
             return True
         line, column = self.fragment.places[last.start]

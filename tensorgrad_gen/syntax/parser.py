@@ -10,7 +10,7 @@ from tensorgrad_gen.syntax.lexer import MOST_NODES, Token, tokenize
 from tensorgrad_gen.syntax.tables import ENDS, RULES, STARTS, STATES
 from tensorgrad_gen.syntax.tree import Equation, Tree
 
-TALLEST = 512  # states on the stack: what the limits of nesting let through stays far below
+TALLEST = 1024  # states on the stack: what the limits of nesting let through stays far below
 
 TABLE: list[dict[str, int]] = [
     {symbol: to for to, symbols in row.items() for symbol in symbols.split()} for row in STATES
