@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tensorgrad_gen.errors import Report, SpecError
-from tensorgrad_gen.spec import check_distinct, load_file, load_text, read_text
+from tensorgrad_gen.spec import load_file, load_text, read_text
 from tensorgrad_gen.spec.model import Fragment
 from tensorgrad_gen.spec.nodes import Composer, Mapping, Scalar
 from tensorgrad_gen.spec.numbers import BadNumberError, parse_number
@@ -361,14 +361,6 @@ def outcome(text: str) -> str:
     except SpecError as error:
         return "an error" if str(error).startswith("<text>:") else str(error)
     return "a spec"
-
-
-def test_two_ops_with_one_name() -> None:
-    one = load_text(SMALL + "equations: y[i] = x[i]\n", "a/small.yaml")
-    other = load_text(SMALL + "equations: y[i] = 2*x[i]\n", "b/small.yaml")
-    check_distinct([one])
-    with pytest.raises(SpecError, match=r"E120.*a/small\.yaml"):
-        check_distinct([one, other])
 
 
 def test_all_errors_of_a_file_are_reported_at_once() -> None:

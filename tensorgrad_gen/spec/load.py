@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tensorgrad_gen.errors import Diagnostic, Report, Span, SpecError, nearest, quote
+from tensorgrad_gen.errors import Report, Span, nearest, quote
 from tensorgrad_gen.spec import nodes as n
 from tensorgrad_gen.spec import sections
 from tensorgrad_gen.spec.equations import joins_equations, one_expression, split_equations
@@ -42,17 +42,6 @@ def load_text(text: str, path: str = "<text>", report: Report | None = None) -> 
     if report is None:
         own.check()
     return spec
-
-
-def check_distinct(specs: Sequence[OpSpec]) -> None:
-    """Raise `SpecError` if two ops have one name."""
-    first: dict[str, OpSpec] = {}
-    for spec in specs:
-        other = first.setdefault(spec.name.text, spec)
-        if other is not spec:
-            message = f"another op is named {quote(spec.name.text)}, in {other.path}"
-            diagnostic = Diagnostic("error", "E120", message, spec.name.span, "rename one of them")
-            raise SpecError([diagnostic], spec.path, spec.text)
 
 
 def _compose(text: str, report: Report) -> n.Mapping | None:
