@@ -26,7 +26,7 @@ from generated import cross_entropy, gelu, layer_norm_affine, linear
 
 HIDDEN = 96
 BATCH = 64
-EPOCHS = 30
+EPOCHS = 12
 STEPS = 20
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-9}
 TARGET = 0.96

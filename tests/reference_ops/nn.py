@@ -149,6 +149,10 @@ def mixture_gate(x: Tensor, w: Tensor, f: Tensor) -> Tensor:
     return (F.softmax(F.linear(x, w), dim=-1)[:, :, None] * f).sum(1)
 
 
+def cumulative_sum(x: Tensor) -> Tensor:
+    return torch.cumsum(x, dim=-1)
+
+
 def causal_linear_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     fq, fk = F.elu(q) + 1, F.elu(k) + 1
     scores = torch.tril(fq @ fk.mT)
