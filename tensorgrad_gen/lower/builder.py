@@ -12,7 +12,7 @@ from tensorgrad_gen.lower.model import Layout
 from tensorgrad_gen.lower.names import Names
 from tensorgrad_gen.lower.sizes import Sizes
 from tensorgrad_gen.lower.torch_ir import Attr, Infix, Lit, Method, Prefix, TExpr, TorchStatement, Var
-from tensorgrad_gen.lower.values import LEAD, LoweringError, Val, merge
+from tensorgrad_gen.lower.values import LEAD, LoweringError, Val, align, merge
 
 Rule = Callable[["Builder", "Expr", Layout], Val]
 
@@ -116,12 +116,16 @@ class Builder:
 
     def mask(self, conditions: tuple[Expr, ...], order: Layout, outer: tuple[Expr, ...] = ()) -> Val:
         """All the conditions, as a tensor with a name; each is read only where `outer` and those before it hold."""
-        key = ("mask", conditions, order, outer)
-        found = self.recall(key)
+        found = self.made_mask(conditions, order, outer)
         if found is None:
             found = self.temp("mask", self.tensor(self.conjunction(conditions, order, outer)))
-            self.remember(key, found)
+            self.remember(("mask", conditions, outer), found)
         return found
+
+    def made_mask(self, conditions: tuple[Expr, ...], order: Layout, outer: tuple[Expr, ...]) -> Val | None:
+        """The mask of the conditions if there is one already."""
+        found = self.recall(("mask", conditions, outer))
+        return found if found is None else align(found, order)
 
     def conjunction(self, conditions: tuple[Expr, ...], order: Layout, outer: tuple[Expr, ...]) -> Val:
         """All the conditions, inline."""

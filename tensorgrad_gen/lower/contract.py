@@ -168,9 +168,8 @@ def sum_masked(b: Builder, bound: tuple[Index, ...], factors: tuple[Expr, ...], 
     running = _cumulative(b, bound, conditions, rest, order)
     if running is not None:
         return running
-    largest = max((f.free for f in rest), key=len, default=frozenset())
     whole: frozenset[Index] = seen.union(*(f.free for f in rest))
-    if whole in (seen, largest | seen) or len(rest) <= 1:
+    if whole in (seen, *(f.free for f in rest)) or len(rest) <= 1:
         inner = natural_order((*rest, *(f for f in factors if isinstance(f, Iverson))), bound, order)
         return reduce_sum(b, masked(b, conditions, rest, inner), bound, order)
     return _masked_operands(b, bound, conditions, rest, order)
@@ -220,7 +219,7 @@ def _cumulative(
         op = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}[op]
     i = right.index
     free: frozenset[Index] = frozenset().union(*(f.free for f in rest))
-    if left.index is not j or i is j or i in free or j not in free or i.extent != j.extent:
+    if left.index is not j or i is j or i in free or j not in free or not b.sizes.same(i, j):
         return None
     swapped = tuple(j if axis is i else axis for axis in order)
     val = align(b.solid(b.real(b.lower(product_of(rest), swapped))), swapped)

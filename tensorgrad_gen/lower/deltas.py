@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tensorgrad_gen.algebra.indices import by_name
-from tensorgrad_gen.ir import Compare, Delta, Expr, Index, Iverson, Mul, Position, Sum
+from tensorgrad_gen.ir import Add, Compare, Delta, Expr, Index, Iverson, Mul, Position, Sum
 from tensorgrad_gen.lower.access import label_order, safe_label
 from tensorgrad_gen.lower.arith import ONE
 from tensorgrad_gen.lower.builder import Builder
@@ -71,15 +71,47 @@ def _diagonal(b: Builder, index: Index, twin: Index, rest: tuple[Expr, ...], ord
 def _scatter(b: Builder, index: Index, label: Expr, rest: tuple[Expr, ...], order: Layout) -> Val:
     """`delta[v, t[..]] x[..]`: zeros but at the label."""
     lead = _without(order, index)
-    val = b.tensor(b.lower(product_of(rest), lead) if rest else ONE)
-    chosen = align(safe_label(b, label, label_order(label, lead)), lead)
-    source, places = (v.over(Method(v.expr, "unsqueeze", (Lit(-1),)), (*v.layout, None)) for v in (val, chosen))
+    source, places = _scattered_parts(b, label, rest, lead)
     call = Call("_runtime.scatter_sum", (source.expr, places.expr, b.size(index)))
-    have = set(val.indices) | set(chosen.indices)
+    have = set(source.indices) | set(places.indices)
     start = next((k for k, axis in enumerate(lead) if axis in have), len(lead))
     layout = tuple(axis if axis in have else None for axis in lead[start:])
-    loose = frozenset(a for a in have if all(a not in v.indices or a in v.loose for v in (val, chosen)))
+    loose = frozenset(a for a in have if all(a not in v.indices or a in v.loose for v in (source, places)))
     return align(Val(call, (*layout, index), "real", loose), order)
+
+
+def _scattered_parts(b: Builder, label: Expr, rest: tuple[Expr, ...], lead: tuple[Index, ...]) -> tuple[Val, Val]:
+    """What is put at a label, and the label, each with a last axis of size 1."""
+    val = b.tensor(b.lower(product_of(rest), lead) if rest else ONE)
+    with b.guarded(*(f.condition for f in rest if isinstance(f, Iverson))):
+        chosen = align(safe_label(b, label, label_order(label, lead)), lead)
+    source, places = (v.over(Method(v.expr, "unsqueeze", (Lit(-1),)), (*v.layout, None)) for v in (val, chosen))
+    return source, places
+
+
+def scattered(term: Expr) -> bool:
+    """Whether a term is a product with one delta, between an index that nothing else has and a label."""
+    factors = term.factors if isinstance(term, Mul) else (term,)
+    found = [f for f in factors if isinstance(f, Delta)]
+    if len(found) != 1:
+        return False
+    pair = split_label(found[0])
+    return pair is not None and not any(pair[0] in f.free for f in (*factors, pair[1]) if f is not found[0])
+
+
+def add_scattered(b: Builder, term: Expr, others: tuple[Expr, ...], order: Layout) -> Val:
+    """`y[.., v] + delta[v, t[..]] x[..]`: added where the label says, no tensor of zeros between."""
+    factors = term.factors if isinstance(term, Mul) else (term,)
+    delta = next(f for f in factors if isinstance(f, Delta))
+    pair = split_label(delta)
+    assert pair is not None
+    index, label = pair
+    lead = _without(order, index)
+    base = Add(others) if len(others) > 1 else others[0]
+    lead = tuple(axis for axis in lead if axis in base.free | term.free)
+    onto = b.solid(align(b.real(b.tensor(b.lower(base, (*lead, index)))), (*lead, index)), (*lead, index))
+    source, places = _scattered_parts(b, label, tuple(f for f in factors if f is not delta), lead)
+    return align(Val(Call("_runtime.add_at", (onto.expr, places.expr, source.expr)), (*lead, index)), order)
 
 
 def sum_with_delta(b: Builder, bound: tuple[Index, ...], factors: tuple[Expr, ...], order: Layout) -> Val:

@@ -71,17 +71,25 @@ def lower_position(b: Builder, node: Position, order: Layout) -> Val:
 
 
 def lower_add(b: Builder, node: Add, order: Layout) -> Val:
+    from tensorgrad_gen.lower.deltas import add_scattered, scattered
+
+    chosen = [term for term in node.terms if scattered(term)]
+    if len(chosen) == 1 and len(node.terms) > 1:
+        others = tuple(term for term in node.terms if term is not chosen[0])
+        return add_scattered(b, chosen[0], others, order)
     return total(b, [b.lower(term, order) for term in node.terms])
 
 
 def lower_mul(b: Builder, node: Mul, order: Layout) -> Val:
+    from tensorgrad_gen.lower.deltas import lower_delta_product, scattered
+
+    if scattered(node):
+        return lower_delta_product(b, node.factors, order)
     conditions = tuple(f.condition for f in node.factors if isinstance(f, Iverson))
     rest = tuple(f for f in node.factors if not isinstance(f, Iverson))
     if conditions:
         return masked(b, conditions, rest, order)
     if any(isinstance(f, Delta) for f in rest):
-        from tensorgrad_gen.lower.deltas import lower_delta_product
-
         return lower_delta_product(b, rest, order)
     above, below = collect(b, rest, order)
     return product(b, above, below)
@@ -106,7 +114,7 @@ def masked(b: Builder, conditions: tuple[Expr, ...], rest: tuple[Expr, ...], ord
     outer = b.guards
     with b.guarded(*conditions):
         inner = b.lower(rest[0] if len(rest) == 1 else Mul(rest), order) if rest else ONE
-    mask = b.recall(("mask", conditions, order, outer)) or b.conjunction(conditions, order, outer)
+    mask = b.made_mask(conditions, order, outer) or b.conjunction(conditions, order, outer)
     if inner.kind == "number":
         return times(inner, b.real(mask))
     mask = b.tensor(mask)
@@ -233,7 +241,7 @@ def _where(b: Builder, node: Where, order: Layout, kind: str) -> Val:
         then = lower(node.then, order)
     with b.guarded(opposite):
         other = lower(node.other, order)
-    mask = b.recall(("mask", (node.condition,), order, outer))
+    mask = b.made_mask((node.condition,), order, outer)
     mask = mask or b.tensor(b.conjunction((node.condition,), order, outer))
     if then.scalar and other.scalar:
         then = b.tensor(then)

@@ -70,6 +70,12 @@ def scatter_sum(x: Tensor, label: Tensor, size: int) -> Tensor:
     return zeros.scatter_add(-1, label.expand(shape), x.expand(shape))
 
 
+def add_at(y: Tensor, label: Tensor, x: Tensor) -> Tensor:
+    """`y` with `x[.., n]` added at `label[.., n]` of its last axis; the axes before it broadcast to those of `y`."""
+    shape = (*y.shape[:-1], max(label.shape[-1], x.shape[-1]))
+    return y.scatter_add(-1, label.expand(shape), x.expand(shape))
+
+
 def index_sum(x: Tensor, label: Tensor, size: int) -> Tensor:
     """`y[v, ..] = sum over the axes of label of x[labels.., ..] where label == v`."""
     rest = x.shape[label.dim() :]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tensorgrad_gen.ir import Input, Program, Size
+from tensorgrad_gen.ir import Index, Input, Program, Size
 from tensorgrad_gen.lower.names import Names, local_name
 from tensorgrad_gen.lower.torch_ir import Attr, Call, Infix, Item, Lit, Method, Prefix, TExpr, TorchStatement, Var
 from tensorgrad_gen.lower.values import LEAD, LoweringError
@@ -48,6 +48,18 @@ class Sizes:
         return tuple(
             TorchStatement(self._names[symbol], expr, "", self._needed[symbol]) for symbol, expr in self._used.items()
         )
+
+    def same(self, first: Index, second: Index) -> bool:
+        """Whether two indices surely have one extent."""
+        return self._source(first.extent) == self._source(second.extent)
+
+    def _source(self, symbol: str | int) -> str | int:
+        """The extent that one is defined to equal."""
+        found = self._defs.get(symbol) if isinstance(symbol, str) else None
+        if found is None or found.op not in ("size", "int"):
+            return symbol
+        value: str | int = found.args[0]
+        return self._source(value) if found.op == "size" else value
 
     def names(self) -> list[str]:
         """Every name that a body may give an extent."""
