@@ -261,6 +261,17 @@ def test_a_summary_is_the_first_sentence() -> None:
     assert summary("no full stop") == "no full stop"
 
 
+@pytest.mark.parametrize("name", SAMPLES)
+def test_the_layout_is_that_of_black(name: str) -> None:
+    import black
+
+    mode = black.Mode({black.TargetVersion.PY311}, line_length=100, magic_trailing_comma=False)
+    text = render_op(SAMPLES[name](), meta(name))
+    assert black.format_str(text, mode=mode) == text
+    init = render_init([InitEntry(f"a{k}", f".group.a{k}") for k in range(9)], "tensorgrad-gen build")
+    assert black.format_str(init, mode=mode) == init
+
+
 @pytest.mark.slow
 def test_generated_code_is_clean(tmp_path: Path) -> None:
     package(tmp_path)

@@ -160,8 +160,6 @@ def _calls(facts: Facts, call: str, results: list[str], first: bool) -> list[str
     return [f"{more} = {call}", *added]
 
 
-
-
 def _with_rest(facts: Facts, saved: tuple[str, ...]) -> list[str]:
     """Under functorch, what is saved for the tangent program comes after."""
     return [*saved, "*_"] if saved and len(tangent_saved(facts)) > len(saved) else list(saved)

@@ -77,9 +77,7 @@ def input_cast(facts: Facts, item: Input, value: str, device: str, maybe: bool =
 def forward_view(facts: Facts) -> ForwardView:
     """The plain body."""
     program = facts.lowered.plan.program
-    arguments = [
-        Argument(local_name(i.name), "Tensor" if i.default is None else "Tensor | None") for i in facts.inputs
-    ]
+    arguments = [Argument(local_name(i.name), "Tensor" if i.default is None else "Tensor | None") for i in facts.inputs]
     arguments += [Argument(local_name(p.name), "float" if p.kind == "real" else "int") for p in program.params]
     read = set(facts.forward.outside) | {n for s in facts.forward.sizes for n in reads(s.call)}
     device = f"{facts.anchor}.device"

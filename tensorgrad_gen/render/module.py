@@ -17,6 +17,7 @@ from tensorgrad_gen.render.bodies import forward_view, setup_view, tangent_view
 from tensorgrad_gen.render.canonical import body_sha
 from tensorgrad_gen.render.docs import module_doc, quoted
 from tensorgrad_gen.render.facts import Facts, gather
+from tensorgrad_gen.render.layout import laid_out
 from tensorgrad_gen.render.meta import OpMeta, one_line
 from tensorgrad_gen.render.names import FORBIDDEN_OPS, class_name
 from tensorgrad_gen.render.public import public_view
@@ -24,7 +25,6 @@ from tensorgrad_gen.render.runtime_text import inlined, runtime_body
 from tensorgrad_gen.render.view import ModuleView
 
 SHOWN = 12  # digits of a hash in a header
-WIDTH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +142,8 @@ def modules_of(lowered: LoweredOp) -> tuple[str, ...]:
 
 
 def headed(text: str, spec: str, command: str, spec_sha: str) -> str:
-    """The text, formatted, under a header with the hashes."""
-    import black
-
-    body = black.format_str(text, mode=black.Mode(line_length=WIDTH, magic_trailing_comma=False))
+    """The text, laid out, under a header with the hashes."""
+    body = laid_out(text)
     view = HeaderView(spec, command, spec_sha, template_sha(), body_sha(body))
     return filled("header.txt.jinja", view) + body
 

@@ -67,7 +67,14 @@ def default_text(param: Parameter) -> str:
 
 
 def _row(item: Input) -> str:
-    return repr((item.name, item.kind, tuple(i.name for i in item.indices), tuple(i.extent for i in item.indices)))
+    letters, extents = [i.name for i in item.indices], [i.extent for i in item.indices]
+    return f'("{item.name}", "{item.kind}", {_tuple(letters)}, {_tuple(extents)})'
+
+
+def _tuple(items: list[str] | list[str | int]) -> str:
+    """Letters, symbols and numbers as a tuple, in double quotes."""
+    texts = [str(item) if isinstance(item, int) else f'"{item}"' for item in items]
+    return f"({', '.join(texts)}{',' if len(texts) == 1 else ''})"
 
 
 def _fits(facts: Facts) -> list[str]:
