@@ -1,0 +1,74 @@
+"""The layout of generated text: as black would have it, with black asked only about lines that need it.
+
+Law: the result is what black makes of the whole module (a test holds it to that), at a fraction of the time:
+templates print one statement a line and get everything right but long lines, powers and slices.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+
+WIDTH = 100
+# What black spaces by rules of its own: powers of simple operands, slices between expressions.
+_SPECIAL = re.compile(r"\*\*|\[[^\]]*:[^\]]*\]")
+
+
+def laid_out(text: str) -> str:
+    """The module's text: long lines broken, blank lines counted."""
+    whole = _whole(text)
+    out: list[str] = []
+    for number, line in enumerate(text.split("\n"), 1):
+        line = line.rstrip()
+        if number in whole and (len(line) > WIDTH or _SPECIAL.search(line)):
+            out += _blackened(line).split("\n")
+        else:
+            out.append(line)
+    return _spaced(out)
+
+
+def _whole(text: str) -> set[int]:
+    """Numbers of the lines that hold one statement, or the head of one; docstrings are none."""
+    numbers: set[int] = set()
+    lines = text.split("\n")
+    for node in ast.walk(ast.parse(text)):
+        if not isinstance(node, ast.stmt) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+            continue
+        opens = bool(getattr(node, "body", None)) and lines[node.lineno - 1].endswith(":")
+        if opens or node.end_lineno == node.lineno:
+            numbers.add(node.lineno)
+    return numbers
+
+
+@cache
+def _blackened(line: str) -> str:
+    """One line as black breaks it where it stands."""
+    import black
+
+    code = line.lstrip()
+    indent = line[: len(line) - len(code)]
+    opens = code.endswith(":")
+    versions = {black.TargetVersion.PY311}
+    mode = black.Mode(versions, line_length=WIDTH - len(indent), magic_trailing_comma=False)
+    done = black.format_str(code + ("\n    pass" if opens else ""), mode=mode).rstrip("\n")
+    done = done.removesuffix("\n    pass") if opens else done
+    return "\n".join(indent + part if part else part for part in done.split("\n"))
+
+
+def _spaced(lines: list[str]) -> str:
+    """No more than two blank lines together, one inside a definition, none after a line that opens a block."""
+    out: list[str] = []
+    for line in lines:
+        if not line:
+            out.append(line)
+            continue
+        blank = 0
+        while out and not out[-1]:
+            out.pop()
+            blank += 1
+        if out:
+            opened = out[-1].endswith(":") and not out[-1].lstrip().startswith("#")
+            out += [""] * (0 if opened else min(blank, 1 if line.startswith(" ") else 2))
+        out.append(line)
+    return "\n".join(out).rstrip("\n") + "\n"
