@@ -62,18 +62,28 @@ def _join(*parts: str) -> str:
 
 
 class Namer:
-    """Hands out names that nothing has yet."""
+    """Hands out names that nothing has yet.
 
-    def __init__(self, taken: set[str]) -> None:
+    `reserved` names are for those who ask for them as their own: the cotangent of `u_2` is `grad_u_2`,
+    so no second `grad_u` may be called so.
+    """
+
+    def __init__(self, taken: set[str], reserved: set[str] | None = None) -> None:
         self.taken = taken
+        self.reserved = reserved or set()
 
-    def name(self, wanted: str) -> str:
-        """`wanted`, or with the smallest number that makes it new."""
+    def name(self, wanted: str, own: bool = False) -> str:
+        """`wanted`, or with the smallest number that makes it new; `own`: it may be a reserved name."""
         if keyword.iskeyword(wanted):
             wanted += "_"
         trial, count = wanted, 1
-        while trial in self.taken:
+        while trial in self.taken or (trial in self.reserved and not (own and trial == wanted)):
             count += 1
             trial = f"{wanted}_{count}"
         self.taken.add(trial)
         return trial
+
+
+def derivative_names(tensors: set[str]) -> set[str]:
+    """The names of cotangents and tangents of tensors."""
+    return {f"{prefix}_{name}" for name in tensors for prefix in ("grad", "total_grad", "tangent")}

@@ -7,7 +7,7 @@ Reverse: for a statement `T[f] = e` and a tensor `A` that `e` reads,
 from __future__ import annotations
 
 from tensorgrad_gen.algebra import accesses, all_indices, fresh, simplify, substitute
-from tensorgrad_gen.algebra.naming import Namer
+from tensorgrad_gen.algebra.naming import Namer, derivative_names
 from tensorgrad_gen.derive.laws import Differential
 from tensorgrad_gen.derive.model import Adjoint, Derivatives, Tangent
 from tensorgrad_gen.ir import Access, Apply, Delta, Expr, Index, Program, Statement, Sub, Sum, add, mul
@@ -70,7 +70,7 @@ def adjoint(program: Program, roots: tuple[str, ...], names: Namer) -> Adjoint:
     for item in program.inputs:
         total = _total(program, item.name, item.name in roots, contributions.get(item.name, []))
         if item.name in active and total is not ZERO:
-            target = names.name(f"grad_{item.name}")
+            target = names.name(f"grad_{item.name}", own=True)
             statements.append(Statement(target, item.indices, total))
             gradients.append((item.name, target))
     return Adjoint(tuple(r for r in roots if r in active), tuple(statements), tuple(gradients))
@@ -85,7 +85,8 @@ def _named(statement: Statement, total: Expr, is_root: bool, names: Namer, state
     """The cotangent as an access: to the root itself, or to a new statement."""
     if isinstance(total, Access) and total.tensor == f"grad_{statement.target}" and is_root:
         return total
-    target = names.name(f"grad_{statement.target}" if not is_root else f"total_grad_{statement.target}")
+    prefix = "total_grad" if is_root else "grad"
+    target = names.name(f"{prefix}_{statement.target}", own=True)
     statements.append(Statement(target, statement.indices, total))
     return Access(target, statement.indices)
 
@@ -124,7 +125,7 @@ def tangent(program: Program, names: Namer) -> Tangent:
             continue
         change = simplify(Differential(leaf, frozenset(statement.indices))(statement.value))
         if change is not ZERO:
-            target = names.name(f"tangent_{statement.target}")
+            target = names.name(f"tangent_{statement.target}", own=True)
             known[statement.target] = target
             statements.append(Statement(target, statement.indices, change))
     targets = {s.target for s in program.statements}
@@ -143,7 +144,12 @@ def derive(program: Program) -> Derivatives:
     """The adjoint from all outputs jointly, and the tangent program."""
     names = taken_names(program)
     outputs = tuple(o for o in program.outputs if program.tensors[o].kind in _REAL)
-    return Derivatives(program, adjoint(program, outputs, Namer(set(names))), tangent(program, Namer(set(names))))
+    reserved = derivative_names(set(program.tensors))
+    return Derivatives(
+        program,
+        adjoint(program, outputs, Namer(set(names), reserved)),
+        tangent(program, Namer(set(names), reserved)),
+    )
 
 
 __all__ = ["active_tensors", "adjoint", "derive", "free_names", "jacobian", "reads", "tangent", "taken_names"]

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from tensorgrad_gen.algebra import accesses, apart
 from tensorgrad_gen.algebra.hoist import Hoister, Known
-from tensorgrad_gen.algebra.naming import Namer
+from tensorgrad_gen.algebra.naming import Namer, derivative_names
 from tensorgrad_gen.derive import Derivatives, Tangent, adjoint
 from tensorgrad_gen.derive import tangent as differentiate_forward
 from tensorgrad_gen.derive.modes import taken_names
@@ -58,14 +58,16 @@ class _Planner:
 
     def __init__(self, program: Program) -> None:
         self.regime = Regime(program)
-        names = Namer(taken_names(program))
+        names = Namer(taken_names(program), derivative_names(set(program.tensors)))
         self.forward = order_contractions(program.statements, names, Known(), self.regime)
         self.program = replace(program, statements=tuple(self.forward))
         self.taken = names.taken
+        self.reserved = derivative_names(set(self.program.tensors))
+        self.local: set[str] = set()  # names of steps in finished blocks: each name has one meaning in the whole op
 
     def block(self, roots: tuple[str, ...], statements: Sequence[Statement], results: Results) -> Block:
         """Steps of a linear program, without what it recomputes of forward."""
-        names = Namer(self.taken | {s.target for s in statements})
+        names = Namer(self.taken | self.local | {s.target for s in statements}, self.reserved)
         known = Known()
         for statement in self.forward:
             known.enter(statement)
@@ -74,11 +76,12 @@ class _Planner:
         shared = share_products(split, names)
         ordered = order_contractions(shared, names, known, self.regime)
         steps = tuple(Step(s.target, s.indices, s.value, s.kind) for s in map(plain_letters, ordered))
+        self.local |= {s.target for s in steps}
         return Block(roots, steps, results, ())
 
     def auxiliary_block(self, name: str) -> Block:
         """Backward from the cotangent of one auxiliary output alone."""
-        names = Namer(self.taken | {f"grad_{name}"})
+        names = Namer(self.taken | {f"grad_{name}"}, self.reserved)
         part = simplify_adjoint(self.program, adjoint(self.program, (name,), names))
         return self.block(part.roots, part.statements, part.gradients)
 
@@ -86,7 +89,7 @@ class _Planner:
         """The tangent program, of the split forward program where that has statements of its own."""
         program = self.program
         if not set(auxiliary) <= dict(derived.tangents).keys():
-            names = Namer(taken_names(program) | self.taken)
+            names = Namer(taken_names(program) | self.taken, self.reserved)
             derived = simplify_tangent(program, differentiate_forward(program, names))
         roots = tuple(f"tangent_{i.name}" for i in program.inputs if i.grad and i.kind in ("real", "complex"))
         results = tuple((n, t) for n, t in derived.tangents if n in program.outputs or n in auxiliary)
