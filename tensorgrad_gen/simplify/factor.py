@@ -5,8 +5,25 @@ from __future__ import annotations
 from fractions import Fraction
 
 from tensorgrad_gen.algebra import key
-from tensorgrad_gen.algebra.rules import factors_of, split_coefficient
-from tensorgrad_gen.ir import Add, Apply, Const, Delta, Expr, Iverson, Mul, Pow, Reduce, Scan, Sum, add, const, mul, number, power
+from tensorgrad_gen.algebra.parts import factors_of, split_coefficient
+from tensorgrad_gen.ir import (
+    Add,
+    Apply,
+    Const,
+    Delta,
+    Expr,
+    Iverson,
+    Mul,
+    Pow,
+    Reduce,
+    Scan,
+    Sum,
+    add,
+    const,
+    mul,
+    number,
+    power,
+)
 
 
 def factor(expr: Expr) -> Expr:
@@ -24,7 +41,7 @@ def _powers(term: Expr) -> dict[str, tuple[Expr, Fraction]]:
     """Each factor's base and exponent, by the key of the base."""
     found: dict[str, tuple[Expr, Fraction]] = {}
     for part in factors_of(term):
-        if isinstance(part, Const | Iverson | Delta):
+        if isinstance(part, Const | Delta):
             continue
         base, exponent = part, Fraction(1)
         if isinstance(part, Pow):
@@ -40,7 +57,7 @@ def _powers(term: Expr) -> dict[str, tuple[Expr, Fraction]]:
 def _pull(expr: Add) -> Expr:
     tables = [_powers(split_coefficient(t)[1]) for t in expr.terms]
     common: list[Expr] = []
-    for name, (base, exponent) in tables[0].items():
+    for name, (base, _) in tables[0].items():
         exponents = [t[name][1] for t in tables if name in t]
         if len(exponents) < len(tables):
             continue
@@ -48,12 +65,20 @@ def _pull(expr: Add) -> Expr:
             common.append(power(base, min(exponents)))
         elif all(e < 0 for e in exponents):
             common.append(power(base, max(exponents)))
+    shared = {key(part) for part in common}
+    if not all(_conditions(term) <= shared for term in expr.terms):
+        return expr  # what a condition hides is not read, so nothing leaves its product
     coefficients = [split_coefficient(t)[0] for t in expr.terms]
     outer = _common_coefficient(coefficients)
     if not common and outer == 1:
         return expr
     inner = [_without(t, common, outer) for t in expr.terms]
     return mul(const(outer), *common, add(*inner))
+
+
+def _conditions(term: Expr) -> set[str]:
+    """Keys of the conditions that the term is multiplied by."""
+    return {key(part) for part in factors_of(split_coefficient(term)[1]) if isinstance(part, Iverson)}
 
 
 def _common_coefficient(coefficients: list[Fraction]) -> Fraction:
