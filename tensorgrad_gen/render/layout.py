@@ -45,11 +45,12 @@ def _whole(text: str) -> set[int]:
 def _blackened(line: str) -> str:
     """One line as black breaks it where it stands."""
     import black
+    from black.mode import TargetVersion
 
     code = line.lstrip()
     indent = line[: len(line) - len(code)]
     opens = code.endswith(":")
-    versions = {black.TargetVersion.PY311}
+    versions = {TargetVersion.PY311}
     mode = black.Mode(versions, line_length=WIDTH - len(indent), magic_trailing_comma=False)
     done = black.format_str(code + ("\n    pass" if opens else ""), mode=mode).rstrip("\n")
     done = done.removesuffix("\n    pass") if opens else done

@@ -83,7 +83,7 @@ def inlined(names: frozenset[str], modules: tuple[str, ...]) -> tuple[str, str]:
 
 def _joined(table: tuple[Definition, ...]) -> str:
     imports = _imports([d.text for d in table if d.imports], None)
-    return f"{imports}\n\n\n{_spaced([d for d in table if not d.imports])}\n"
+    return f"{imports}\n\n{_spaced([d for d in table if not d.imports])}\n"
 
 
 def _imports(texts: list[str], wanted: set[str] | None) -> str:
