@@ -11,7 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tensorgrad_gen.algebra import key, map_nodes, simplify, substitute
-from tensorgrad_gen.algebra.rules import split_coefficient
+from tensorgrad_gen.algebra.parts import split_coefficient
 from tensorgrad_gen.derive.model import Derivatives
 from tensorgrad_gen.elaborate import elaborate
 from tensorgrad_gen.errors import Report

@@ -1,5 +1,6 @@
 """Index algebra: renaming, canonical keys, and the rule table with its engine."""
 
+from tensorgrad_gen.algebra import contractions as _contractions  # noqa: F401  (fills the table)
 from tensorgrad_gen.algebra import rules as _rules  # noqa: F401  (fills the table)
 from tensorgrad_gen.algebra.indices import (
     accesses,

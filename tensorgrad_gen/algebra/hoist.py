@@ -1,5 +1,6 @@
 """Hoisting: every reduction, contraction and matrix function that stands inside something
-nonlinear, or beside other tensors, becomes a statement of its own, shared when it recurs."""
+nonlinear, or beside other tensors, becomes a statement of its own, shared when it recurs.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from typing import TypeGuard
 from tensorgrad_gen.algebra.indices import by_name, substitute
 from tensorgrad_gen.algebra.keys import abstract_key
 from tensorgrad_gen.algebra.naming import Namer, describe
-from tensorgrad_gen.algebra.rules import terms_of
+from tensorgrad_gen.algebra.parts import terms_of
 from tensorgrad_gen.ir import (
     Access,
     Add,

@@ -20,7 +20,7 @@ from tensorgrad_gen.ir import (
     Sum,
     sub_free,
 )
-from tensorgrad_gen.ir.nodes import Compare
+from tensorgrad_gen.ir.nodes import Compare, Logic
 
 
 def by_name(indices: Iterable[Index]) -> list[Index]:
@@ -82,7 +82,8 @@ def _substitute_kept(expr: Scan | Linalg, mapping: dict[Index, Sub]) -> Expr:
             raise IRError(f"a label cannot be put for index {index} of {type(expr).__name__}")
         return new
 
-    kept = frozenset(expr.indices) if isinstance(expr, Scan) else frozenset(expr.rows + expr.cols) - frozenset(expr.bound)
+    own = expr.indices if isinstance(expr, Scan) else expr.rows + expr.cols
+    kept = frozenset(own) - frozenset(expr.bound)
     targets = {renamed(i) for i in kept}
     if len(targets) < len(kept) or targets & (expr.free - kept - frozenset(mapping)):
         raise IRError(f"indices of {type(expr).__name__} would be joined")
@@ -176,7 +177,7 @@ def walk(expr: Expr) -> Iterable[Expr]:
 
 def is_condition(expr: Expr) -> bool:
     """Whether the node is a condition by its type (an access to a bool tensor is one by its kind)."""
-    return isinstance(expr, Compare | Iverson) or type(expr).__name__ == "Logic"
+    return isinstance(expr, Compare | Iverson | Logic)
 
 
 def accesses(expr: Expr) -> list[Access]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keyword
 
-from tensorgrad_gen.algebra.rules import factors_of
+from tensorgrad_gen.algebra.parts import factors_of
 from tensorgrad_gen.ir import (
     Access,
     Add,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from tensorgrad_gen.algebra import accesses
-from tensorgrad_gen.algebra.rules import factors_of
+from tensorgrad_gen.algebra.parts import factors_of
 from tensorgrad_gen.derive.modes import free_names
 from tensorgrad_gen.ir import Access, Const, Expr, Extent, Index, Pow, Program, Statement, Sum
 from tensorgrad_gen.notation import print_expr, size_names

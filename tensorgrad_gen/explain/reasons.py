@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tensorgrad_gen.algebra import Rule
-from tensorgrad_gen.algebra.rules import factors_of
+from tensorgrad_gen.algebra.parts import factors_of
 from tensorgrad_gen.derive.laws import LAW_NAMES
 from tensorgrad_gen.ir import Apply, Delta, Expr, Index, Mul, Sum, number, sub_free
 from tensorgrad_gen.notation import print_expr

@@ -1,37 +1,27 @@
 """The mathematical IR: hash-consed expression nodes, sizes and programs."""
 
+from tensorgrad_gen.ir.base import Expr, Index, IRError, Node, Sub, sub_free
+from tensorgrad_gen.ir.binders import REDUCTIONS, SCANS, Linalg, Reduce, Scan, Sum
+from tensorgrad_gen.ir.build import add, const, div, inverse, mul, neg, number, power, sub, total
 from tensorgrad_gen.ir.nodes import (
     COMPARISONS,
-    REDUCTIONS,
-    SCANS,
     Access,
     Add,
     Apply,
     Compare,
     Const,
     Delta,
-    Expr,
     Extent,
-    Index,
-    IRError,
     Iverson,
     LeviCivita,
-    Linalg,
     Logic,
     Mul,
-    Node,
     Param,
     Position,
     Pow,
-    Reduce,
-    Scan,
     Special,
-    Sub,
-    Sum,
     Where,
-    sub_free,
 )
-from tensorgrad_gen.ir.build import add, const, div, inverse, mul, neg, number, power, sub, total
 from tensorgrad_gen.ir.program import (
     Constant,
     Input,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from tensorgrad_gen.ir.nodes import Add, Const, Expr, Mul, Pow
+from tensorgrad_gen.ir.base import Expr
+from tensorgrad_gen.ir.nodes import Add, Const, Mul, Pow
 
 ZERO = Const(Fraction(0))
 ONE = Const(Fraction(1))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from tensorgrad_gen.ir.nodes import Expr, Index
+from tensorgrad_gen.ir.base import Expr, Index
 
 
 @dataclass(frozen=True, slots=True)

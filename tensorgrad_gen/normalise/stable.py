@@ -11,7 +11,7 @@ from itertools import permutations
 
 from tensorgrad_gen.algebra import key, map_nodes, substitute
 from tensorgrad_gen.algebra.hoist import renamed
-from tensorgrad_gen.algebra.rules import factors_of
+from tensorgrad_gen.algebra.parts import factors_of
 from tensorgrad_gen.ir import (
     Access,
     Apply,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tensorgrad_gen.algebra import accesses, by_name
 from tensorgrad_gen.algebra.hoist import Known, scalar
 from tensorgrad_gen.algebra.naming import Namer, describe
-from tensorgrad_gen.algebra.rules import factors_of
+from tensorgrad_gen.algebra.parts import factors_of
 from tensorgrad_gen.ir import Access, Delta, Expr, Index, Iverson, LeviCivita, Mul, Statement, Sum, mul
 from tensorgrad_gen.plan.sizes import Regime
 

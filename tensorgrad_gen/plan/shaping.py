@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tensorgrad_gen.algebra import all_indices, by_name, map_nodes, substitute
 from tensorgrad_gen.algebra.hoist import scalar
-from tensorgrad_gen.algebra.rules import factors_of
+from tensorgrad_gen.algebra.parts import factors_of
 from tensorgrad_gen.ir import Add, Expr, Index, Iverson, Mul, Statement, Sub, Sum, add
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from tensorgrad_gen.algebra import accesses, all_indices, apart, simplify, walk
 from tensorgrad_gen.algebra.hoist import scalar
 from tensorgrad_gen.algebra.indices import substitute
-from tensorgrad_gen.algebra.rules import factors_of, terms_of
+from tensorgrad_gen.algebra.parts import factors_of, terms_of
 from tensorgrad_gen.ir import Access, Add, Apply, Expr, Iverson, Linalg, Mul, Pow, Program, Statement, Sum, Where, add, mul, total
 from tensorgrad_gen.ir.build import ZERO
 from tensorgrad_gen.simplify.zeros import vanishes

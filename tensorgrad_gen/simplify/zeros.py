@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from tensorgrad_gen.algebra import accesses, all_indices, apart, simplify
-from tensorgrad_gen.algebra.rules import factors_of, terms_of
+from tensorgrad_gen.algebra.parts import factors_of, terms_of
 from tensorgrad_gen.ir import (
     Access,
     Add,

@@ -1,0 +1,40 @@
+"""Factors of products, terms of sums, and their coefficients."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from tensorgrad_gen.ir import Add, Delta, Expr, Iverson, Mul, mul, number
+from tensorgrad_gen.ir.build import ONE
+
+
+def factors_of(expr: Expr) -> tuple[Expr, ...]:
+    """The factors of a product, or the expression alone."""
+    return expr.factors if isinstance(expr, Mul) else (expr,)
+
+
+def terms_of(expr: Expr) -> tuple[Expr, ...]:
+    """The terms of a sum, or the expression alone."""
+    return expr.terms if isinstance(expr, Add) else (expr,)
+
+
+def split_coefficient(term: Expr) -> tuple[Fraction, Expr]:
+    """The rational factor of a term and the rest."""
+    value = number(term)
+    if value is not None:
+        return value, ONE
+    if isinstance(term, Mul):
+        head = number(term.factors[0])
+        if head is not None:
+            return head, mul(*term.factors[1:])
+    return Fraction(1), term
+
+
+def has_delta(term: Expr) -> bool:
+    """Whether the term has a Kronecker delta as a factor."""
+    return any(isinstance(f, Delta) for f in factors_of(term))
+
+
+def masked(factors: tuple[Expr, ...]) -> bool:
+    """Whether a condition is among the factors: the rest is then not read everywhere."""
+    return any(isinstance(f, Iverson) for f in factors)
