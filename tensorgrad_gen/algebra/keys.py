@@ -7,8 +7,10 @@ choice (up to a cap) and keeping the smallest key.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import groupby
+from typing import Any, TypeAlias
 
 from tensorgrad_gen.algebra.indices import by_name
 from tensorgrad_gen.ir import (
@@ -39,7 +41,9 @@ from tensorgrad_gen.ir import (
 
 _CAP = 720  # most orders of tied indices that are tried
 
-Names = tuple[tuple[Index, str], ...]
+Names: TypeAlias = tuple[tuple[Index, str], ...]
+Colours: TypeAlias = dict[Index, str]
+Render: TypeAlias = Callable[[Names], str]
 
 
 def key(expr: Expr) -> str:
@@ -119,7 +123,7 @@ def _linalg(e: Linalg, names: Names) -> str:
     return f"{e.kind}<{rows}|{cols}>({_ordered(e.children, inner)})"
 
 
-_KEYS = {
+_KEYS: dict[type[Expr], Callable[[Any, Names], str]] = {
     Const: lambda e, n: str(e.value),
     Special: lambda e, n: e.name,
     Param: lambda e, n: f"${e.name}",
@@ -143,7 +147,9 @@ _KEYS = {
 }
 
 
-def _number(indices, names, render, depth=None):  # type: ignore[no-untyped-def]
+def _number(
+    indices: tuple[Index, ...], names: Names, render: Render, depth: int | None = None
+) -> tuple[str, tuple[Index, ...]]:
     """Number `indices` canonically: the smallest rendering, and the indices in the order of their numbers."""
     depth = _depth(names) if depth is None else depth
     colours = {index: f"?{index.extent}" for index in indices}
@@ -151,7 +157,9 @@ def _number(indices, names, render, depth=None):  # type: ignore[no-untyped-def]
     return _refine(tuple(indices), colours, names, render, depth, budget)
 
 
-def _refine(indices, colours, names, render, depth, budget):  # type: ignore[no-untyped-def]
+def _refine(
+    indices: tuple[Index, ...], colours: Colours, names: Names, render: Render, depth: int, budget: list[int]
+) -> tuple[str, tuple[Index, ...]]:
     """Refine colours until they are stable; individualise the first tie if one is left."""
     colours = _stable(indices, colours, names, render)
     ordered = sorted(indices, key=lambda i: (colours[i], i.name))
@@ -160,16 +168,14 @@ def _refine(indices, colours, names, render, depth, budget):  # type: ignore[no-
     if tied is None or budget[0] <= 0:
         final = names + tuple((i, f"#{depth}.{n}:{i.extent}") for n, i in enumerate(ordered))
         return render(final), tuple(ordered)
-    best = None
+    trials = []
     for index in tied:
         budget[0] -= 1
-        trial = _refine(indices, {**colours, index: colours[index] + "!"}, names, render, depth, budget)
-        if best is None or trial[0] < best[0]:
-            best = trial
-    return best
+        trials.append(_refine(indices, {**colours, index: colours[index] + "!"}, names, render, depth, budget))
+    return min(trials, key=lambda trial: trial[0])
 
 
-def _stable(indices, colours, names, render):  # type: ignore[no-untyped-def]
+def _stable(indices: tuple[Index, ...], colours: Colours, names: Names, render: Render) -> Colours:
     """Colours that no further look at the neighbourhood splits."""
     for _ in indices:
         if len(set(colours.values())) == len(indices):
