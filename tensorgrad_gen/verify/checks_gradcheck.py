@@ -22,8 +22,7 @@ Call = Callable[[Tensors, Params], Outputs]
 
 def gradcheck_op(subject: Subject) -> float | None:
     """Gradients and directional derivatives are the limits of finite differences."""
-    for sample in subject.samples[:2]:
-        _first_order(subject, subject.call, sample)
+    _first_order(subject, subject.call, subject.samples[0])
     return None
 
 

@@ -19,9 +19,19 @@ MARGIN = {"kink": 1e-3, "pole": 5e-2}
 # At this many margins the checks still work, if less sharply; nearer, the sample is refused.
 LEAST = 0.02
 ATTEMPTS = 40
-LARGEST_INPUT = 30
-LARGEST_TINY_INPUT = 12
 LARGEST_STATEMENT = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The most elements that one input has, and all inputs together: finite differences move each."""
+
+    one: int
+    all: int
+
+
+BASE = Budget(30, 80)
+TINY = Budget(12, 40)
 
 
 class NoSampleError(ValueError):
@@ -72,18 +82,18 @@ def default_params(program: Program, other: bool = False) -> Params:
     return out
 
 
-def candidate_shapes(program: Program, largest: int) -> list[Shape]:
+def candidate_shapes(program: Program, budget: Budget) -> list[Shape]:
     """Shapes to try, the preferred ones first.
 
     Extents differ, so that swapped axes are seen, and are 3 or more where that is small enough: two numbers
     normalised are plus and minus one, whatever they were.
     """
     symbols = [symbol for symbol, _ in program.axes if symbol != "..."]
-    batch = (2,) if has_batch(program) else ()
+    batch = ((2,) if symbols else (3,)) if has_batch(program) else ()
     out: list[Shape] = []
     for order in (symbols, symbols[::-1], symbols[1:] + symbols[:1]):
         sizes = {symbol: 3 + place for place, symbol in enumerate(order)}
-        out.append(_shrunk(program, {s: sizes[s] for s in symbols}, batch, largest))
+        out.append(_shrunk(program, {s: sizes[s] for s in symbols}, batch, budget))
     out += [make_shape(program, dict.fromkeys(symbols, n), batch) for n in (3, 2, 4, 5)]
     for place in range(len(symbols)):  # one long axis: a window must fit into it
         sizes = {symbol: 5 if k == place else 2 for k, symbol in enumerate(symbols)}
@@ -91,12 +101,13 @@ def candidate_shapes(program: Program, largest: int) -> list[Shape]:
     return out
 
 
-def _shrunk(program: Program, sizes: dict[str, int], batch: tuple[int, ...], largest: int) -> Shape:
+def _shrunk(program: Program, sizes: dict[str, int], batch: tuple[int, ...], budget: Budget) -> Shape:
     while True:
         shape = make_shape(program, sizes, batch)
-        biggest = max((math.prod(shape.of(item)) for item in program.inputs), default=0)
+        elements = [math.prod(shape.of(item)) for item in program.inputs]
         loops = math.prod([*sizes.values(), *batch])
-        if (biggest <= largest and loops <= LARGEST_STATEMENT) or max(sizes.values(), default=1) <= 1:
+        fits = max(elements, default=0) <= budget.one and sum(elements) <= budget.all and loops <= LARGEST_STATEMENT
+        if fits or max(sizes.values(), default=1) <= 2:
             return shape
         # The last of the longest axes gives way.
         longest = max(sizes, key=lambda s: (sizes[s], list(sizes).index(s)))

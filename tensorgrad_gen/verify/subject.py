@@ -23,8 +23,8 @@ from tensorgrad_gen.verify.model import Function, Outputs, Params, Sample, Subje
 def make_subject(program: Program, module: ModuleType, seed: int = 0, device: str = "cpu") -> Subject:
     """The op, its plain formula and its samples."""
     rng = torch.Generator().manual_seed(seed)
-    base = _first_legal(program, draws.LARGEST_INPUT, rng, device)
-    tiny = _first_legal(program, draws.LARGEST_TINY_INPUT, rng, device)
+    base = _first_legal(program, draws.BASE, rng, device)
+    tiny = _first_legal(program, draws.TINY, rng, device)
     square = _square(program, rng, device) or tiny[1]
     extra, undefined = _edges(program, base, rng, device)
     public = getattr(module, program.name)
@@ -72,10 +72,12 @@ def _on_structured(program: Program, function: Function | None) -> Any:
     return projected
 
 
-def _first_legal(program: Program, largest: int, rng: torch.Generator, device: str) -> tuple[draws.Shape, Sample]:
+def _first_legal(
+    program: Program, budget: draws.Budget, rng: torch.Generator, device: str
+) -> tuple[draws.Shape, Sample]:
     params = draws.default_params(program)
     problem: Exception | None = None
-    for shape in draws.candidate_shapes(program, largest):
+    for shape in draws.candidate_shapes(program, budget):
         try:
             return shape, draws.regular_sample(program, shape, params, rng, device)
         except (UndefinedValueError, RuntimeError, IndexError, draws.NoSampleError) as error:
