@@ -46,8 +46,8 @@ STAGES: tuple[Stage, ...] = (
     Stage("schedule", "schedule", "schedule", ("lower",), "each call once, near its first reader; nothing unread"),
     Stage("render", "render", "render_op", ("schedule", "meta"), "templates filled in: the text of a module"),
 )
-# The stages before this one collect errors in the report and go on; from here on there is a program.
-_FIRST_SOUND = "elaborate"
+# The errors of the file and of its syntax are independent, so both stages run before any is reported.
+_FIRST_CHECKED = "syntax"
 
 
 class InternalError(Exception):
@@ -98,11 +98,11 @@ def run(text: str, path: str, *, until: str = "render", meta: Mapping[str, Any] 
     """
     compiled = Compiled(text, path, Report(path, text))
     givens = {"text": text, "path": path, "report": compiled.report, "meta": meta or {"spec_path": path}}
-    sound = False
+    checked = False
     for stage in STAGES:
-        sound = sound or stage.name == _FIRST_SOUND
+        checked = checked or stage.name == _FIRST_CHECKED
         _take(stage, compiled, givens)
-        if sound or stage.name == until:
+        if checked or stage.name == until:
             compiled.report.check()
         if stage.name == until:
             break

@@ -14,7 +14,7 @@ from tensorgrad_gen.cli.cache import BuildCache, generator_hash
 from tensorgrad_gen.cli.files import Selection, select
 from tensorgrad_gen.cli.making import Options, Plain, make_all, refuse_same_names
 from tensorgrad_gen.cli.progress import track
-from tensorgrad_gen.cli.support import listed, orphans, support_files, support_text
+from tensorgrad_gen.cli.support import Op, listed, orphans, support_files, support_text
 
 _REMEDIES = {
     "missing": "build it",
@@ -73,16 +73,23 @@ def _check(selection: Selection, options: Options, jobs: int) -> tuple[list[Plai
     specs = [s for s in selection.specs if s not in refused]
     doubtful = [s for s in specs if not cache.fresh(s.output(out), cache.spec_key(s))]
     findings: list[Finding] = []
+    good = set(specs)
     for made in track(make_all(doubtful, options, jobs), len(doubtful), "checking"):
         if made.text is None:
             bad += made.diagnostics
+            good.remove(made.spec)
         else:
             findings += _compare(made.spec.output(out), made.text)
-    command = options.command(selection.specs)
-    for file in support_files(listed(selection, out), out, cache, command, options.standalone):
-        if not cache.fresh(file.path, file.key):
-            findings += _compare(file.path, support_text(file, command))
+    if selection.groups is None:  # of a part of the library one cannot say what the whole should offer
+        findings += _shared(listed(selection, out, good), cache, options, options.command(selection.specs))
     return bad, findings + [Finding(str(path), "orphaned") for path in orphans(selection, out)]
+
+
+def _shared(ops: list[Op], cache: BuildCache, options: Options, command: str) -> Iterator[Finding]:
+    """Findings among the files that belong to no single op."""
+    for file in support_files(ops, options.out, cache, command, options.standalone):
+        if not cache.fresh(file.path, file.key):
+            yield from _compare(file.path, support_text(file, command))
 
 
 def _compare(path: Path, expected: str) -> Iterator[Finding]:

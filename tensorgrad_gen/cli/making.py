@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from tensorgrad_gen.cli.files import Selection, SpecFile, same_names
 
 if TYPE_CHECKING:
@@ -60,13 +62,32 @@ def make(spec: SpecFile, options: Options) -> Made:
     path = str(spec.path)
     try:
         shown = spec.recorded_path(options.out)
-        meta = {"spec_path": shown, "options": options.words, "depth": 1, "standalone": options.standalone}
+        meta = {
+            "spec_path": shown,
+            "options": options.words,
+            "depth": 1,
+            "standalone": options.standalone,
+            "templates": own_templates(options.templates),
+        }
         compiled = run(read_text(spec.path), path, meta=meta)
     except SpecError as error:
         return Made(spec, None, [plain(d, error.path, error.text) for d in error.diagnostics])
     except InternalError as error:
         return Made(spec, None, [fault(path, "internal", error.message, str(error))])
     return Made(spec, compiled.source, [plain(d, path, compiled.text) for d in compiled.warnings])
+
+
+def own_templates(folder: Path | None) -> tuple[tuple[str, str], ...]:
+    """The user's templates; a usage error if one has a name that no template has."""
+    if folder is None:
+        return ()
+    from tensorgrad_gen.errors import NotBuiltError
+    from tensorgrad_gen.render import load_templates
+
+    try:
+        return load_templates(folder)
+    except NotBuiltError as error:
+        raise click.UsageError(str(error)) from None
 
 
 def make_all(specs: Sequence[SpecFile], options: Options, jobs: int) -> Iterator[Made]:
