@@ -151,7 +151,7 @@ def test_every_error_of_every_bad_spec_is_shown_and_good_specs_are_built(library
     put("specs/nn/worse.yaml", "- not a spec\n")
     result = command("build", "specs", status=2)
     assert "specs/nn/bad.yaml:2:1: error[E103]" in result.stderr
-    assert "specs/nn/bad.yaml:6:" in result.stderr
+    assert "specs/nn/bad.yaml:5:" in result.stderr
     assert "specs/nn/worse.yaml:1:1: error[E107]" in result.stderr
     assert set(written()) == FILES
     assert "2 built, 0 unchanged, 2 failed" in result.stdout
