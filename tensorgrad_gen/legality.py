@@ -237,6 +237,25 @@ def check_program(program: Program, stage: str) -> None:
             raise LegalityError(stage, output, output, "an output that nothing defines")
 
 
+def check_derivatives(
+    program: Program, roots: Iterable[str], adjoint: Iterable[Assignment], tangent: Iterable[Assignment], stage: str
+) -> None:
+    """Raise `LegalityError` if the derivatives of a program are not what a stage may make.
+
+    Both may read every tensor of the program; the adjoint also the cotangents `grad_y` of its roots,
+    the tangent program the tangents `tangent_x` of the inputs.
+    """
+    forward = program.tensors
+    given = {f"grad_{name}": _like(forward[name], f"grad_{name}") for name in roots}
+    check_statements(adjoint, program, {**forward, **given}, stage)
+    given = {f"tangent_{i.name}": _like(forward[i.name], f"tangent_{i.name}") for i in program.inputs if i.grad}
+    check_statements(tangent, program, {**forward, **given}, stage)
+
+
+def _like(info: TensorInfo, name: str) -> TensorInfo:
+    return TensorInfo(name, info.indices, "real", "input")
+
+
 def check_statements(
     statements: Iterable[Assignment], program: Program, tensors: dict[str, TensorInfo], stage: str
 ) -> None:

@@ -151,7 +151,7 @@ class _Collector:
 
     def named_label(self, value: Name | Access) -> Key | None:
         tensor = self.names.tensors.get(value.name)
-        if tensor is None and value.name in self.names.letters:
+        if tensor is None and value.name in self.names.refused:
             return None
         if tensor is None:
             span = value.name_span if isinstance(value, Access) else value.span

@@ -34,7 +34,9 @@ def condition(builder: Builder, tree: t.Tree, env: Env) -> Expr:
     if kinds.is_condition(tree, builder.scope):
         if isinstance(tree, t.Bound):
             indices = {letter: builder.index(letter) for letter in reductions.letters(builder, tree)}
-            return Reduce(tree.name, tuple(indices.values()), condition(builder, tree.args[0], {**env, **indices}))
+            body = condition(builder, tree.args[0], {**env, **indices})
+            present = tuple(index for index in indices.values() if index in body.free)
+            return Reduce(tree.name, present, body) if present else body
         _bound_here(builder, tree, env)
         return builder.bool_access(tree, env)
     text = builder.scoping.text(tree)

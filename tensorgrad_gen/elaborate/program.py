@@ -79,7 +79,7 @@ class _Elaboration:
         """The scope of an equation; None if it has an error, so that nothing is built of it."""
         before = len(self.report.diagnostics)
         scope = equations.register(definition, number, self.names)
-        unreadable = self.names.broken & equations.mentioned(definition)
+        unreadable = (self.names.broken | self.names.refused) & equations.mentioned(definition)
         return scope if len(self.report.diagnostics) == before and not unreadable else None
 
     def _builder(self, scope: Scope, target: str) -> Builder:

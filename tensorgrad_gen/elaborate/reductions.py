@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tensorgrad_gen.elaborate.vocabulary import BOUND, SCANS
+from tensorgrad_gen.elaborate.vocabulary import BOUND, LABEL_REDUCTIONS, SCANS
 from tensorgrad_gen.ir import (
     Apply,
     Expr,
@@ -15,6 +15,7 @@ from tensorgrad_gen.ir import (
     Scan,
     Special,
     Sum,
+    add,
     const,
     div,
     inverse,
@@ -35,10 +36,12 @@ def value(builder: Builder, tree: t.Bound, env: Env) -> Expr:
     if tree.name in SCANS:
         indices = tuple(builder.index(letter, env) for letter in own)
         inner = {**env, **dict(zip(own, indices))}
-        return Scan(tree.name, indices, builder.number(tree.args[0], inner))
+        return _over(tree.name, indices, builder.number(tree.args[0], inner))
     indices = tuple(builder.index(letter) for letter in own)
     body = builder.number(tree.args[0], {**env, **dict(zip(own, indices))})
     extras = [builder.number(arg, env) for arg in tree.args[1:]]
+    if tree.name in LABEL_REDUCTIONS and indices[0] not in body.free:
+        return builder.error("E208", f"the argument of `{tree.name}` is the same along `{own[0]}`", tree.span)
     return _reduced(tree, indices, body, extras or [const(d) for d in BOUND[tree.name].defaults])
 
 
@@ -59,7 +62,27 @@ def _reduced(tree: t.Bound, indices: tuple[Index, ...], body: Expr, extras: list
         divisor = sub(_count(indices), extras[0])
         variance = div(Sum(indices, power(centred, 2)), divisor)
         return Apply("sqrt", (variance,)) if tree.name == "std" else variance
-    return Reduce(tree.name, indices, body)
+    return _over(tree.name, indices, body)
+
+
+def _over(kind: str, indices: tuple[Index, ...], body: Expr) -> Expr:
+    """A reduction or scan; an index that the argument lacks (it had only a one-tensor) enters by its extent."""
+    present = tuple(index for index in indices if index in body.free)
+    count = _count(tuple(index for index in indices if index not in body.free))
+    value: Expr = body
+    if present:
+        value = Scan(kind, present, body) if kind in SCANS else Reduce(kind, present, body)
+    if len(present) == len(indices) or kind in ("max", "min"):
+        return value
+    if kind == "prod":
+        return power(value, count)
+    if kind == "logsumexp":
+        return add(value, Apply("log", (count,)))
+    if kind == "norm":
+        return mul(value if present else Apply("abs", (body,)), Apply("sqrt", (count,)))
+    if kind == "softmax":
+        return mul(value if present else const(1), inverse(count))
+    return sub(value if present else const(0), Apply("log", (count,)))
 
 
 def _count(indices: tuple[Index, ...]) -> Expr:
@@ -78,10 +101,10 @@ def _mean(indices: tuple[Index, ...], body: Expr) -> Expr:
 def _norm(indices: tuple[Index, ...], body: Expr, p: Expr) -> Expr:
     """The p-norm: of 2 a node of its own, of infinity the largest magnitude."""
     if number(p) == 2:
-        return Reduce("norm", indices, body)
+        return _over("norm", indices, body)
     magnitude = Apply("abs", (body,))
     if number(p) == 1:
         return Sum(indices, magnitude)
     if isinstance(p, Special) and p.name == "inf":
-        return Reduce("max", indices, magnitude)
+        return _over("max", indices, magnitude)
     return power(Sum(indices, Pow(magnitude, p)), inverse(p))
