@@ -31,7 +31,11 @@ def scheduled(body: Body) -> Body:
 
 
 def _merge(body: Body) -> tuple[list[TorchStatement], tuple[tuple[str, TExpr], ...]]:
-    """A statement that calls what an earlier one calls gives way to it."""
+    """A statement that calls what an earlier one calls gives way to it.
+
+    What results are read from stays: each result is bound anew to its own name, and computed only if it is wanted.
+    """
+    bound = {name for _, expr in body.results for name in reads(expr)}
     known: dict[str, int] = {}
     names: dict[str, str] = {}
     kept: list[TorchStatement] = []
@@ -39,8 +43,9 @@ def _merge(body: Body) -> tuple[list[TorchStatement], tuple[tuple[str, TExpr], .
         call = renamed(statement.call, names)
         text = print_texpr(call)
         place = known.get(text)
-        if place is None:
-            known[text] = len(kept)
+        if place is None or statement.target in bound:
+            if statement.target not in bound:
+                known.setdefault(text, len(kept))
             kept.append(replace(statement, call=call))
             continue
         first = kept[place]
