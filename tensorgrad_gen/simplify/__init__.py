@@ -9,17 +9,33 @@ from tensorgrad_gen.ir import Program
 from tensorgrad_gen.simplify.factor import factor
 from tensorgrad_gen.simplify.inline import inline
 from tensorgrad_gen.simplify.through_values import through_values
+from tensorgrad_gen.simplify.trace import Trace
 from tensorgrad_gen.simplify.zeros import drop_vanishing
 
-__all__ = ["drop_vanishing", "factor", "inline", "simplify", "simplify_adjoint", "simplify_tangent", "through_values"]
+__all__ = [
+    "Trace",
+    "drop_vanishing",
+    "factor",
+    "inline",
+    "simplify",
+    "simplify_adjoint",
+    "simplify_tangent",
+    "through_values",
+]
 
 
-def simplify_adjoint(program: Program, adjoint: Adjoint) -> Adjoint:
-    """The adjoint with fewer, smaller statements."""
+def simplify_adjoint(program: Program, adjoint: Adjoint, trace: Trace | None = None) -> Adjoint:
+    """The adjoint with fewer, smaller statements; `trace`, if given, records every rewrite."""
+    trace = Trace() if trace is None else trace
+    trace.record("derived", adjoint.statements)
     wanted = {name for _, name in adjoint.gradients}
     statements = [replace(s, value=through_values(s.value, program)) for s in adjoint.statements]
-    statements = inline(statements, wanted, program)
-    statements = [replace(s, value=factor(drop_vanishing(s.value, program))) for s in statements]
+    trace.record("through values", statements)
+    statements = inline(statements, wanted, program, trace)
+    statements = [replace(s, value=drop_vanishing(s.value, program, trace)) for s in statements]
+    trace.record("vanishing", statements)
+    statements = [replace(s, value=factor(s.value)) for s in statements]
+    trace.record("common factors", statements)
     return replace(adjoint, statements=tuple(statements))
 
 

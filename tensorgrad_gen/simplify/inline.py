@@ -8,14 +8,33 @@ from tensorgrad_gen.algebra import accesses, all_indices, apart, simplify, walk
 from tensorgrad_gen.algebra.hoist import scalar
 from tensorgrad_gen.algebra.indices import substitute
 from tensorgrad_gen.algebra.parts import factors_of, terms_of
-from tensorgrad_gen.ir import Access, Add, Apply, Expr, Iverson, Linalg, Mul, Pow, Program, Statement, Sum, Where, add, mul, total
+from tensorgrad_gen.ir import (
+    Access,
+    Add,
+    Apply,
+    Expr,
+    Iverson,
+    Linalg,
+    Mul,
+    Pow,
+    Program,
+    Statement,
+    Sum,
+    Where,
+    add,
+    mul,
+    total,
+)
 from tensorgrad_gen.ir.build import ZERO
+from tensorgrad_gen.simplify.trace import Trace
 from tensorgrad_gen.simplify.zeros import vanishes
 
 _BUDGET = 600  # nodes beyond which a statement stays split
 
 
-def inline(statements: list[Statement], wanted: set[str], program: Program) -> list[Statement]:
+def inline(
+    statements: list[Statement], wanted: set[str], program: Program, trace: Trace | None = None
+) -> list[Statement]:
     """Fewer statements with the same values; `wanted` are kept."""
     current = list(statements)
     position = 0
@@ -29,8 +48,12 @@ def inline(statements: list[Statement], wanted: set[str], program: Program) -> l
             current.pop(position)
         elif (uses == 1 or _cheap(statement.value)) and (merged := _merge(statement, later)) is not None:
             current[position:] = merged
+            if trace is not None:
+                trace.record("put in", current, statement.target)
         else:
-            current[position + 1 :] = [_split_for_zeros(statement, s, program) for s in later]
+            current[position + 1 :] = [_split_for_zeros(statement, s, program, trace) for s in later]
+            if trace is not None:
+                trace.record("vanishing", current, statement.target)
             if sum(_count(s.value, statement.target) for s in current[position + 1 :]) == uses:
                 position += 1
     return current
@@ -86,7 +109,9 @@ def put(expr: Expr, statement: Statement) -> Expr:
     return expr.rebuild(tuple(put(child, statement) for child in expr.children))
 
 
-def _split_for_zeros(statement: Statement, consumer: Statement, program: Program) -> Statement:
+def _split_for_zeros(
+    statement: Statement, consumer: Statement, program: Program, trace: Trace | None
+) -> Statement:
     """A sum over a cotangent of several terms is split where one of the terms vanishes."""
     if _masked(statement.value):
         return consumer
@@ -95,7 +120,7 @@ def _split_for_zeros(statement: Statement, consumer: Statement, program: Program
         if isinstance(expr, Sum) and any(
             isinstance(f, Access) and f.tensor == statement.target for f in factors_of(expr.body)
         ):
-            return _terms_that_stay(expr, statement, program)
+            return _terms_that_stay(expr, statement, program, trace)
         if isinstance(expr, Add | Mul):
             return expr.rebuild(tuple(visit(c) for c in expr.children))
         return expr
@@ -104,7 +129,7 @@ def _split_for_zeros(statement: Statement, consumer: Statement, program: Program
     return consumer if value is consumer.value else replace(consumer, value=simplify(value))
 
 
-def _terms_that_stay(expr: Sum, statement: Statement, program: Program) -> Expr:
+def _terms_that_stay(expr: Sum, statement: Statement, program: Program, trace: Trace | None) -> Expr:
     position = next(
         n for n, f in enumerate(factors_of(expr.body)) if isinstance(f, Access) and f.tensor == statement.target
     )
@@ -115,7 +140,7 @@ def _terms_that_stay(expr: Sum, statement: Statement, program: Program) -> Expr:
     terms = terms_of(value)
     for term in terms:
         part = simplify(Sum(expr.indices, mul(*rest, term)))
-        if part is ZERO or any(isinstance(f, Sum) and vanishes(f, program) for f in factors_of(part)):
+        if part is ZERO or any(isinstance(f, Sum) and vanishes(f, program, trace) for f in factors_of(part)):
             continue
         kept.append(part)
     if len(kept) == len(terms):

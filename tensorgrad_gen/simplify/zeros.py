@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from tensorgrad_gen.algebra import accesses, all_indices, apart, simplify
+from tensorgrad_gen.algebra.indices import substitute
 from tensorgrad_gen.algebra.parts import factors_of, terms_of
 from tensorgrad_gen.ir import (
     Access,
@@ -25,25 +26,25 @@ from tensorgrad_gen.ir import (
     mul,
     total,
 )
-from tensorgrad_gen.algebra.indices import substitute
 from tensorgrad_gen.ir.build import ZERO
+from tensorgrad_gen.simplify.trace import Trace
 
 _DEPTH = 4  # how many definitions deep a sum is expanded
 _BUDGET = 400  # nodes beyond which an expansion is given up
 
 
-def drop_vanishing(expr: Expr, program: Program) -> Expr:
+def drop_vanishing(expr: Expr, program: Program, trace: Trace | None = None) -> Expr:
     """The expression without the sums that are identically zero."""
     if isinstance(expr, Sum):
-        return _drop_from_sum(expr, program)
+        return _drop_from_sum(expr, program, trace)
     if isinstance(expr, Add | Mul):
-        new = tuple(drop_vanishing(child, program) for child in expr.children)
+        new = tuple(drop_vanishing(child, program, trace) for child in expr.children)
         return simplify(expr.rebuild(new)) if new != expr.children else expr
     return expr
 
 
-def _drop_from_sum(expr: Sum, program: Program) -> Expr:
-    if vanishes(expr, program):
+def _drop_from_sum(expr: Sum, program: Program, trace: Trace | None) -> Expr:
+    if vanishes(expr, program, trace):
         return ZERO
     body, kept, changed = expr.body, [], False
     for position, factor in enumerate(factors_of(body)):
@@ -52,29 +53,40 @@ def _drop_from_sum(expr: Sum, program: Program) -> Expr:
         rest = factors_of(body)[:position] + factors_of(body)[position + 1 :]
         for term in factor.terms:
             part = simplify(Sum(expr.indices, mul(*rest, term)))
-            if any(isinstance(f, Sum) and vanishes(f, program) for f in factors_of(part)) or part is ZERO:
+            if any(isinstance(f, Sum) and vanishes(f, program, trace) for f in factors_of(part)) or part is ZERO:
                 changed = True
             else:
                 kept.append(term)
         if changed:
-            return drop_vanishing(simplify(Sum(expr.indices, mul(*rest, add(*kept)))), program)
+            return drop_vanishing(simplify(Sum(expr.indices, mul(*rest, add(*kept)))), program, trace)
         kept = []
     return expr
 
 
-def vanishes(expr: Sum, program: Program) -> bool:
+def vanishes(expr: Sum, program: Program, trace: Trace | None = None) -> bool:
     """Whether the sum is zero by the definitions of the tensors it reads."""
+    zero = bool(expansion(expr, program))
+    if zero and trace is not None:
+        trace.zeros.append(expr)
+    return zero
+
+
+def expansion(expr: Expr, program: Program) -> tuple[Expr, ...]:
+    """The sum with definitions put in and collected, in turn, down to 0; nothing if it does not vanish."""
     if any(a.tensor not in program.tensors for a in accesses(expr)):
-        return False  # a cotangent is arbitrary
-    current: Expr = expr
+        return ()  # a cotangent is arbitrary
+    chain: list[Expr] = []
+    current = expr
     for _ in range(_DEPTH):
-        opened = simplify(_expand(_open(current, program)))
-        if opened is ZERO:
-            return True
-        if opened is current or total(opened) > _BUDGET:
-            return False
-        current = opened
-    return False
+        opened = _open(current, program)
+        collected = simplify(_expand(opened))
+        if collected is current or total(collected) > _BUDGET:
+            return ()
+        chain += [opened, collected]
+        if collected is ZERO:
+            return tuple(chain)
+        current = collected
+    return ()
 
 
 def _linear(value: Expr) -> bool:
