@@ -254,8 +254,8 @@ class _Collector:
         self.arity(node, BOUND[name])
         if not node.subs:
             self.report.error("E208", f"`{name}` needs an index", node.span)
-        elif name in ONE_INDEX and len(node.subs) > 1:
-            self.report.error("E201", f"`{name}` takes one index, not {len(node.subs)}", node.span)
+        elif name in ONE_INDEX and (len(node.subs) > 1 or node.subs[0].ellipsis):
+            self.report.error("E201", f"`{name}` takes one index", node.span)
         self.bound_indices(node)
 
     def bound_indices(self, node: Bound) -> None:

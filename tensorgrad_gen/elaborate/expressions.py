@@ -63,6 +63,13 @@ class Builder:
         extent = self.scope.names.extents.extent(self.scope.key(letter))
         return Index(letter, UNKNOWN if extent is None else extent)
 
+    def other_index(self, letter: str, env: Env) -> Index:
+        """An index along the same axis with a name that neither a letter of the equation nor one around has."""
+        number_, taken = 1, {*self.scope.indices, *(index.name for index in env.values())}
+        while f"{letter}{number_}" in taken:
+            number_ += 1
+        return Index(f"{letter}{number_}", self.index(letter).extent)
+
     def extent(self, letter: str) -> Expr:
         """The extent of a letter as a number."""
         return reductions.extent_of(self.index(letter))

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tensorgrad_gen.elaborate.vocabulary import BOUND, LABEL_REDUCTIONS, SCANS
+from tensorgrad_gen.elaborate.vocabulary import BOUND, LABEL_REDUCTIONS, ONE_INDEX_SCANS, SCANS
 from tensorgrad_gen.ir import (
     Apply,
+    Compare,
     Expr,
     Extent,
     Index,
+    Iverson,
+    Position,
     Pow,
     Reduce,
     Scan,
     Special,
     Sum,
+    Where,
     add,
     const,
     div,
@@ -33,6 +37,8 @@ if TYPE_CHECKING:
 def value(builder: Builder, tree: t.Bound, env: Env) -> Expr:
     """The value of a reduction or scan as a number; of `argmax` and `argmin` as a label."""
     own = letters(builder, tree)
+    if tree.name in ONE_INDEX_SCANS:
+        return _running(builder, tree, own[0], env)
     if tree.name in SCANS:
         indices = tuple(builder.index(letter, env) for letter in own)
         inner = {**env, **dict(zip(own, indices))}
@@ -43,6 +49,20 @@ def value(builder: Builder, tree: t.Bound, env: Env) -> Expr:
     if tree.name in LABEL_REDUCTIONS and indices[0] not in body.free:
         return builder.error("E208", f"the argument of `{tree.name}` is the same along `{own[0]}`", tree.span)
     return _reduced(tree, indices, body, extras or [const(d) for d in BOUND[tree.name].defaults])
+
+
+def _running(builder: Builder, tree: t.Bound, letter: str, env: Env) -> Expr:
+    """A scan over positions as a reduction of what it reads: `cumsum[i](z)` is the sum of `[j <= i]*z` over `j`."""
+    here = builder.index(letter, env)
+    there = builder.other_index(letter, env)
+    body = builder.number(tree.args[0], {**env, letter: there})
+    up_to_here = Compare("<=", Position(there), Position(here))
+    if tree.name == "cumprod":
+        return Reduce("prod", (there,), Where(up_to_here, body, const(1)))
+    if tree.name == "cumsum":
+        return Sum((there,), mul(Iverson(up_to_here), body))
+    mirrored = sub(sub(extent_of(here), const(1)), Position(here))
+    return Sum((there,), mul(Iverson(Compare("==", Position(there), mirrored)), body))
 
 
 def letters(builder: Builder, tree: t.Bound) -> list[str]:

@@ -47,9 +47,10 @@ REDUCTIONS: dict[str, Signature] = {
 SCANS: dict[str, Signature] = {
     name: Signature(1, 1) for name in ("softmax", "log_softmax", "cumsum", "cumprod", "flip", "sort", "argsort")
 }
-SCANS_NOT_BUILT = ("cumsum", "cumprod", "flip", "sort", "argsort")
+SCANS_NOT_BUILT = ("sort", "argsort")
+ONE_INDEX_SCANS = ("cumsum", "cumprod", "flip", "sort", "argsort")
 BOUND = {**REDUCTIONS, **SCANS}
-ONE_INDEX = ("argmax", "argmin", *SCANS_NOT_BUILT)
+ONE_INDEX = ("argmax", "argmin", *ONE_INDEX_SCANS)
 CONDITION_REDUCTIONS = ("any", "all")
 LABEL_REDUCTIONS = ("argmax", "argmin")
 
