@@ -66,7 +66,7 @@ def _live(statements: list[TorchStatement], results: tuple[tuple[str, TExpr], ..
 
 
 def _sink(statements: list[TorchStatement]) -> list[TorchStatement]:
-    """Helpers without a formula move down to just before their first reader, so that they live no longer than needed."""
+    """Helpers without a formula move down to just before their first reader: they live no longer than needed."""
     placed: list[TorchStatement] = []
     for statement in reversed(statements):
         readers = [k for k, later in enumerate(placed) if statement.target in reads(later.call)]

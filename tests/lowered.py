@@ -11,8 +11,7 @@ import torch
 from tensorgrad_gen.elaborate import elaborate
 from tensorgrad_gen.errors import Report
 from tensorgrad_gen.ir import Program, Statement
-from tensorgrad_gen.lower import lower_plan
-from tensorgrad_gen.lower import runtime_ops
+from tensorgrad_gen.lower import lower_plan, runtime_ops
 from tensorgrad_gen.lower.model import Body, LoweredOp
 from tensorgrad_gen.lower.names import local_name
 from tensorgrad_gen.lower.printer import print_texpr
@@ -25,7 +24,7 @@ RUNTIME = SimpleNamespace(**{k: v for k, v in vars(runtime_ops).items() if not k
 
 def program_of(text: str) -> Program:
     """The raw program of a spec."""
-    path = text.split("op:")[1].split()[0] + ".yaml"
+    path = text.split("op:")[1].split(maxsplit=1)[0] + ".yaml"
     report = Report(path, text)
     spec = load_text(text, path, report)
     report.check()

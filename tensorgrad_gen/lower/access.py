@@ -156,15 +156,18 @@ def _gather(b: Builder, val: Val, place: Index, label: Val, order: Layout) -> Va
 
 
 def lower_access(b: Builder, node: Access, order: Layout) -> Val:
+    """The tensor as real numbers."""
     return b.real(read(b, node, order))
 
 
 def condition_access(b: Builder, node: Access, order: Layout) -> Val:
+    """The tensor as a condition: where it is not 0."""
     val = read(b, node, order)
     return val if val.kind == "bool" else val.over(Infix("!=", val.expr, Lit(0)), kind="bool")
 
 
 def integer_access(b: Builder, node: Access, order: Layout) -> Val:
+    """The tensor as integers."""
     val = read(b, node, order)
     return val if val.kind == "label" else val.over(Method(val.expr, "long"), kind="label")
 

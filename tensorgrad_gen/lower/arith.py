@@ -36,7 +36,7 @@ def negative(val: Val) -> Val:
             return val.over(operand)
         case Lit(int() | float() as number):
             return val.over(Lit(-number))
-        case Infix("*" | "/" as op, left, right) if isinstance(left, Lit) or isinstance(left, Prefix):
+        case Infix("*" | "/" as op, left, right) if isinstance(left, Lit | Prefix):
             return val.over(Infix(op, negative(Val(left)).expr, right))
     return val.over(Prefix("-", val.expr))
 

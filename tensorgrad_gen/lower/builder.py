@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Any, TypeAlias
 
 from tensorgrad_gen.ir import Access, Compare, Const, Expr, Extent, Index, Logic, Program
 from tensorgrad_gen.lower.model import Layout
@@ -14,7 +15,7 @@ from tensorgrad_gen.lower.sizes import Sizes
 from tensorgrad_gen.lower.torch_ir import Attr, Infix, Lit, Method, Prefix, TExpr, TorchStatement, Var
 from tensorgrad_gen.lower.values import LEAD, LoweringError, Val, align, merge
 
-Rule = Callable[["Builder", "Expr", Layout], Val]
+Rule: TypeAlias = Callable[["Builder", Any, Layout], Val]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Builder:
     program: Program
     names: Names
     sizes: Sizes
-    rules: dict[str, dict[type, Rule]]
+    rules: Mapping[str, Mapping[type, Rule]]
     like: str
     locals: dict[str, Local]
     statements: list[TorchStatement] = field(default_factory=list)

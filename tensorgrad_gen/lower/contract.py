@@ -7,6 +7,7 @@ if there is no batch, else multiply and sum; both add - `@`, by rows if several 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from fractions import Fraction
 
 from tensorgrad_gen.algebra.indices import accesses, by_name
 from tensorgrad_gen.ir import (
@@ -38,6 +39,7 @@ from tensorgrad_gen.lower.values import LEAD, Val, align
 
 
 def lower_sum(b: Builder, node: Sum, order: Layout) -> Val:
+    """A sum, of a product or of anything else."""
     body = node.body
     return sum_product(b, node.indices, body.factors if isinstance(body, Mul) else (body,), order)
 
@@ -45,8 +47,8 @@ def lower_sum(b: Builder, node: Sum, order: Layout) -> Val:
 def sum_product(b: Builder, bound: tuple[Index, ...], factors: tuple[Expr, ...], order: Layout) -> Val:
     """The sum of the product over the indices; what does not vary with them stays outside."""
     free: frozenset[Index] = frozenset().union(*(f.free for f in factors))
-    outside: list[Expr] = [Extent(str(k.extent)) if isinstance(k.extent, str) else _whole(k.extent)
-                           for k in bound if k not in free]
+    absent = [k.extent for k in bound if k not in free]
+    outside: list[Expr] = [Extent(e) if isinstance(e, str) else Const(Fraction(e)) for e in absent]
     bound = tuple(k for k in bound if k in free)
     outside += [f for f in factors if is_number(f)]
     factors = tuple(f for f in factors if not is_number(f))
@@ -66,12 +68,6 @@ def sum_product(b: Builder, bound: tuple[Index, ...], factors: tuple[Expr, ...],
         return inner
     above, below = collect(b, tuple(outside), order)
     return product(b, [inner, *above], below)
-
-
-def _whole(extent: int) -> Const:
-    from fractions import Fraction
-
-    return Const(Fraction(extent))
 
 
 def is_number(expr: Expr) -> bool:
@@ -224,6 +220,7 @@ def _cumulative(
     swapped = tuple(j if axis is i else axis for axis in order)
     val = align(b.solid(b.real(b.lower(product_of(rest), swapped))), swapped)
     dim = Lit(val.layout.index(j) - len(val.layout))
-    flags = tuple((name, Lit(True)) for name, on in (("reverse", op[0] == ">"), ("exclusive", len(op) == 1)) if on)
+    options = {"reverse": op[0] == ">", "exclusive": len(op) == 1}
+    flags = tuple((name, Lit(value=True)) for name, on in options.items() if on)
     expr = Call("_runtime.cumsum", (val.expr, dim), flags) if flags else Method(val.expr, "cumsum", (dim,))
     return align(Val(expr, tuple(i if axis is j else axis for axis in val.layout), "real", val.loose), order)

@@ -34,6 +34,7 @@ def split_label(delta: Delta) -> tuple[Index, Expr] | None:
 
 
 def lower_delta(b: Builder, node: Delta, order: Layout) -> Val:
+    """A delta alone."""
     return lower_delta_product(b, (node,), order)
 
 

@@ -85,9 +85,7 @@ def _matrix(b: Builder, left: Val, right: Val, kinds: tuple[Axes, Axes, Axes, Ax
             return _plain(right, left, yours, mine[0], axis)
     single = len(mine) == len(yours) == 1 and LEAD not in (*mine, *yours)
     if not batch and (single or (len(yours) == 1 and _ends(left, common)) or (len(mine) == 1 and _ends(right, common))):
-        if not single and not (len(yours) == 1 and _ends(left, common)):
-            left, right, mine, yours = right, left, yours, mine
-        elif single and _reversed(order, mine, yours):
+        if (not single and not (len(yours) == 1 and _ends(left, common))) or (single and _reversed(order, mine, yours)):
             left, right, mine, yours = right, left, yours, mine
         return _by_rows(left, right, mine, yours[0], common)
     if single and len(common) == 1 and common[0] is not LEAD:

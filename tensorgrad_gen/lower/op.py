@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from tensorgrad_gen.ir import Access, Apply, Delta, Expr, Index, LeviCivita, Linalg, Pow, Reduce, Scan, Statement, Sum, Where
+from tensorgrad_gen.ir import (
+    Access,
+    Apply,
+    Delta,
+    Expr,
+    Index,
+    LeviCivita,
+    Linalg,
+    Pow,
+    Reduce,
+    Scan,
+    Statement,
+    Sum,
+    Where,
+)
 from tensorgrad_gen.lower import access, contract, deltas, pointwise, reductions
 from tensorgrad_gen.lower.builder import Builder, Local, Rule
 from tensorgrad_gen.lower.layouts import Axes, as_layout, decide_layouts
@@ -35,9 +49,9 @@ RULES: dict[str, dict[type, Rule]] = {
         Reduce: reductions.lower_reduce,
         Scan: reductions.lower_scan,
     },
-}  # type: ignore[dict-item]
+}
 
-_VIEWS = {"transpose", "permute", "movedim", "unsqueeze", "squeeze", "expand", "diagonal", "select", "detach", "unflatten"}
+_VIEWS = {"transpose", "permute", "movedim", "unsqueeze", "squeeze", "expand", "diagonal", "select", "detach"}
 
 
 def lower_plan(plan: Plan) -> LoweredOp:
@@ -98,7 +112,22 @@ class _Lowering:
         b = self.builder(self.inputs() | saved | roots, next(iter(roots), self.anchor()))
         self.run(b, block.steps)
         wanted = [(name, tensor, self.layout(name)) for name, tensor in block.results]
-        return self.finish(b, wanted, fresh=prefix == "tangent_")
+        body = self.finish(b, wanted, fresh=prefix == "tangent_")
+        return self.with_zeros(body, block) if prefix == "tangent_" else body
+
+    def with_zeros(self, body: Body, block: Block) -> Body:
+        """Zeros for a result that no tangent reaches: functorch takes no `None` for a number."""
+        given = {name for name, _ in block.results}
+        kinds = {step.target: step.kind for step in self.plan.forward}
+        missing = [
+            name
+            for name in dict.fromkeys((*self.plan.outputs, *self.plan.auxiliary))
+            if name not in given and kinds[name] == "real"
+        ]
+        zeros = tuple((name, Call("torch.zeros_like", (Var(local_name(name)),))) for name in missing)
+        return replace(
+            body, results=(*body.results, *zeros), reads=tuple(sorted({*body.reads, *missing}))
+        )
 
     def inputs(self) -> dict[str, Local]:
         found = {}

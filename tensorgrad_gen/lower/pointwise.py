@@ -24,7 +24,7 @@ from tensorgrad_gen.ir import (
 )
 from tensorgrad_gen.ir import number as constant
 from tensorgrad_gen.lower.arith import ONE, over, pointwise, product, times, total
-from tensorgrad_gen.lower.builder import Builder, is_integer, rational
+from tensorgrad_gen.lower.builder import Builder, Rule, is_integer, rational
 from tensorgrad_gen.lower.model import Layout
 from tensorgrad_gen.lower.names import local_name
 from tensorgrad_gen.lower.torch_functions import SAFE_AT_TWO, SINGULAR, SINGULAR_AT_ONE, SPELLINGS
@@ -34,22 +34,22 @@ from tensorgrad_gen.lower.values import LoweringError, Val, align
 HALF = Fraction(1, 2)
 
 
-def lower_const(b: Builder, node: Const, order: Layout) -> Val:
+def _lower_const(b: Builder, node: Const, order: Layout) -> Val:
     return Val(rational(node.value), kind="number")
 
 
-def lower_special(b: Builder, node: Special, order: Layout) -> Val:
+def _lower_special(b: Builder, node: Special, order: Layout) -> Val:
     if node.name == "pi":
         return Val(Var("math.pi"), kind="number")
     return Val(Lit(math.inf if node.name == "inf" else math.nan), kind="number")
 
 
-def lower_param(b: Builder, node: Param, order: Layout) -> Val:
+def _lower_param(b: Builder, node: Param, order: Layout) -> Val:
     b.reads.add(node.name)
     return Val(Var(local_name(node.name)), kind="number")
 
 
-def lower_extent(b: Builder, node: Extent, order: Layout) -> Val:
+def _lower_extent(b: Builder, node: Extent, order: Layout) -> Val:
     return Val(b.extent(node.symbol), kind="number")
 
 
@@ -66,11 +66,11 @@ def position(b: Builder, node: Position, order: Layout, real: bool) -> Val:
     return align(found, order)
 
 
-def lower_position(b: Builder, node: Position, order: Layout) -> Val:
+def _lower_position(b: Builder, node: Position, order: Layout) -> Val:
     return position(b, node, order, real=True)
 
 
-def lower_add(b: Builder, node: Add, order: Layout) -> Val:
+def _lower_add(b: Builder, node: Add, order: Layout) -> Val:
     from tensorgrad_gen.lower.deltas import add_scattered, scattered
 
     chosen = [term for term in node.terms if scattered(term)]
@@ -80,7 +80,7 @@ def lower_add(b: Builder, node: Add, order: Layout) -> Val:
     return total(b, [b.lower(term, order) for term in node.terms])
 
 
-def lower_mul(b: Builder, node: Mul, order: Layout) -> Val:
+def _lower_mul(b: Builder, node: Mul, order: Layout) -> Val:
     from tensorgrad_gen.lower.deltas import lower_delta_product, scattered
 
     if scattered(node):
@@ -169,7 +169,7 @@ def _not_negative(expr: Expr) -> bool:
     return isinstance(expr, Extent) or (isinstance(expr, Special) and expr.name == "pi")
 
 
-def lower_pow(b: Builder, node: Pow, order: Layout) -> Val:
+def _lower_pow(b: Builder, node: Pow, order: Layout) -> Val:
     exponent = constant(node.exponent)
     if exponent is None:
         base = safe(b, b.lower(node.base, order), order)
@@ -184,7 +184,7 @@ def lower_pow(b: Builder, node: Pow, order: Layout) -> Val:
     return _power(b, node.base, base if exponent.denominator == 1 else safe(b, base, order), exponent)
 
 
-def lower_apply(b: Builder, node: Apply, order: Layout) -> Val:
+def _lower_apply(b: Builder, node: Apply, order: Layout) -> Val:
     spell = SPELLINGS.get(node.function)
     if spell is None:
         raise LoweringError(f"torch has no spelling for {node.function}")
@@ -225,18 +225,18 @@ def _value(expr: Expr) -> float:
     raise LoweringError("not a constant")
 
 
-def lower_iverson(b: Builder, node: Iverson, order: Layout) -> Val:
+def _lower_iverson(b: Builder, node: Iverson, order: Layout) -> Val:
     return b.real(b.condition(node.condition, order))
 
 
-def lower_where(b: Builder, node: Where, order: Layout) -> Val:
+def _lower_where(b: Builder, node: Where, order: Layout) -> Val:
     return _where(b, node, order, "real")
 
 
 def _where(b: Builder, node: Where, order: Layout, kind: str) -> Val:
     lower = {"real": b.lower, "bool": b.condition, "label": b.integer}[kind]
     outer = b.guards
-    opposite = node.condition.args[0] if _is_not(node.condition) else Logic("not", (node.condition,))
+    opposite = _negated(node.condition)
     with b.guarded(node.condition):
         then = lower(node.then, order)
     with b.guarded(opposite):
@@ -248,21 +248,23 @@ def _where(b: Builder, node: Where, order: Layout, kind: str) -> Val:
     return pointwise(Call("torch.where", (mask.expr, then.expr, other.expr)), mask, then, other, kind=kind)
 
 
-def _is_not(condition: Expr) -> bool:
-    return isinstance(condition, Logic) and condition.op == "not"
+def _negated(condition: Expr) -> Expr:
+    if isinstance(condition, Logic) and condition.op == "not":
+        return condition.args[0]
+    return Logic("not", (condition,))
 
 
 # Conditions.
 
 
-def condition_compare(b: Builder, node: Compare, order: Layout) -> Val:
+def _condition_compare(b: Builder, node: Compare, order: Layout) -> Val:
     lower = b.integer if all(is_integer(side, b.labels) for side in (node.left, node.right)) else b.lower
     left, right = lower(node.left, order), lower(node.right, order)
     kind = "flag" if left.scalar and right.scalar else "bool"
     return pointwise(Infix(node.op, left.expr, right.expr), left, right, kind=kind)
 
 
-def condition_logic(b: Builder, node: Logic, order: Layout) -> Val:
+def _condition_logic(b: Builder, node: Logic, order: Layout) -> Val:
     parts = [b.condition(arg, order) for arg in node.args]
     if node.op == "not":
         (part,) = parts
@@ -274,44 +276,44 @@ def condition_logic(b: Builder, node: Logic, order: Layout) -> Val:
     return whole
 
 
-def condition_iverson(b: Builder, node: Iverson, order: Layout) -> Val:
+def _condition_iverson(b: Builder, node: Iverson, order: Layout) -> Val:
     return b.condition(node.condition, order)
 
 
-def condition_const(b: Builder, node: Const, order: Layout) -> Val:
+def _condition_const(b: Builder, node: Const, order: Layout) -> Val:
     return Val(Lit(node.value != 0), kind="flag")
 
 
-def condition_where(b: Builder, node: Where, order: Layout) -> Val:
+def _condition_where(b: Builder, node: Where, order: Layout) -> Val:
     return _where(b, node, order, "bool")
 
 
 # Integers.
 
 
-def integer_const(b: Builder, node: Const, order: Layout) -> Val:
+def _integer_const(b: Builder, node: Const, order: Layout) -> Val:
     return Val(Lit(int(node.value)), kind="number")
 
 
-def integer_position(b: Builder, node: Position, order: Layout) -> Val:
+def _integer_position(b: Builder, node: Position, order: Layout) -> Val:
     return position(b, node, order, real=False)
 
 
-def integer_where(b: Builder, node: Where, order: Layout) -> Val:
+def _integer_where(b: Builder, node: Where, order: Layout) -> Val:
     return _where(b, node, order, "label")
 
 
-def integer_add(b: Builder, node: Add, order: Layout) -> Val:
+def _integer_add(b: Builder, node: Add, order: Layout) -> Val:
     return _integers("+", [b.integer(term, order) for term in node.terms])
 
 
-def integer_mul(b: Builder, node: Mul, order: Layout) -> Val:
+def _integer_mul(b: Builder, node: Mul, order: Layout) -> Val:
     return _integers("*", [b.integer(factor, order) for factor in node.factors])
 
 
-def integer_apply(b: Builder, node: Apply, order: Layout) -> Val:
+def _integer_apply(b: Builder, node: Apply, order: Layout) -> Val:
     """`floor`, `ceil` of a quotient, `mod`, `clamp`, `min`, `max`, by way of the compute dtype."""
-    val = b.tensor(lower_apply(b, node, order))
+    val = b.tensor(_lower_apply(b, node, order))
     return val.over(Method(val.expr, "long"), kind="label")
 
 
@@ -323,33 +325,33 @@ def _integers(op: str, parts: list[Val]) -> Val:
     return whole
 
 
-REAL = {
-    Const: lower_const,
-    Special: lower_special,
-    Param: lower_param,
-    Extent: lower_extent,
-    Position: lower_position,
-    Add: lower_add,
-    Mul: lower_mul,
-    Pow: lower_pow,
-    Apply: lower_apply,
-    Iverson: lower_iverson,
-    Where: lower_where,
+REAL: dict[type, Rule] = {
+    Const: _lower_const,
+    Special: _lower_special,
+    Param: _lower_param,
+    Extent: _lower_extent,
+    Position: _lower_position,
+    Add: _lower_add,
+    Mul: _lower_mul,
+    Pow: _lower_pow,
+    Apply: _lower_apply,
+    Iverson: _lower_iverson,
+    Where: _lower_where,
 }
-BOOL = {
-    Compare: condition_compare,
-    Logic: condition_logic,
-    Iverson: condition_iverson,
-    Const: condition_const,
-    Where: condition_where,
+BOOL: dict[type, Rule] = {
+    Compare: _condition_compare,
+    Logic: _condition_logic,
+    Iverson: _condition_iverson,
+    Const: _condition_const,
+    Where: _condition_where,
 }
-LABEL = {
-    Const: integer_const,
-    Param: lower_param,
-    Extent: lower_extent,
-    Position: integer_position,
-    Add: integer_add,
-    Mul: integer_mul,
-    Apply: integer_apply,
-    Where: integer_where,
+LABEL: dict[type, Rule] = {
+    Const: _integer_const,
+    Param: _lower_param,
+    Extent: _lower_extent,
+    Position: _integer_position,
+    Add: _integer_add,
+    Mul: _integer_mul,
+    Apply: _integer_apply,
+    Where: _integer_where,
 }

@@ -135,7 +135,7 @@ def _literal(value: object) -> tuple[str, int]:
     if isinstance(value, float) and not math.isfinite(value):
         name = "math.nan" if math.isnan(value) else "math.inf"
         return (f"-{name}", _UNARY) if value < 0 else (name, _ATOM)
-    if isinstance(value, str) and value.isprintable() and not set(value) & set("\"\\"):
+    if isinstance(value, str) and value.isprintable() and not set(value) & set('"\\'):
         return f'"{value}"', _ATOM
     if value is None or isinstance(value, bool | str):
         return repr(value), _ATOM

@@ -51,7 +51,7 @@ def _sum(val: Val, bound: list[Index], order: Layout) -> Val:
     layout = val.layout
     if keeps(layout, bound, order):
         kept = tuple(None if axis in bound else axis for axis in layout)
-        keyword: tuple[tuple[str, TExpr], ...] = (("keepdim", Lit(True)),)
+        keyword: tuple[tuple[str, TExpr], ...] = (("keepdim", Lit(value=True)),)
         return val.over(Method(val.expr, "sum", (axes_of(layout, bound),), keyword), kept)
     left = tuple(axis for axis in layout if axis not in bound)
     if not any(left):

@@ -12,7 +12,7 @@ from tensorgrad_gen.lower.values import LEAD, LoweringError, Val, align, axis_nu
 
 FLAT = Index("flat", 0)  # stands for several axes flattened into one
 _AXES = {"max": "amax", "min": "amin", "logsumexp": "logsumexp"}
-_KEEP: tuple[tuple[str, TExpr], ...] = (("keepdim", Lit(True)),)
+_KEEP: tuple[tuple[str, TExpr], ...] = (("keepdim", Lit(value=True)),)
 
 
 def operand(b: Builder, body: Expr, bound: tuple[Index, ...], order: Layout, kind: str = "real") -> Val:
@@ -31,7 +31,8 @@ def flattened(b: Builder, val: Val, bound: tuple[Index, ...]) -> Val:
     rest = tuple(axis for axis in squeeze(val).layout if axis not in bound)
     if LEAD not in bound:
         val = permute(val, tuple(axis for axis in (*rest, *bound) if axis is not None))
-        return Val(Call("_runtime.merge_last", (val.expr, Lit(len(bound)))), (*val.layout[: -len(bound)], FLAT), val.kind)
+        call = Call("_runtime.merge_last", (val.expr, Lit(len(bound))))
+        return Val(call, (*val.layout[: -len(bound)], FLAT), val.kind)
     bound = (LEAD, *(k for k in bound if k is not LEAD))
     val = permute(val, tuple(axis for axis in (*bound, *rest) if axis is not None))
     return Val(Call("_runtime.rows", (val.expr, Lit(len(rest)))), (FLAT, *val.layout[len(bound) :]), val.kind)
@@ -70,6 +71,7 @@ def _product(val: Val, bound: tuple[Index, ...], keyword: tuple[tuple[str, TExpr
 
 
 def real_reduce(b: Builder, node: Reduce, order: Layout) -> Val:
+    """A reduction as real numbers."""
     return b.real(lower_reduce(b, node, order))
 
 
@@ -98,11 +100,12 @@ def _scan(kind: str, val: Val, dim: TExpr) -> Val:
     if kind == "sort":
         return val.over(Attr(Method(val.expr, "sort", (dim,)), "values"))
     if kind == "argsort":
-        return val.over(Method(val.expr, "argsort", (dim,), (("stable", Lit(True)),)), kind="label")
+        return val.over(Method(val.expr, "argsort", (dim,), (("stable", Lit(value=True)),)), kind="label")
     return val.over(Method(val.expr, kind, (dim,)))
 
 
 def real_scan(b: Builder, node: Scan, order: Layout) -> Val:
+    """A scan as real numbers."""
     return b.real(lower_scan(b, node, order))
 
 

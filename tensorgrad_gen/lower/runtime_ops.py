@@ -173,7 +173,7 @@ def _spelled(letters: str, x: Tensor, batch: str) -> str:
 
 def _bmm_einsum(formula: str, a: Tensor, b: Tensor) -> Tensor:
     """A contraction of two operands, each letter once in each, by permute, reshape and `bmm`."""
-    left, right = formula.split("->")[0].split(",")
+    left, right = formula.split("->", maxsplit=1)[0].split(",")
     out = formula.split("->")[1]
     batch = "".join(c for c in map(chr, range(ord("A"), ord("Z") + 1)) if c not in formula)
     lead = max((t.dim() - len(s) + 3 for s, t in ((left, a), (right, b)) if "..." in s), default=0)

@@ -106,7 +106,7 @@ def _extreme(name: str) -> Spelling:
 
 
 def _clamp(b: Builder, args: tuple[Val, ...]) -> Val:
-    z, low, high = args
+    _, low, high = args
     if low.kind == "number" and high.kind == "number":
         return _first("torch.clamp")(b, args)
     return _call("torch.clamp")(b, args)
