@@ -72,41 +72,61 @@ LABELS = (
     f"inputs: {{x: [a, c], w: [b], t: {LABEL % ('a, c, d', 'b')}}} | y[b,c] = one[d]*delta[b,t[a,c,d]]*x[a,c]",
     f"inputs: {{x: [..., c], w: [b], t: {LABEL % ('...', 'b')}}} | y[b,c] = sum[...](delta[b,t[...]]*x[...,c])",
     f"inputs: {{x: [...], w: [b], t: {LABEL % ('...', 'b')}}} | y[...,b] = delta[b,t[...]]*x[...]",
-    (f"inputs: {{t: {LABEL % ('b', 'v')}, x: [b, v], g: [b]}}"
-    " | y[b,v] = [t[b] != 1]*(x[b,v] - delta[v,t[b]])*g[b]; l = [t[b] != 1]*x[b,t[b]]"),
+    (
+        f"inputs: {{t: {LABEL % ('b', 'v')}, x: [b, v], g: [b]}}"
+        " | y[b,v] = [t[b] != 1]*(x[b,v] - delta[v,t[b]])*g[b]; l = [t[b] != 1]*x[b,t[b]]"
+    ),
 )
 CONDITIONS = (
     "inputs: {v: [i], z: [j]} | y[i,j] = delta[i,j]*v[i]; z2[i,j] = delta[i,j]*v[j]*v[i]; q[j,i] = 3*delta[i,j]",
     "inputs: {x: [b, i, j]} | y[b,i,j] = x[b,i,j] + delta[i,j]*x[b,i,i]",
-    ("inputs: {x: [b, j]} sizes: {J: j, I: {index: i, extent: J}}"
-    " | y[b,i] = [i < j]*x[b,j]; z[b,i] = [i <= j]*x[b,j]; u[b,i] = [i > j]*x[b,j]; v[b,i] = [j <= i]*x[b,j]"),
+    (
+        "inputs: {x: [b, j]} sizes: {J: j, I: {index: i, extent: J}}"
+        " | y[b,i] = [i < j]*x[b,j]; z[b,i] = [i <= j]*x[b,j]; u[b,i] = [i > j]*x[b,j]; v[b,i] = [j <= i]*x[b,j]"
+    ),
     "inputs: {q: [i, d], k: [j, d], v: [j, e]} | y[i,e] = [j <= i]*q[i,d]*k[j,d]*v[j,e]",
     "inputs: {a: [i, j], x: [j], z: [i]} | y[i] = [j <= i]*a[i,j]*x[j]; w[j] = [j <= i]*a[i,j]*z[i]",
     "inputs: {x: [i]} | y[i] = [x[i] > 0]*log(x[i])*sqrt(x[i]) + where(x[i] > 0, 0, 1/x[i])",
-    ("inputs: {x: [i], m: {indices: [i], kind: bool}} | y[i] = m[i]*x[i]; z = [m[i]]*x[i];"
-    " q[i] = where(not m[i] and x[i] > 0.5 or x[i] < 0, 1, 2)"),
+    (
+        "inputs: {x: [i], m: {indices: [i], kind: bool}} | y[i] = m[i]*x[i]; z = [m[i]]*x[i];"
+        " q[i] = where(not m[i] and x[i] > 0.5 or x[i] < 0, 1, 2)"
+    ),
     "inputs: {x: [i, j]} | y[i,j] = where(i == j, 0, x[i,j]/(i - j))",
-    ("inputs: {x: [i]} params: {n: {default: 2, kind: int}, p: 0.5}"
-    " | y[i] = where(n > 1, x[i]^p, x[i]) + [i >= n]*p^2 + x[i]^n + p^x[i]"),
+    (
+        "inputs: {x: [i]} params: {n: {default: 2, kind: int}, p: 0.5}"
+        " | y[i] = where(n > 1, x[i]^p, x[i]) + [i >= n]*p^2 + x[i]^n + p^x[i]"
+    ),
 )
 POINTWISE = (
     "inputs: {x: [i]} | y[i] = x[i]/sqrt(size(i)) + 2/3*x[i] - 1/3*x[i] + pi + 1/x[i]^2 + x[i]^(3/2) - 0.1*x[i]^5",
     "inputs: {x: [i]} | y = 3; z[i] = 1/2*one[i]; q[i] = [i < 2]; r[i] = i",
-    ("inputs: {x: [i], beta: {indices: [i], default: 1}, g: {indices: [], default: 0}}"
-    " | y = x[i]*beta[i] + beta[i]*beta[i] + g; z[i,j] = beta[i]*beta[j] + max[i](beta[i])*x[i]*one[j]"),
-    ("inputs: {x: [i], y: [i]} | z[i] = max(x[i], 0)*min(y[i], x[i]) + atan2(x[i], y[i]) + hypot(x[i], 1)"
-    " + clamp(x[i], -0.5, y[i]^2) + mod(x[i], 2) + logaddexp(x[i], 0) + xlogy(0.5, y[i]^2) + pow(2, x[i])"),
-    ("inputs: {x: [i]} | z[i] = softplus(x[i], 2) + elu(x[i], 0.5) + leaky_relu(x[i]) + mish(x[i]) + silu(x[i])"
-    " + gelu(x[i]) + gelu_tanh(x[i]) + logsigmoid(x[i]) + erfinv(x[i]/10) + lgamma(x[i]^2 + 1) + round(x[i])"
-    " + digamma(x[i]^2 + 1) + expm1(x[i]) + log2(x[i]^2 + 1) + rsqrt(x[i]^2 + 1) + reciprocal(x[i])"),
-    ("inputs: {x: [i]} | z[i] = stop_gradient(x[i])*x[i] + scale_gradient(x[i], 3) + clip_gradient(x[i], -1, 1)"
-    " + straight_through(round(x[i]), x[i])"),
+    (
+        "inputs: {x: [i], beta: {indices: [i], default: 1}, g: {indices: [], default: 0}}"
+        " | y = x[i]*beta[i] + beta[i]*beta[i] + g; z[i,j] = beta[i]*beta[j] + max[i](beta[i])*x[i]*one[j]"
+    ),
+    (
+        "inputs: {x: [i], y: [i]} | z[i] = max(x[i], 0)*min(y[i], x[i]) + atan2(x[i], y[i]) + hypot(x[i], 1)"
+        " + clamp(x[i], -0.5, y[i]^2) + mod(x[i], 2) + logaddexp(x[i], 0) + xlogy(0.5, y[i]^2) + pow(2, x[i])"
+    ),
+    (
+        "inputs: {x: [i]} | z[i] = softplus(x[i], 2) + elu(x[i], 0.5) + leaky_relu(x[i]) + mish(x[i]) + silu(x[i])"
+        " + gelu(x[i]) + gelu_tanh(x[i]) + logsigmoid(x[i]) + erfinv(x[i]/10) + lgamma(x[i]^2 + 1) + round(x[i])"
+        " + digamma(x[i]^2 + 1) + expm1(x[i]) + log2(x[i]^2 + 1) + rsqrt(x[i]^2 + 1) + reciprocal(x[i])"
+    ),
+    (
+        "inputs: {x: [i]} | z[i] = stop_gradient(x[i])*x[i] + scale_gradient(x[i], 3) + clip_gradient(x[i], -1, 1)"
+        " + straight_through(round(x[i]), x[i])"
+    ),
     "inputs: {x: [b, j]} constants: {k: [1, -2, 1], c: 0.5} | y[b,i] = c*k[i]*x[b,j]*x[b,j]",
 )
 MATRICES = (
-    (f"inputs: {{x: {SQUARE}, c: [b, j, m]}}"
-    " | y[b,i,m] = solve(x, c)[b,i,m]; d[b] = det(x)[b]; z[b,j,i] = inv(x)[b,j,i]; l[b] = logdet(x)[b]^0"),
-    ("inputs: {x: {indices: [i, j], domain: well_conditioned}, c: [..., j]} | z[j,i] = inv(x)[j,i];"
-    " y[...,i] = z[i,j]*c[...,j]"),
+    (
+        f"inputs: {{x: {SQUARE}, c: [b, j, m]}}"
+        " | y[b,i,m] = solve(x, c)[b,i,m]; d[b] = det(x)[b]; z[b,j,i] = inv(x)[b,j,i]; l[b] = logdet(x)[b]^0"
+    ),
+    (
+        "inputs: {x: {indices: [i, j], domain: well_conditioned}, c: [..., j]} | z[j,i] = inv(x)[j,i];"
+        " y[...,i] = z[i,j]*c[...,j]"
+    ),
 )
 CASES = (*SUMS, *REDUCTIONS, *LABELS, *CONDITIONS, *POINTWISE, *MATRICES)

@@ -136,9 +136,7 @@ def pick(b: Builder, val: Val, place: Index, label: Expr, order: Layout) -> Val:
     if len(chosen.layout) == 1 and chosen.layout[0] is not LEAD:
         layout = (*val.layout[:position], chosen.layout[0], *val.layout[position + 1 :])
         return Val(Method(val.expr, "index_select", (Lit(dim), chosen.expr)), layout, val.kind, val.loose)
-    return Val(
-        Call("_runtime.take", (val.expr, chosen.expr, Lit(dim))), (*chosen.layout, *others), val.kind, val.loose
-    )
+    return Val(Call("_runtime.take", (val.expr, chosen.expr, Lit(dim))), (*chosen.layout, *others), val.kind, val.loose)
 
 
 def _gather(b: Builder, val: Val, place: Index, label: Val, order: Layout) -> Val:

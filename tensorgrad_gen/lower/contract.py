@@ -126,10 +126,14 @@ def contract(b: Builder, bound: tuple[Index, ...], factors: tuple[Expr, ...], or
 
 def contract_values(b: Builder, vals: list[Val], bound: frozenset[Index], order: Layout) -> Val:
     """Two operands at a time, the cheapest pair first; counts of indices stand for costs."""
+    # An axis that stands for a broadcast counts in full, and an index that no operand has multiplies by its extent.
+    vals = [b.solid(v) if v.loose & bound else v for v in vals]
+    absent = [k for k in by_name(bound) if all(k not in v.indices for v in vals)]
+    if absent:
+        inner = contract_values(b, vals, bound.difference(absent), order)
+        return product(b, [inner, *(Val(b.size(k), kind="number") for k in absent)], [])
     while len(vals) > 2:
-        _, first, second = min(
-            (_cost(vals, i, j, bound), i, j) for j in range(len(vals)) for i in range(j)
-        )
+        _, first, second = min((_cost(vals, i, j, bound), i, j) for j in range(len(vals)) for i in range(j))
         others = [v for k, v in enumerate(vals) if k not in (first, second)]
         kept = frozenset().union(*(v.indices for v in others))
         both = dict.fromkeys((*vals[first].indices, *vals[second].indices))

@@ -125,9 +125,7 @@ class _Lowering:
             if name not in given and kinds[name] == "real"
         ]
         zeros = tuple((name, Call("torch.zeros_like", (Var(local_name(name)),))) for name in missing)
-        return replace(
-            body, results=(*body.results, *zeros), reads=tuple(sorted({*body.reads, *missing}))
-        )
+        return replace(body, results=(*body.results, *zeros), reads=tuple(sorted({*body.reads, *missing})))
 
     def inputs(self) -> dict[str, Local]:
         found = {}
@@ -250,9 +248,7 @@ def _body(b: Builder, results: tuple[tuple[str, TExpr], ...]) -> Body:
         for part in walk(expr)
     )
     math = infinite or any(name.startswith("math.") for name in (*names, *calls))
-    return Body(
-        sizes, tuple(b.statements), results, tuple(sorted(b.reads)), tuple(helpers), ("math",) if math else ()
-    )
+    return Body(sizes, tuple(b.statements), results, tuple(sorted(b.reads)), tuple(helpers), ("math",) if math else ())
 
 
 _COSTLY = (Apply, Sum, Reduce, Scan, Linalg, Where, Pow)

@@ -94,9 +94,7 @@ class _Printer:
         text = self.at(expr, _ATOM)
         return f"({text})" if isinstance(expr, Lit) and text[:1].isdigit() else text
 
-    def called(
-        self, head: str, args: tuple[TExpr, ...], kwargs: tuple[tuple[str, TExpr], ...]
-    ) -> tuple[str, int]:
+    def called(self, head: str, args: tuple[TExpr, ...], kwargs: tuple[tuple[str, TExpr], ...]) -> tuple[str, int]:
         parts = [self.at(arg, 0) for arg in args] + [f"{name}={self.at(value, 0)}" for name, value in kwargs]
         return f"{head}({', '.join(parts)})", _ATOM
 
