@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from tensorgrad_gen.algebra import accesses, walk
 from tensorgrad_gen.algebra.hoist import heavy, is_extremum
 from tensorgrad_gen.ir import Access, Program, Statement
+from tensorgrad_gen.plan.min_cut import sink_side
 from tensorgrad_gen.plan.sizes import Regime
 
 _INFINITE = 10**18
@@ -40,26 +41,21 @@ def _compared(statements: Iterable[Statement]) -> set[str]:
 
 
 def _minimum_cut(program: Program, table: dict[str, Statement], needed: set[str], regime: Regime) -> list[str]:
-    import networkx as nx
-
-    graph = nx.DiGraph()
-    graph.add_node("forward")
-    for name in [i.name for i in program.inputs] + [c.name for c in program.constants]:
-        graph.add_edge("forward", (name, "in"), capacity=_INFINITE)
-        graph.add_edge((name, "in"), (name, "out"), capacity=0)
+    source, sink = ("", "forward"), ("", "backward")
+    given = [i.name for i in program.inputs] + [c.name for c in program.constants]
+    edges = [(source, (name, "in"), _INFINITE) for name in given]
+    edges += [((name, "in"), (name, "out"), 0) for name in given]
     compared = _compared(table.values())
     for name, statement in table.items():
         free = name in program.outputs and statement.kind == "real"
         size = 0 if free else regime.elements(statement.indices)
         savable = statement.kind == "real" and (program.save != "inputs" or free)
-        graph.add_edge((name, "in"), (name, "out"), capacity=size if savable else _INFINITE)
+        edges.append(((name, "in"), (name, "out"), size if savable else _INFINITE))
         if recomputable(statement, program) and name not in compared:
-            for access in accesses(statement.value):
-                graph.add_edge((access.tensor, "out"), (name, "in"), capacity=_INFINITE)
+            edges += [((access.tensor, "out"), (name, "in"), _INFINITE) for access in accesses(statement.value)]
         else:
-            graph.add_edge("forward", (name, "in"), capacity=_INFINITE)
-    for name in sorted(needed):
-        graph.add_edge((name, "out"), "backward", capacity=_INFINITE)
-    # Of cuts of equal size networkx returns the one nearest to the sink: what backward reads itself.
-    _, (_before, after) = nx.minimum_cut(graph, "forward", "backward")
+            edges.append((source, (name, "in"), _INFINITE))
+    edges += [((name, "out"), sink, _INFINITE) for name in sorted(needed)]
+    # Of cuts of equal size the one nearest to the sink: what backward reads itself.
+    after = sink_side(edges, source, sink)
     return [name for name in table if (name, "out") in after and (name, "in") not in after]
