@@ -18,11 +18,12 @@ from tensorgrad_gen.errors import NotBuiltError
 from tensorgrad_gen.ir import Input, Parameter
 from tensorgrad_gen.lower.model import LoweredOp
 from tensorgrad_gen.outputs import check_generated, edited, parse_header
-from tensorgrad_gen.render import InitEntry, OpMeta, render_init, render_op, render_runtime, shown_path
+from tensorgrad_gen.render import InitEntry, OpMeta, load_templates, render_init, render_op, render_runtime, shown_path
 from tensorgrad_gen.render import module as render_module
 from tensorgrad_gen.render import view as views
 from tensorgrad_gen.render.docs import quoted, summary
 from tensorgrad_gen.render.runtime_text import definitions
+from tensorgrad_gen.render.templates import filled
 
 HOSTILE = [
     '"""\nimport os\n"""',
@@ -148,7 +149,7 @@ def test_every_field_of_the_view_is_read_by_a_template() -> None:
     read: set[tuple[str, str]] = set()
     for name, make in SAMPLES.items():
         view = render_module.module_view(make(), meta(name), "_runtime.")
-        render_module.filled("module.py.jinja", Recorder(view, read))
+        filled("module.py.jinja", Recorder(view, read))
     classes = [c for c in vars(views).values() if dataclasses.is_dataclass(c)]
     fields = {(c.__name__, f.name) for c in classes for f in dataclasses.fields(c)}
     assert fields - read == set()
@@ -158,7 +159,7 @@ def test_a_hole_without_a_value_fails() -> None:
     import jinja2
 
     with pytest.raises(jinja2.UndefinedError):
-        render_module.filled("init.py.jinja", object())
+        filled("init.py.jinja", object())
 
 
 def test_a_target_that_is_not_built_says_so() -> None:
@@ -166,6 +167,21 @@ def test_a_target_that_is_not_built_says_so() -> None:
         render_op(plain(target="custom_op"), meta("op"))
     with pytest.raises(NotBuiltError, match="the name torch"):
         render_op(plain(name="torch"), meta("torch"))
+
+
+def test_a_user_may_bring_templates(tmp_path: Path) -> None:
+    (tmp_path / "plain.py.jinja").write_text('{# mine #}\nclass {{ view.cls }}:\n    """Mine."""\n')
+    own = load_templates(tmp_path)
+    text = render_op(SAMPLES["one_hot"](), dataclasses.replace(meta("one_hot"), templates=own))
+    assert 'class _OneHot:\n    """Mine."""' in text
+    assert not edited(text)
+    theirs, ours = parse_header(text), parse_header(render_op(SAMPLES["one_hot"](), meta("one_hot")))
+    assert theirs is not None
+    assert ours is not None
+    assert theirs.template_sha != ours.template_sha
+    (tmp_path / "strange.py.jinja").touch()
+    with pytest.raises(NotBuiltError, match=r"no template is called strange\.py\.jinja"):
+        load_templates(tmp_path)
 
 
 CLASHES = ("ctx", "inputs", "output", "dtype", "acc", "outputs", "need_x", "more", "torch", "len", "x")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 from tensorgrad_gen.lower.names import local_name
-from tensorgrad_gen.lower.printer import reads
 from tensorgrad_gen.lower.torch_ir import Attr, Call, Item, TExpr
 from tensorgrad_gen.render.bodies import (
     body_groups,
@@ -86,9 +85,11 @@ def _block(facts: Facts, block: Block, saved: tuple[str, ...]) -> BlockView:
         test = f"not ({' and '.join(f'{name} is None' for name in cotangents)})"
     if needs := test_of(facts, frozenset(block.results), facts.gradients):
         test = f"{test} and {needs if len(block.results) == 1 else f'({needs})'}"
-    groups = body_groups(facts, block.live, block.results, {name: f"grad_{name}" for name in block.results})
     guarded = {name for name in block.results if test_of(facts, frozenset((name,)), block.results)}
     inline = len(facts.blocks) == 1
+    named = {name: f"grad_{name}" for name in block.results}
+    typed = [] if inline else [named[name] for name in block.results if name not in guarded]
+    groups = body_groups(facts, block.live, block.results, named, typed)
     name = "" if inline else f"_backward_{'_'.join(block.roots)}"
     results = [f"grad_{result}" for result in block.results]
     arguments = _arguments(facts, block, saved, " ".join(group.test for group in groups))
@@ -134,9 +135,7 @@ def _arguments(facts: Facts, block: Block, saved: tuple[str, ...], tests: str) -
     out = [Argument(facts.names[f"need_{n}"], "bool") for n in block.results if facts.names[f"need_{n}"] in words]
     out += [Argument(f"grad_{root}", "Tensor") for root in block.roots if f"grad_{root}" in read]
     out += [Argument(name, "Tensor") for name in saved if name in read]
-    own = {s.target for s in block.live.sizes}
-    direct = {n for line in block.live.lines for n in reads(line.value)}
-    out += [Argument(s.target, _size_type(s.call)) for s in facts.sizes if s.target in own & direct]
+    out += [Argument(s.target, _size_type(s.call)) for s in facts.sizes if s.target in block.live.direct]
     for param in program.params:
         if local_name(param.name) in read:
             out.append(Argument(local_name(param.name), "float" if param.kind == "real" else "int"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from tensorgrad_gen.ir import Input
 from tensorgrad_gen.lower.names import local_name
@@ -40,14 +41,22 @@ def size_lines(facts: Facts, sizes: tuple[TorchStatement, ...]) -> tuple[str, ..
     return tuple(f"{s.target} = {code(facts, s.call)}" for s in sizes)
 
 
-def body_groups(facts: Facts, live: Live, among: tuple[str, ...], results: dict[str, str]) -> tuple[Group, ...]:
-    """The statements of a body; `results` names the variable for each result that gets one."""
+def body_groups(
+    facts: Facts, live: Live, among: tuple[str, ...], results: dict[str, str], typed: Iterable[str] = ()
+) -> tuple[Group, ...]:
+    """The statements of a body; `results` names the variable for each result that gets one.
+
+    Those in `typed` are annotated where they are first assigned: some of torch's functions return Any.
+    """
     lines: list[tuple[str, Line]] = []
+    plain = set(typed)
     for item in live.lines:
         target = item.target if item.target is not None else results.get(item.result)
         text = code(facts, item.value)
         if target is not None and target != text:
-            line = Line(comment_lines(item.formula), f"{target} = {text}")
+            annotation = ": Tensor" if target in plain else ""
+            plain.discard(target)
+            line = Line(comment_lines(item.formula), f"{target}{annotation} = {text}")
             lines.append((test_of(facts, item.needed, among) if among else "", line))
     return grouped(lines)
 
@@ -145,7 +154,10 @@ def context_facts(facts: Facts) -> tuple[tuple[str, str], ...]:
     """Plain values on the context: name and value."""
     rt = facts.runtime
     kept = [("device", f"{facts.anchor}.device")]
-    if facts.numeric:
+    real = [local_name(t) for t in facts.lowered.plan.outputs if not facts.discrete(t)]
+    if real and not facts.complex:
+        kept.append(("dtype", f"{real[0]}.dtype"))
+    elif facts.numeric:
         kept.append(("dtype", f"{rt}promote({', '.join(local_name(i.name) for i in facts.numeric)})"))
     dtypes = []
     for item in facts.inputs:
@@ -156,8 +168,8 @@ def context_facts(facts: Facts) -> tuple[tuple[str, str], ...]:
     joint = [block.roots for block in facts.blocks if len(block.roots) > 1]
     if joint:
         kept.append(("shapes", listed([f"{local_name(t)}.shape" for t in joint[0]])))
-    if facts.sizes:
-        kept.append(("sizes", listed([s.target for s in facts.sizes])))
+    if facts.kept_sizes:
+        kept.append(("sizes", listed(list(facts.kept_sizes))))
     if params := derivative_params(facts):
         kept.append(("params", listed(list(params))))
     return tuple(kept)
@@ -173,8 +185,8 @@ def context_loads(facts: Facts, saved: list[str], lives: tuple[Live, ...]) -> li
     """Saved tensors, sizes and params, taken from the context; those these bodies do not read are `_`."""
     ctx, read = facts.local.ctx, facts.read(lives)
     loads = [f"{unpacked(saved)} = {ctx}.saved_tensors"] if saved else []
-    own = {s.target for live in lives for s in live.sizes}
-    sizes = [s.target if s.target in own else "_" for s in facts.sizes]
+    own = {name for live in lives for name in live.direct}
+    sizes = [name if name in own else "_" for name in facts.kept_sizes]
     if own:
         loads.append(f"{unpacked(sizes)} = {ctx}.sizes")
     params = [p if p in read else "_" for p in derivative_params(facts)]

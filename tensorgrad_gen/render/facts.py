@@ -38,7 +38,8 @@ class Facts:
     gradients: tuple[str, ...]  # inputs that have a gradient, in call order
     forward: Live
     tangent: Live | None
-    sizes: tuple[TorchStatement, ...]  # those that backward or the tangent program need
+    sizes: tuple[TorchStatement, ...]  # those that backward or the tangent program need, or others of these
+    kept_sizes: tuple[str, ...]  # those they read
     names: dict[str, str]  # what render calls `need_x`, `ctx`, ...
     runtime: str
 
@@ -110,8 +111,10 @@ def gather(lowered: LoweredOp, runtime: str) -> Facts:
     tangent = analyse(lowered.tangent) if lowered.tangent is not None else None
     results = plan.outputs + tuple(a for a in plan.auxiliary if a not in plan.outputs)
     sizes: dict[str, TorchStatement] = {}
-    for live in (*(b.live for b in blocks), *((tangent,) if tangent else ())):
+    lives = (*(b.live for b in blocks), *((tangent,) if tangent else ()))
+    for live in lives:
         sizes.update((s.target, s) for s in live.sizes)
+    direct = {name for live in lives for name in live.direct}
     return Facts(
         lowered,
         program.inputs,
@@ -122,6 +125,7 @@ def gather(lowered: LoweredOp, runtime: str) -> Facts:
         analyse(lowered.forward),
         tangent,
         tuple(sizes.values()),
+        tuple(name for name in sizes if name in direct),
         _local_names(lowered, gradients),
         runtime,
     )

@@ -34,6 +34,12 @@ class Live:
     lines: tuple[Guarded, ...]
     outside: dict[str, frozenset[str]]
 
+    @property
+    def direct(self) -> frozenset[str]:
+        """The sizes that a statement or result reads, not only another size."""
+        read = {name for line in self.lines for name in reads(line.value)}
+        return frozenset(s.target for s in self.sizes if s.target in read)
+
 
 def analyse(body: Body) -> Live:
     """Guards of a body; statements that nothing needs are dropped."""

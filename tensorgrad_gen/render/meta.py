@@ -13,7 +13,8 @@ class OpMeta:
 
     `options` are the words of the command that makes the file again, beside the path; `depth` is how many
     folders deep the module stands below `_runtime.py`.  `equations` and `gradients` are lines for the docstring:
-    by default, the program's and those of the code.
+    by default, the program's and those of the code.  `templates` are pairs of name and text that replace the
+    package's own; what they may print is in `view`.
     """
 
     spec_path: str
@@ -23,6 +24,7 @@ class OpMeta:
     standalone: bool = False
     equations: tuple[str, ...] = ()
     gradients: tuple[str, ...] = ()
+    templates: tuple[tuple[str, str], ...] = ()
 
     @property
     def command(self) -> str:

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import ast
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
-from typing import Any
 
 from tensorgrad_gen.errors import NotBuiltError
 from tensorgrad_gen.lower.model import LoweredOp
@@ -22,9 +18,8 @@ from tensorgrad_gen.render.meta import OpMeta, one_line
 from tensorgrad_gen.render.names import FORBIDDEN_OPS, class_name
 from tensorgrad_gen.render.public import public_view
 from tensorgrad_gen.render.runtime_text import inlined, runtime_body
+from tensorgrad_gen.render.templates import SHOWN, Templates, filled, template_sha
 from tensorgrad_gen.render.view import ModuleView
-
-SHOWN = 12  # digits of a hash in a header
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +43,10 @@ class InitEntry:
 
 @dataclass(frozen=True, slots=True)
 class InitView:
-    """What `init.py.jinja` reads."""
+    """What `init.py.jinja` reads: the ops by name, and by module as imports are ordered."""
 
     ops: tuple[InitEntry, ...]
+    imports: tuple[InitEntry, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +64,11 @@ def render_op(lowered: LoweredOp, meta: OpMeta) -> str:
         raise NotBuiltError(f"an op cannot have the name {lowered.plan.program.name}: generated code uses it")
     view = module_view(lowered, meta, "_runtime.")
     template = "module.py.jinja"
-    text = filled(template, view)
+    text = filled(template, view, meta.templates)
     if meta.standalone:
         imports, helpers = inlined(_used(text), modules_of(lowered))
-        text = filled(template, module_view(lowered, meta, "_", imports, helpers))
-    return headed(text, one_line(meta.spec_path), meta.command, meta.spec_sha[:SHOWN])
+        text = filled(template, module_view(lowered, meta, "_", imports, helpers), meta.templates)
+    return headed(text, one_line(meta.spec_path), meta.command, meta.spec_sha[:SHOWN], meta.templates)
 
 
 def _used(text: str) -> frozenset[str]:
@@ -92,7 +88,7 @@ def render_init(ops: Sequence[InitEntry], command: str) -> str:
     packages = {op.module.split(".")[1] for op in ops if op.module.count(".") > 1}
     if clash := sorted(packages & set(names)) or sorted({n for n in names if names.count(n) > 1}):
         raise NotBuiltError(f"two things are called {clash[0]}: ops, or an op and a folder of ops")
-    view = InitView(tuple(sorted(ops, key=lambda op: op.name)))
+    view = InitView(tuple(sorted(ops, key=lambda op: op.name)), tuple(sorted(ops, key=lambda op: op.module)))
     return headed(filled("init.py.jinja", view), "", one_line(command), "")
 
 
@@ -141,46 +137,8 @@ def modules_of(lowered: LoweredOp) -> tuple[str, ...]:
     return tuple(sorted({name for body in bodies for name in body.imports} - {"torch"}))
 
 
-def headed(text: str, spec: str, command: str, spec_sha: str) -> str:
+def headed(text: str, spec: str, command: str, spec_sha: str, own: Templates = ()) -> str:
     """The text, laid out, under a header with the hashes."""
     body = laid_out(text)
-    view = HeaderView(spec, command, spec_sha, template_sha(), body_sha(body))
-    return filled("header.txt.jinja", view) + body
-
-
-def filled(template: str, view: Any) -> str:
-    """The template with the view in its holes; a hole with nothing in it is an error."""
-    return str(environment().get_template(template).render(view=view))
-
-
-@cache
-def environment() -> Any:
-    """Jinja over the package's own templates; what it prints is Python, so nothing is escaped for HTML."""
-    import jinja2
-
-    loader = jinja2.DictLoader(template_texts())
-    return jinja2.Environment(  # noqa: S701
-        loader=loader,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-
-
-@cache
-def template_texts() -> dict[str, str]:
-    """Name -> text of every template."""
-    folder = resources.files("tensorgrad_gen").joinpath("templates")
-    names = sorted(item.name for item in folder.iterdir() if item.name.endswith(".jinja"))
-    return {name: folder.joinpath(name).read_text("utf-8") for name in names}
-
-
-@cache
-def template_sha() -> str:
-    """One hash of all templates and of the runtime."""
-    digest = hashlib.sha256()
-    for name, text in template_texts().items():
-        digest.update(f"{name}\0{text}\0".encode())
-    digest.update(runtime_body().encode())
-    return digest.hexdigest()[:SHOWN]
+    view = HeaderView(spec, command, spec_sha, template_sha(own), body_sha(body))
+    return filled("header.txt.jinja", view, own) + body

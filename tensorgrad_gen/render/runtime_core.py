@@ -6,7 +6,6 @@ This file is read as text and written beside the generated ops; the generator ne
 from __future__ import annotations
 
 import contextlib
-import functools
 import inspect
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar, overload
@@ -71,8 +70,11 @@ def no_autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:
 
 def promote(*tensors: Tensor | None) -> torch.dtype:
     """The dtype of the result: of all the tensors together, the default one where there are none."""
-    dtypes = [tensor.dtype for tensor in tensors if tensor is not None]
-    return functools.reduce(torch.promote_types, dtypes) if dtypes else torch.get_default_dtype()
+    dtype: torch.dtype | None = None
+    for tensor in tensors:
+        if tensor is not None and tensor.dtype != dtype:
+            dtype = tensor.dtype if dtype is None else torch.promote_types(dtype, tensor.dtype)
+    return torch.get_default_dtype() if dtype is None else dtype
 
 
 def accumulator(dtype: torch.dtype) -> torch.dtype:
