@@ -92,9 +92,7 @@ def _gradients(
     if not pairs or not wanted:
         return [None] * len(wanted)
     total = [o for o, _ in pairs]
-    return list(
-        torch.autograd.grad(total, wanted, [w for _, w in pairs], allow_unused=True, create_graph=again)
-    )
+    return list(torch.autograd.grad(total, wanted, [w for _, w in pairs], allow_unused=True, create_graph=again))
 
 
 def _again(
@@ -102,7 +100,9 @@ def _again(
 ) -> list[Tensor | None]:
     wanted = [t for t in given if t is not None and t.requires_grad]
     pairs = [
-        (g, d) for g, d in zip(gradients, directions, strict=True) if g is not None and d is not None and g.requires_grad
+        (g, d)
+        for g, d in zip(gradients, directions, strict=True)
+        if g is not None and d is not None and g.requires_grad
     ]
     if not pairs:
         return [None] * len(wanted)

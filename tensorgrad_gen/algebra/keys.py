@@ -181,8 +181,7 @@ def _stable(indices: tuple[Index, ...], colours: Colours, names: Names, render: 
         if len(set(colours.values())) == len(indices):
             break
         signature = {
-            i: (colours[i], render(names + tuple((j, "*" if j is i else colours[j]) for j in indices)))
-            for i in indices
+            i: (colours[i], render(names + tuple((j, "*" if j is i else colours[j]) for j in indices))) for i in indices
         }
         ranks = {s: n for n, s in enumerate(sorted(set(signature.values())))}
         refined = {i: f"?{i.extent}.{ranks[signature[i]]:03d}" for i in indices}

@@ -22,16 +22,14 @@ from tensorgrad_gen.ir import (
     Linalg,
     Logic,
     Mul,
-
-    Pow,
     Position,
+    Pow,
     Reduce,
     Scan,
     Sub,
     Sum,
     Where,
     add,
-
     inverse,
     mul,
     neg,
@@ -291,4 +289,3 @@ LINALG_LAWS: dict[str, Callable[[Differential, Linalg], Expr]] = {
     "logdet": _log_determinant,
     "solve": _solve,
 }
-

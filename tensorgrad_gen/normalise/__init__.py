@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tensorgrad_gen.algebra import accesses, map_nodes, simplify
+from tensorgrad_gen.algebra.broadcasts import drop_broadcasts
 from tensorgrad_gen.algebra.hoist import Hoister, Known, renamed
 from tensorgrad_gen.algebra.naming import Namer
 from tensorgrad_gen.ir import Access, Expr, Program, Statement
@@ -23,7 +24,7 @@ def normalise(program: Program) -> Program:
         done = replace(statement, value=value)
         definitions[statement.target] = done
         statements.append(done)
-    statements = used(statements, program.outputs)
+    statements = drop_broadcasts(used(statements, program.outputs), set(program.outputs))
     taken = set(program.tensors) | {p.name for p in program.params} | {n for n, _ in program.size_names}
     split = Hoister(Namer(taken), Known()).run(statements)
     return replace(program, statements=tuple(split))

@@ -153,4 +153,3 @@ STABLE_RULES = (
     StableRule("log of an exponential", "log(exp(x)) -> x", _log_of_exp),
     StableRule("norm", "sqrt(sum_i x[i]^2) -> norm[i](x[i])", _norm),
 )
-

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tensorgrad_gen.algebra import accesses, apart
+from tensorgrad_gen.algebra import accesses, apart, map_nodes
 from tensorgrad_gen.algebra.hoist import Hoister, Known
 from tensorgrad_gen.algebra.naming import Namer, derivative_names
 from tensorgrad_gen.derive import Derivatives, Tangent, adjoint
 from tensorgrad_gen.derive import tangent as differentiate_forward
 from tensorgrad_gen.derive.modes import taken_names
-from tensorgrad_gen.ir import Program, Statement
+from tensorgrad_gen.ir import Access, Expr, Program, Statement
 from tensorgrad_gen.plan.contraction import order_contractions
 from tensorgrad_gen.plan.model import Block, Plan, Step
 from tensorgrad_gen.plan.saving import choose_saved
 from tensorgrad_gen.plan.shaping import plain_letters, split_contractions
 from tensorgrad_gen.plan.sharing import share_products
 from tensorgrad_gen.plan.sizes import Regime
-from tensorgrad_gen.simplify import simplify_adjoint, simplify_tangent
+from tensorgrad_gen.simplify import drop_broadcasts, simplify_adjoint, simplify_tangent
 
 Results = tuple[tuple[str, str], ...]
 
@@ -71,13 +71,30 @@ class _Planner:
         known = Known()
         for statement in self.forward:
             known.enter(statement)
+        statements = self._own_names(statements, {t for _, t in results}, names)
         clean = [replace(s, value=apart(split_contractions(s.value), frozenset(s.indices))) for s in statements]
-        split = Hoister(names, known).run(clean)
+        split = drop_broadcasts(Hoister(names, known).run(clean), {t for _, t in results})
         shared = share_products(split, names)
         ordered = order_contractions(shared, names, known, self.regime)
         steps = tuple(Step(s.target, s.indices, s.value, s.kind) for s in map(plain_letters, ordered))
         self.local |= {s.target for s in steps}
         return Block(roots, steps, results, ())
+
+    def _own_names(self, statements: Sequence[Statement], kept: set[str], names: Namer) -> list[Statement]:
+        """The statements, each intermediate that another block has too under a new name: it may be another tensor."""
+        renamed = {
+            s.target: names.name(s.target) for s in statements if s.target in self.local and s.target not in kept
+        }
+
+        def visit(node: Expr) -> Expr:
+            return (
+                Access(renamed[node.tensor], node.subs) if isinstance(node, Access) and node.tensor in renamed else node
+            )
+
+        return [
+            replace(s, target=renamed.get(s.target, s.target), value=map_nodes(s.value, visit) if renamed else s.value)
+            for s in statements
+        ]
 
     def auxiliary_block(self, name: str) -> Block:
         """Backward from the cotangent of one auxiliary output alone."""

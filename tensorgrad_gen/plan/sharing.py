@@ -66,7 +66,9 @@ def _best(statements: list[Statement]) -> tuple[str, _Pair] | None:
     return best if best is not None and best[1].count > 1 else None
 
 
-def _replace(statement: Statement, name: str, target: str, indices: tuple[Index, ...], order: tuple[Index, ...]) -> Statement:
+def _replace(
+    statement: Statement, name: str, target: str, indices: tuple[Index, ...], order: tuple[Index, ...]
+) -> Statement:
     def visit(node: Expr) -> Expr:
         if node.children:
             node = node.rebuild(tuple(visit(c) for c in node.children))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tensorgrad_gen.algebra.broadcasts import drop_broadcasts
 from tensorgrad_gen.derive.model import Adjoint, Derivatives, Tangent
 from tensorgrad_gen.ir import Program
 from tensorgrad_gen.simplify.factor import factor
@@ -44,7 +45,8 @@ def simplify_tangent(program: Program, tangent: Tangent) -> Tangent:
     statements = [
         replace(s, value=factor(drop_vanishing(through_values(s.value, program), program))) for s in tangent.statements
     ]
-    return replace(tangent, statements=tuple(statements))
+    results = {t for _, t in tangent.tangents}
+    return replace(tangent, statements=tuple(drop_broadcasts(statements, results)))
 
 
 def simplify(derivatives: Derivatives) -> Derivatives:
