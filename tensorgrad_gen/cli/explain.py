@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
+from tensorgrad_gen.cli.showing import show
 from tensorgrad_gen.errors import SpecError
-from tensorgrad_gen.ir import Statement
 from tensorgrad_gen.pipeline import STAGES, Compiled, InternalError, run
 from tensorgrad_gen.spec import read_text
 
@@ -21,41 +21,48 @@ _ROAD = "\n".join(f"  {stage.name:<10} {stage.doc}" for stage in STAGES)
 @click.option("--stage", type=click.Choice(_NAMES), help="Print the product of this stage.")
 @click.option("--wrt", metavar="INPUT", help="Only the gradient with respect to this input.")
 @click.option("--format", "style", type=click.Choice(["text", "markdown", "latex"]), default="text", show_default=True)
-@click.option("--valence", is_flag=True, help="Say which indices are upper and which are lower.")
-@click.option("--graph", is_flag=True, help="Draw the dependency graphs of the value and of the gradients.")
+@click.option("--valence", is_flag=True, help="Say of which valence each Jacobian is, as the inputs' `upper` has it.")
+@click.option("--graph", is_flag=True, help="The dependency graphs of value and gradients, as Mermaid and DOT.")
+@click.option("--depth", type=click.IntRange(min=0), metavar="N", help="At most N rewriting steps in each derivation.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def command(
-    spec: Path, stage: str | None, wrt: str | None, style: str, valence: bool, graph: bool, as_json: bool
+    spec: Path,
+    stage: str | None,
+    wrt: str | None,
+    style: str,
+    valence: bool,
+    graph: bool,
+    depth: int | None,
+    as_json: bool,
 ) -> None:
-    """Print the equations of a spec and of its gradients, or the product of one stage."""
-    for wanted, name in ((valence, "--valence"), (graph, "--graph"), (style != "text", f"--format {style}")):
-        if wanted:
-            raise click.UsageError(f"`explain {name}` is not built yet")
+    """Print the derivation of a spec's gradients, or the product of one stage."""
     try:
         compiled = run(read_text(spec), str(spec), until=stage or "simplify")
+        if stage:
+            text = show(compiled[stage])
+        elif graph:
+            text = _graphs(compiled)
+        else:
+            text = _derivation(compiled, wrt, style, valence, depth)
     except (SpecError, InternalError) as error:
         click.echo(str(error), err=True)
         raise SystemExit(2) from None
-    from tensorgrad_gen.cli.showing import show
-
-    text = show(compiled[stage]) if stage else _gradients(compiled, wrt)
     click.echo(json.dumps({"spec": str(spec), "stage": stage, "text": text}, indent=2) if as_json else text)
 
 
-def _gradients(compiled: Compiled, wrt: str | None) -> str:
-    """The op's equations, and those that lead to its gradients."""
-    from tensorgrad_gen.algebra import accesses
-    from tensorgrad_gen.notation import print_program, print_statement
+def _graphs(compiled: Compiled) -> str:
+    """Both graphs in both notations, each under its name."""
+    from tensorgrad_gen.explain import graphs
 
-    derivatives = compiled["simplify"]
-    inputs = [name for name, _ in derivatives.adjoint.gradients]
+    return "\n\n".join(f"{name}\n{text}" for name, text in graphs(compiled.program).items())
+
+
+def _derivation(compiled: Compiled, wrt: str | None, style: str, valence: bool, depth: int | None) -> str:
+    """Every gradient, or one, step by step."""
+    from tensorgrad_gen.explain import explain
+    from tensorgrad_gen.explain import show as show_explanation
+
+    inputs = [name for name, _ in compiled["simplify"].adjoint.gradients]
     if wrt is not None and wrt not in inputs:
         raise click.UsageError(f"no gradient with respect to `{wrt}`; there is one for: {', '.join(inputs) or 'none'}")
-    needed = {tensor for name, tensor in derivatives.adjoint.gradients if wrt in {None, name}}
-    statements: list[Statement] = []
-    for statement in reversed(derivatives.adjoint.statements):
-        if statement.target in needed:
-            statements.insert(0, statement)
-            needed |= {access.tensor for access in accesses(statement.value)}
-    lines = [compiled.program.name, "", print_program(compiled.program, "math"), "", "gradients"]
-    return "\n".join(lines + [print_statement(s, "math") for s in statements])
+    return show_explanation(explain(compiled["elaborate"], wrt, valence, depth), style)

@@ -2,51 +2,68 @@
 
 from __future__ import annotations
 
-from tensorgrad_gen.algebra import accesses, all_indices, apart, simplify, step
-from tensorgrad_gen.algebra.indices import substitute
-from tensorgrad_gen.derive import LAWS, Differential, active_tensors, derive
-from tensorgrad_gen.derive.modes import free_names, reads
-from tensorgrad_gen.explain.facts import cost, jacobian_facts, matrix_form, saved
-from tensorgrad_gen.explain.model import Explanation, Line, Section, derivative, differential
+from dataclasses import dataclass, replace
+
+from tensorgrad_gen.algebra import accesses, all_indices, apart, key, simplify, step
+from tensorgrad_gen.derive import LAWS, Adjoint, Derivatives, Differential, active_tensors, derive, jacobian
+from tensorgrad_gen.derive.modes import reads
+from tensorgrad_gen.explain.facts import facts_of
+from tensorgrad_gen.explain.model import Explanation, Line, Section, derivative, differential, new_indices
 from tensorgrad_gen.explain.reasons import law_reason, rule_reason
+from tensorgrad_gen.explain.substitutions import substitution_sections
 from tensorgrad_gen.ir import Access, Apply, Delta, Expr, Index, Program, Statement, Sum, add, mul
 from tensorgrad_gen.ir.build import ZERO
 from tensorgrad_gen.normalise import normalise
 from tensorgrad_gen.plan import plan
-from tensorgrad_gen.simplify import simplify as simplify_all
+from tensorgrad_gen.simplify import Trace, simplify_adjoint, simplify_tangent
 
-_MOST_STEPS = 60  # lines of one derivation before the rest is folded into its last line
+_MOST_STEPS = 60  # rewrites of one derivation before the rest is folded into its last line
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """What every section looks at."""
+
+    program: Program
+    active: dict[str, tuple[Index, ...]]
+    depth: int | None
+    cotangents: dict[str, str]  # of each tensor that a derivative reaches: the tensor that holds it
 
 
 def explain(program: Program, wrt: str | None = None, valence: bool = False, depth: int | None = None) -> Explanation:
-    """The derivation of the gradients (of one, with `wrt`), step by step."""
+    """The derivation of the gradients (of one, with `wrt`); `depth` is how many steps each part of it shows."""
     normal = normalise(program)
     derived = derive(normal)
-    simple = simplify_all(derived)
-    wanted = [name for name, _ in simple.adjoint.gradients if wrt in (None, name)]
-    active = active_tensors(normal)
-    lead = _leading(normal, active, set(wanted))
-    sections = [Section("Definitions", lines=tuple(_definition(s) for s in normal.statements))]
-    for tensor in [s.target for s in reversed(normal.statements)] + [i.name for i in normal.inputs]:
-        if tensor in lead or tensor in wanted:
-            section = _tensor_section(normal, tensor, active, depth)
-            if section is not None:
-                sections.append(section)
-    targets = {target for name, target in simple.adjoint.gradients if name in wanted}
-    sections.append(_result(simple.adjoint.statements, targets))
+    trace = Trace()
+    adjoint = simplify_adjoint(normal, derived.adjoint, trace)
+    simple = Derivatives(normal, adjoint, simplify_tangent(normal, derived.tangent))
+    gradients = {name: target for name, target in adjoint.gradients if wrt in (None, name)}
+    scene = _Scene(normal, active_tensors(normal), depth, _cotangents(normal, derived.adjoint))
+    sections = [Section(program.name, lines=tuple(map(_definition, program.statements)))]
+    sections += _stable_form(program, normal)
+    lead = _leading(normal, scene.active, set(gradients))
+    for tensor in [s.target for s in reversed(normal.statements)] + list(gradients):
+        if tensor in lead:
+            sections += _tensor_sections(scene, tensor)
+    sections += substitution_sections(normal, trace, set(gradients.values()))
     planned = plan(simple)
-    for name in wanted:
-        facts = [*jacobian_facts(normal, name, valence)]
-        gradient = next(s for s in simple.adjoint.statements if s.target == f"grad_{name}")
-        matrices = matrix_form(gradient, normal)
-        facts += [("In matrices", matrices)] if matrices else []
-        facts += [("Cost", f"{cost(planned, name)}; {saved(planned, name)}")]
-        sections.append(Section(f"About {name}", facts=tuple(facts)))
+    for name in gradients:
+        title = "" if len(gradients) == 1 else f"About {name}"
+        sections.append(Section(title, facts=facts_of(planned, simple, name, valence)))
     return Explanation(normal, tuple(sections))
 
 
 def _definition(statement: Statement) -> Line:
     return Line(Access(statement.target, statement.indices), statement.value)
+
+
+def _stable_form(program: Program, normal: Program) -> list[Section]:
+    """The statements that are not computed as they are written."""
+    written = {s.target: key(simplify(s.value)) for s in program.statements}
+    changed = [s for s in normal.statements if written.get(s.target) != key(simplify(s.value))]
+    if not changed:
+        return []
+    return [Section("Computed as", "a stable form of the same", tuple(map(_definition, changed)))]
 
 
 def _leading(program: Program, active: dict[str, tuple[Index, ...]], wanted: set[str]) -> set[str]:
@@ -58,52 +75,65 @@ def _leading(program: Program, active: dict[str, tuple[Index, ...]], wanted: set
     return found
 
 
-def _consumers(program: Program, tensor: str) -> list[Statement]:
-    return [s for s in program.statements if any(a.tensor == tensor for a in accesses(s.value))]
+def _cotangents(program: Program, adjoint: Adjoint) -> dict[str, str]:
+    """The cotangent of an output that other statements read is a total: its own, and what comes through them."""
+    known = {s.target for s in adjoint.statements}
+    known |= {f"grad_{root}" for root in adjoint.roots}
+    names = [(s.target, f"{prefix}grad_{s.target}") for s in program.statements for prefix in ("", "total_")]
+    return {tensor: name for tensor, name in names if name in known}
 
 
-def _tensor_section(
-    program: Program, tensor: str, active: dict[str, tuple[Index, ...]], depth: int | None
-) -> Section | None:
-    consumers = [s for s in _consumers(program, tensor) if s.target in active]
+def _consumers(scene: _Scene, tensor: str) -> list[Statement]:
+    """The statements that read a tensor and that a derivative reaches: the outputs depend on them."""
+    found = (s for s in scene.program.statements if s.target in scene.cotangents)
+    return [s for s in found if any(a.tensor == tensor for a in accesses(s.value))]
+
+
+def _tensor_sections(scene: _Scene, tensor: str) -> list[Section]:
+    consumers = _consumers(scene, tensor)
     if not consumers:
-        return None
+        return []
+    used = frozenset().union(*(all_indices(s.value) | frozenset(s.indices) for s in consumers))
+    at = new_indices(scene.active[tensor], used)
+    shown = ", ".join("..." if i.extent == "..." else i.name for i in at)
+    where = f"on new free {'indices' if len(at) > 1 else 'index'} {shown}" if at else ""
+    if len(scene.program.statements) == 1:
+        (statement,) = consumers
+        title = f"Derivative of {statement.target} by {tensor}" + (f", {where}" if where else "")
+        gradient = tuple(_gradient_lines(scene, statement, tensor, at, several=False)[1])
+        before = tuple(_jacobian_lines(scene, statement, tensor, at))
+        return [Section(title, lines=before), Section("Gradient", lines=gradient)]
     lines: list[Line] = []
     parts: list[Expr] = []
-    own = active[tensor]
     for statement in consumers:
-        at = free_names(own, all_indices(statement.value) | frozenset(statement.indices))
-        pretty = _pretty(at, all_indices(statement.value) | frozenset(statement.indices))
-        lines += _jacobian_lines(statement, tensor, pretty, active, depth)
-        contribution, more = _gradient_lines(statement, tensor, pretty, depth, len(consumers) > 1)
+        lines += _jacobian_lines(scene, statement, tensor, at)
+        contribution, more = _gradient_lines(scene, statement, tensor, at, several=len(consumers) > 1)
         lines += more
-        parts.append(substitute(contribution, dict(zip(pretty, own, strict=True))))
-    if len(consumers) > 1:
-        left = Access(f"grad_{tensor}", own)
-        lines.append(Line(left, simplify(add(*parts)), "contributions of every consumer added"))
-    names = [s.target for s in consumers]
-    note = f"consumed by {' and '.join(names)}" + (f": {len(names)} contributions" if len(names) > 1 else "")
-    return Section(tensor, note, tuple(lines))
+        parts.append(contribution)
+    if tensor in scene.program.outputs:
+        own = Access(f"grad_{tensor}", at)
+        lines.append(Line(Access(f"total_grad_{tensor}", at), simplify(add(own, *parts)), "an output: its own added"))
+    elif len(consumers) > 1:
+        left = Access(f"grad_{tensor}", at)
+        lines.append(Line(left, simplify(add(*parts)), "the contributions of all consumers added"))
+    return [Section(tensor, _note([s.target for s in consumers], where), tuple(lines))]
 
 
-def _pretty(at: tuple[Index, ...], used: frozenset[Index]) -> tuple[Index, ...]:
-    """The new free indices under the letters that textbooks use: p, q, r, s."""
-    names = {i.name for i in used}
-    letters = [letter for letter in "pqrsuvwzefg" if letter not in names]
-    chosen = []
-    for index in at:
-        keep = index.extent == "..." or not letters
-        chosen.append(index if keep else Index(letters.pop(0), index.extent))
-    return tuple(chosen)
+def _note(names: list[str], where: str) -> str:
+    counts = {2: "two", 3: "three", 4: "four"}
+    several = f": {counts.get(len(names), len(names))} contributions" if len(names) > 1 else ""
+    return f"consumed by {' and '.join(names)}{several}{'; ' if where else ''}{where}"
 
 
-def _jacobian_lines(
-    statement: Statement, tensor: str, at: tuple[Index, ...], active: dict[str, tuple[Index, ...]], depth: int | None
-) -> list[Line]:
-    """dT/dA from the definition of T: the law, the deltas, then each rewriting step."""
+def _value(statement: Statement) -> Expr:
+    """What is differentiated: `clip_gradient` acts on the cotangent alone."""
     value = statement.value
-    if isinstance(value, Apply) and value.function == "clip_gradient":
-        value = value.args[0]
+    return value.args[0] if isinstance(value, Apply) and value.function == "clip_gradient" else value
+
+
+def _jacobian_lines(scene: _Scene, statement: Statement, tensor: str, at: tuple[Index, ...]) -> list[Line]:
+    """dT/dA from the definition of T: the law, the deltas, then each rewriting step."""
+    value = _value(statement)
 
     def unevaluated(access: Access) -> Expr:
         if access.tensor != tensor:
@@ -113,81 +143,52 @@ def _jacobian_lines(
             return mul(*(Delta(s, p) for s, p in zip(access.subs, at, strict=True)))
         return derivative(tensor, subs, tensor, at)
 
-    def deltas(access: Access) -> Expr:
-        if access.tensor != tensor:
-            return ZERO
-        return mul(*(Delta(s, p) for s, p in zip(access.subs, at, strict=True)))
-
     left = derivative(statement.target, statement.indices, tensor, at)
     by_law = Differential(unevaluated, frozenset(at))(value)
-    by_delta = Differential(deltas, frozenset(at))(value)
-    constants = [t for t in reads(value, active) if t != tensor]
+    by_delta = jacobian(value, tensor, at)
+    constants = [t for t in reads(value, scene.active) if t != tensor]
     lines = [Line(left, differential(tensor, at, value))]
     if type(value) in LAWS:
         lines.append(Line(None, by_law, law_reason(value, constants, tensor)))
     lines.append(Line(None, by_delta, "derivative of a tensor by itself"))
-    return lines + _steps(by_delta, depth)
+    return lines + _steps(by_delta, scene.depth)
 
 
 def _steps(expr: Expr, depth: int | None) -> list[Line]:
     """Each rewrite as a line, the merely tidying ones folded into the next."""
     lines: list[Line] = []
-    for _ in range(_MOST_STEPS if depth is None else depth):
+    for _ in range(_MOST_STEPS):
         found = step(expr)
         if found is None:
-            return _fold(lines)
+            return _fold(lines, depth)
         row, before, after, expr = found
         lines.append(Line(None, expr, rule_reason(row, before, after)))
-    final = simplify(expr)
-    if final is not expr:
-        lines.append(Line(None, final, "simplified"))
-    return _fold(lines)
+    lines.append(Line(None, simplify(expr), "all other rules"))
+    return _fold(lines, depth)
 
 
-def _fold(lines: list[Line]) -> list[Line]:
+def _fold(lines: list[Line], depth: int | None) -> list[Line]:
     """Tidying (flattening, numbers multiplied) is not worth a line of its own, save as the last."""
     kept = [line for line in lines if line.reason]
     if lines and (not kept or kept[-1].right is not lines[-1].right):
         kept.append(Line(None, lines[-1].right, "collected"))
+    if depth is not None and len(kept) > depth:
+        kept = [*kept[:depth], replace(kept[-1], reason=f"{len(kept) - depth} more steps")]
     return kept
 
 
 def _gradient_lines(
-    statement: Statement, tensor: str, at: tuple[Index, ...], depth: int | None, several: bool
+    scene: _Scene, statement: Statement, tensor: str, at: tuple[Index, ...], several: bool
 ) -> tuple[Expr, list[Line]]:
     """dl/dA from dl/dT and dT/dA."""
-    value = statement.value
-    cotangent: Expr = Access(f"grad_{statement.target}", statement.indices)
-    if isinstance(value, Apply) and value.function == "clip_gradient":
-        cotangent = Apply("clamp", (cotangent, *value.args[1:]))
-        value = value.args[0]
-
-    def leaf(access: Access) -> Expr:
-        if access.tensor != tensor:
-            return ZERO
-        return mul(*(Delta(s, p) for s, p in zip(access.subs, at, strict=True)))
-
-    jacobian = simplify(Differential(leaf, frozenset(at))(value))
-    jacobian = apart(jacobian, frozenset(statement.indices) | frozenset(at))
+    cotangent: Expr = Access(scene.cotangents[statement.target], statement.indices)
+    if _value(statement) is not statement.value:
+        cotangent = Apply("clamp", (cotangent, *statement.value.children[1:]))
+    by = apart(simplify(jacobian(_value(statement), tensor, at)), frozenset(statement.indices) | frozenset(at))
     chain: Expr = mul(cotangent, derivative(statement.target, statement.indices, tensor, at))
-    product: Expr = mul(cotangent, jacobian)
+    product: Expr = mul(cotangent, by)
     if statement.indices:
         chain, product = Sum(statement.indices, chain), Sum(statement.indices, product)
     reason = f"chain rule, through {statement.target}" if several else "chain rule"
-    left = Access(f"grad_{tensor}", at)
-    lines = [Line(left, chain, reason), Line(None, product)]
-    return simplify(product), lines + _steps(product, depth)
-
-
-def _result(statements: tuple[Statement, ...], targets: set[str]) -> Section:
-    """The simplified adjoint: what is computed."""
-    needed = set(targets)
-    kept: list[Statement] = []
-    for statement in reversed(statements):
-        if statement.target in needed:
-            needed |= {a.tensor for a in accesses(statement.value)}
-            kept.append(statement)
-    lines = tuple(Line(Access(s.target, s.indices), s.value) for s in reversed(kept))
-    return Section("Result", "cotangents used once put in, vanishing sums dropped, common factors pulled out", lines)
-
-
+    lines = [Line(Access(f"grad_{tensor}", at), chain, reason), Line(None, product)]
+    return simplify(product), lines + _steps(product, scene.depth)

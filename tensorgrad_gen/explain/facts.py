@@ -3,13 +3,49 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import lru_cache
 
 from tensorgrad_gen.algebra import accesses
 from tensorgrad_gen.algebra.parts import factors_of
+from tensorgrad_gen.derive import Derivatives
 from tensorgrad_gen.derive.modes import free_names
+from tensorgrad_gen.errors import NotBuiltError
 from tensorgrad_gen.ir import Access, Const, Expr, Extent, Index, Pow, Program, Statement, Sum
+from tensorgrad_gen.lower import Body, lower_plan, print_texpr
 from tensorgrad_gen.notation import print_expr, size_names
 from tensorgrad_gen.plan import Plan, Step
+
+
+def facts_of(planned: Plan, derivatives: Derivatives, name: str, valence: bool) -> tuple[tuple[str, str], ...]:
+    """Everything that is said of one gradient beside its derivation."""
+    program = derivatives.program
+    gradient = next(s for s in derivatives.adjoint.statements if s.target == dict(derivatives.adjoint.gradients)[name])
+    matrices = matrix_form(gradient, program)
+    facts = [("In matrices", matrices)] if matrices else []
+    facts += [("In torch" if not n else "", line) for n, line in enumerate(torch_lines(planned, name))]
+    facts += jacobian_facts(program, name, valence)
+    return (*facts, ("Cost", f"{cost(planned, name)}; {saved(planned, name)}"))
+
+
+@lru_cache(maxsize=4)
+def _lowered(planned: Plan) -> Body | None:
+    """The backward from the op's own outputs, if it can be built."""
+    try:
+        return lower_plan(planned).backward[0]
+    except NotBuiltError:
+        return None
+
+
+def torch_lines(planned: Plan, name: str) -> list[str]:
+    """The statements of the generated backward that the gradient needs."""
+    body = _lowered(planned)
+    if body is None:
+        return []
+    lines = [
+        f"{s.target} = {print_texpr(s.call)}" for s in body.statements if name in s.needed_by or not s.needed_by
+    ]
+    result = print_texpr(dict(body.results)[name]) if name in dict(body.results) else f"grad_{name}"
+    return lines if result == f"grad_{name}" else [*lines, f"grad_{name} = {result}"]
 
 
 def matrix_form(statement: Statement, program: Program) -> str | None:
@@ -116,19 +152,20 @@ def _valence(program: Program, tensor: str) -> tuple[int, int]:
     return len(indices) - down, down
 
 
-def _needed(plan: Plan, name: str) -> list[Step]:
-    return [s for s in plan.backward[0].steps if name in s.needed_by]
+def _needed(planned: Plan, name: str) -> list[Step]:
+    return [s for s in planned.backward[0].steps if name in s.needed_by]
 
 
-def cost(plan: Plan, name: str) -> str:
+def cost(planned: Plan, name: str) -> str:
     """Floating-point operations of the gradient, as a polynomial in the extents."""
-    sizes = size_names(plan.program)
+    sizes = size_names(planned.program)
     counts: Counter[tuple[str, ...]] = Counter()
-    for step in _needed(plan, name):
+    for step in _needed(planned, name):
         for node_indices, operations in _operations(step):
             letters = tuple(sorted(sizes.get(str(i.extent), str(i.extent).upper()) for i in node_indices))
             counts[letters] += operations
-    terms = [" ".join([str(n), *letters]) for letters, n in sorted(counts.items(), key=lambda c: -len(c[0])) if n]
+    ordered = sorted(counts.items(), key=lambda c: -len(c[0]))
+    terms = [" ".join([*([str(n)] if n > 1 else []), *letters]) for letters, n in ordered if n]
     return f"{' + '.join(terms)} flops" if terms else "no arithmetic"
 
 
@@ -149,15 +186,16 @@ def _operations(step: Step) -> list[tuple[frozenset[Index], int]]:
     return [(indices, n) for indices, n in found if indices]
 
 
-def saved(plan: Plan, name: str) -> str:
+def saved(planned: Plan, name: str) -> str:
     """What backward keeps for this gradient."""
-    reads = {a.tensor for s in _needed(plan, name) for a in accesses(s.value)}
-    extra = [t for t in plan.auxiliary if t in reads]
-    kept = [t for t in plan.backward[0].uses if t in reads and t not in plan.auxiliary]
+    reads = {a.tensor for s in _needed(planned, name) for a in accesses(s.value)}
+    extra = [t for t in planned.auxiliary if t in reads]
+    kept = [t for t in planned.backward[0].uses if t in reads and t not in planned.auxiliary]
     beyond = f"saved beyond {', '.join(kept)}" if kept else "saved"
     if not extra:
         return f"nothing {beyond}"
-    shown = [print_expr(Access(t, plan.program.tensors[t].indices), "math") for t in extra if t in plan.program.tensors]
+    known = planned.program.tensors
+    shown = [print_expr(Access(t, known[t].indices), "math") for t in extra if t in known]
     return f"{', '.join(shown or extra)} {beyond}"
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from tensorgrad_gen.algebra import by_name
 from tensorgrad_gen.explain.model import BY, DIFFERENTIAL, Explanation, Line, Section
-from tensorgrad_gen.ir import Apply, Index, Position, Program, Sub
+from tensorgrad_gen.explain.ones import written_out
+from tensorgrad_gen.ir import Access, Apply, Expr, Index, Position, Program, Sub
 from tensorgrad_gen.notation import size_names
 from tensorgrad_gen.notation.latex_style import LatexPrinter, symbol
 from tensorgrad_gen.notation.levels import ATOM, Text
@@ -27,7 +29,7 @@ class TextPrinter(MathPrinter):
         if tensor.startswith("grad_"):
             return f"dl/d{self.name(tensor.removeprefix('grad_'), subs)}"
         if tensor.startswith("total_grad_"):
-            return f"dl/d{self.name(tensor.removeprefix('total_grad_'), subs)}"
+            return f"Dl/D{self.name(tensor.removeprefix('total_grad_'), subs)}"
         return super().name(tensor, subs)
 
     def show_apply(self, expr: Apply) -> Text:
@@ -50,9 +52,9 @@ class TexPrinter(LatexPrinter):
             count = len(self.program.tensors[of].indices)
             top, below = self.name(of, subs[:count]), self.name(by, subs[count:])
             return rf"\frac{{\partial {top}}}{{\partial {below}}}"
-        for prefix in ("total_grad_", "grad_"):
+        for prefix, d in (("total_grad_", r"\mathrm{d} "), ("grad_", r"\partial ")):
             if tensor.startswith(prefix):
-                return rf"\frac{{\partial l}}{{\partial {self.name(tensor.removeprefix(prefix), subs)}}}"
+                return rf"\frac{{{d}l}}{{{d}{self.name(tensor.removeprefix(prefix), subs)}}}"
         return super().name(tensor, subs)
 
     def show_apply(self, expr: Apply) -> Text:
@@ -73,28 +75,64 @@ def show(explanation: Explanation, style: str = "text") -> str:
     return _markdown(explanation) if style == "markdown" else _latex(explanation)
 
 
+Shown = list[tuple[str, str, str]]
+
+
+def _shown(lines: tuple[Line, ...], printer: TextPrinter | TexPrinter) -> Shown:
+    """(left side, right side, reason) of each line as text; a step that does not show in the notation is left out."""
+    shown: Shown = []
+    free: tuple[Index, ...] = ()
+    for line in lines:
+        left = ""
+        if line.left is not None:
+            free = _free(line.left)
+            left = printer.top(written_out(line.left, free))
+        right = printer.top(_to_print(line.right, free))
+        if left or not shown or right != shown[-1][1]:
+            shown.append((left, right, line.reason))
+        elif line.reason and not shown[-1][2]:
+            shown[-1] = (*shown[-1][:2], line.reason)
+    return shown
+
+
+def _free(left: Expr) -> tuple[Index, ...]:
+    if isinstance(left, Access):
+        return tuple(s for s in left.subs if isinstance(s, Index))
+    return tuple(by_name(left.free))
+
+
+def _to_print(right: Expr, free: tuple[Index, ...]) -> Expr:
+    """The right side with implicit sums; under a differential, on the indices of what is differentiated."""
+    if isinstance(right, Apply) and right.function.startswith(DIFFERENTIAL):
+        at = _positions(right)
+        inner = written_out(right.args[0], tuple(i for i in free if i not in at))
+        return Apply(right.function, (inner, *right.args[1:]))
+    return written_out(right, free)
+
+
 def _text(explanation: Explanation) -> str:
     printer = TextPrinter(explanation.program)
-    out = [explanation.program.name, ""]
-    for section in explanation.sections:
-        out.append(f"{section.title}   {section.note}".rstrip())
+    heading, *sections = explanation.sections
+    margin = " " * (len(heading.title) + 4)
+    equations = [line[2:] for line in _text_lines(heading, printer)]
+    out = [(heading.title.ljust(len(margin)) if not n else margin) + line for n, line in enumerate(equations)]
+    out.append("")
+    for section in sections:
+        out += [f"{section.title}   {section.note}".rstrip()] if section.title else []
         out += _text_lines(section, printer)
         width = max((len(label) for label, _ in section.facts), default=0)
-        out += [f"  {label.ljust(width)}  {text}" for label, text in section.facts]
+        indent = "  " if section.title else ""
+        out += [f"{indent}{label.ljust(width)}   {text}" for label, text in section.facts]
         out.append("")
     return "\n".join(out).rstrip()
 
 
 def _text_lines(section: Section, printer: TextPrinter) -> list[str]:
-    shown = [("" if n.left is None else printer.top(n.left), printer.top(n.right), n.reason) for n in section.lines]
+    shown = _shown(section.lines, printer)
     width = max((len(left) for left, _, _ in shown), default=0)
     narrow = max((len(right) for _, right, _ in shown if len(right) <= _WIDEST), default=0)
     out: list[str] = []
-    above = ""
     for left, right, reason in shown:
-        if not left and right == above:
-            continue  # the step does not show in this notation
-        above = right
         line = f"  {left.ljust(width)} = {right}"
         if reason and len(right) > _WIDEST:
             out += [line, f"  {' ' * width}     ({reason})"]
@@ -105,15 +143,9 @@ def _text_lines(section: Section, printer: TextPrinter) -> list[str]:
 
 def _tex_lines(lines: tuple[Line, ...], printer: TexPrinter) -> str:
     rows = []
-    above = ""
-    for line in lines:
-        left = "" if line.left is None else printer.top(line.left)
-        right = printer.top(line.right)
-        if not left and right == above:
-            continue
-        above = right
-        reason = rf" && \text{{{_tex_escape(line.reason)}}}" if line.reason else ""
-        rows.append(f"{left} &= {right}{reason}")
+    for left, right, reason in _shown(lines, printer):
+        remark = rf" && \text{{{_tex_escape(reason)}}}" if reason else ""
+        rows.append(f"{left} &= {right}{remark}")
     return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
 
 
@@ -125,12 +157,12 @@ def _tex_escape(text: str) -> str:
 
 def _markdown(explanation: Explanation) -> str:
     printer = TexPrinter(explanation.program)
-    out = [f"# {explanation.program.name}", ""]
-    for section in explanation.sections:
-        out += [f"## {section.title}", ""]
+    out: list[str] = []
+    for level, section in enumerate(explanation.sections):
+        out += [f"{'##' if level else '#'} {section.title}", ""] if section.title else []
         out += [section.note, ""] if section.note else []
         out += ["$$", _tex_lines(section.lines, printer), "$$", ""] if section.lines else []
-        out += [f"- {label}: {text}" for label, text in section.facts]
+        out += [f"- {label}: `{text}`" if label else f"  `{text}`" for label, text in section.facts]
         out += [""] if section.facts else []
     return "\n".join(out).rstrip()
 
@@ -138,11 +170,11 @@ def _markdown(explanation: Explanation) -> str:
 def _latex(explanation: Explanation) -> str:
     printer = TexPrinter(explanation.program)
     out = [r"\documentclass{article}", r"\usepackage{amsmath}", r"\begin{document}"]
-    out.append(rf"\section*{{{_tex_escape(explanation.program.name)}}}")
-    for section in explanation.sections:
-        out.append(rf"\subsection*{{{_tex_escape(section.title)}}}")
+    for level, section in enumerate(explanation.sections):
+        command = r"\subsection*" if level else r"\section*"
+        out += [f"{command}{{{_tex_escape(section.title)}}}"] if section.title else []
         out += [_tex_escape(section.note), ""] if section.note else []
         out += [r"\[", _tex_lines(section.lines, printer), r"\]"] if section.lines else []
         for label, text in section.facts:
-            out.append(rf"\noindent {_tex_escape(label)}: {_tex_escape(text)}\par")
+            out.append(rf"\noindent {_tex_escape(f'{label}: ' if label else '')}\texttt{{{_tex_escape(text)}}}\par")
     return "\n".join([*out, r"\end{document}"])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tensorgrad_gen.ir import Access, Expr, Index, Program
+from tensorgrad_gen.algebra import fresh
+from tensorgrad_gen.ir import Access, Apply, Expr, Index, Position, Program
 
 # The derivative of tensor A by tensor B, as a tensor with the indices of both.
 BY = "@by@"
@@ -46,6 +47,12 @@ def derivative(of: str, indices: tuple[Index, ...], by: str, at: tuple[Index, ..
 
 def differential(by: str, at: tuple[Index, ...], expr: Expr) -> Expr:
     """`d(expr) / d by[at]`, unevaluated; `at` ride along as the arguments after the first."""
-    from tensorgrad_gen.ir import Apply, Position
-
     return Apply(f"{DIFFERENTIAL}{by}", (expr, *(Position(p) for p in at)))
+
+
+def new_indices(own: tuple[Index, ...], used: frozenset[Index]) -> tuple[Index, ...]:
+    """New free indices for the axes of a tensor, under the letters that textbooks use: p, q, r, s."""
+    names = {i.name for i in used}
+    letters = [letter for letter in "pqrsuvwzefg" if letter not in names]
+    letters += [f"p{n}" for n in range(1, len(own) + 1) if f"p{n}" not in names]
+    return tuple(fresh(i, names) if i.extent == "..." else Index(letters.pop(0), i.extent) for i in own)
