@@ -16,7 +16,7 @@ from tensorgrad_gen.reference import evaluate, sample_inputs
 from tensorgrad_gen.verify.composed import compose
 
 
-class Disagreement(AssertionError):
+class DisagreementError(AssertionError):
     """The generated op and an oracle differ."""
 
 
@@ -24,15 +24,15 @@ def close(what: str, got: Tensor | None, want: Tensor | None, tolerance: float) 
     if want is None or got is None:
         present = got if want is None else want
         if present is not None and bool((present.detach() != 0).any()):
-            raise Disagreement(f"{what}: one side is None, the other {present}")
+            raise DisagreementError(f"{what}: one side is None, the other {present}")
         return
     a, b = got.detach(), want.detach()
     if a.shape != b.shape:
-        raise Disagreement(f"{what}: shape {tuple(a.shape)}, not {tuple(b.shape)}")
+        raise DisagreementError(f"{what}: shape {tuple(a.shape)}, not {tuple(b.shape)}")
     finite = b[torch.isfinite(b)]
     scale = max(1.0, float(finite.abs().max()) if finite.numel() else 1.0)
     if not torch.allclose(a / scale, b / scale, rtol=tolerance, atol=tolerance, equal_nan=True):
-        raise Disagreement(f"{what}: {a} is not {b}")
+        raise DisagreementError(f"{what}: {a} is not {b}")
 
 
 def build(program: Program) -> Any:

@@ -36,7 +36,7 @@ class Stages:
 
     def run(self, statements: Iterable[Statement | Step], given: Mapping[str, Array]) -> dict[str, Array]:
         """The tensors that statements define, from inputs, forward values and `given`."""
-        env, leading = environment(self.program, self.inputs, self.params)
+        env, _ = environment(self.program, self.inputs, self.params)
         evaluator = Evaluator(env)
         for name, array in given.items():
             env.tensors[name] = array

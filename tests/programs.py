@@ -1,5 +1,7 @@
-"""Random well-typed programs: products, sums, nested functions, repeated indices, labels,
-conditions, reductions, several statements and outputs."""
+"""Random well-typed programs.
+
+Products, sums, nested functions, repeated indices, labels, conditions, reductions, several statements and outputs.
+"""
 
 from __future__ import annotations
 

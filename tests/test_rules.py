@@ -45,7 +45,7 @@ h = Index("h", "h")
 EXTENTS = {"n": 3, "h": 4, "a": 2, "b": 3, "c": 4}
 
 
-def A(name: str, *subs: Index | Expr) -> Access:
+def A(name: str, *subs: Index | Expr) -> Access:  # noqa: N802  (reads like the mathematics)
     return Access(name, subs)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from tensorgrad_gen.algebra import accesses, apart, map_nodes
+from tensorgrad_gen.algebra.broadcasts import drop_broadcasts
 from tensorgrad_gen.algebra.hoist import Hoister, Known
 from tensorgrad_gen.algebra.naming import Namer, derivative_names
 from tensorgrad_gen.derive import Derivatives, Tangent, adjoint
@@ -18,7 +19,7 @@ from tensorgrad_gen.plan.saving import choose_saved
 from tensorgrad_gen.plan.shaping import plain_letters, split_contractions
 from tensorgrad_gen.plan.sharing import share_products
 from tensorgrad_gen.plan.sizes import Regime
-from tensorgrad_gen.simplify import drop_broadcasts, simplify_adjoint, simplify_tangent
+from tensorgrad_gen.simplify import simplify_adjoint, simplify_tangent
 
 Results = tuple[tuple[str, str], ...]
 
@@ -48,7 +49,8 @@ def plan(derivatives: Derivatives) -> Plan:
     )
 
 
-def _declared(program: Program):  # type: ignore[no-untyped-def]
+def _declared(program: Program) -> Callable[[str], int]:
+    """The order of names as the program declares them."""
     order = {name: n for n, name in enumerate(program.tensors)}
     return lambda name: order.get(name, len(order))
 

@@ -2,24 +2,51 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from functools import lru_cache
+from typing import NamedTuple
 
 from tensorgrad_gen.algebra import abstract_key, map_nodes
 from tensorgrad_gen.algebra import simplify as normal
 from tensorgrad_gen.algebra.hoist import Known
-from tensorgrad_gen.ir import Access, Add, Apply, Expr, Index, Linalg, Pow, Program, Reduce, Scan, Sum, number, power
+from tensorgrad_gen.ir import (
+    Access,
+    Add,
+    Apply,
+    Expr,
+    Index,
+    Linalg,
+    Pow,
+    Program,
+    Reduce,
+    Scan,
+    Statement,
+    Sum,
+    number,
+    power,
+)
+
+
+class _Root(NamedTuple):
+    """A tensor that is a constant power of something: `t[indices] = u^exponent`, `order` as in `abstract_key(u)`."""
+
+    target: str
+    indices: tuple[Index, ...]
+    order: tuple[Index, ...]
+    exponent: Fraction
 
 
 @lru_cache(maxsize=64)
-def _tables(statements: tuple[object, ...]) -> tuple[Known, dict[str, tuple[str, tuple[Index, ...], tuple[Index, ...], object]]]:
+def _tables(statements: tuple[Statement, ...]) -> tuple[Known, dict[str, _Root]]:
     known = Known()
-    powers: dict[str, tuple[str, tuple[Index, ...], tuple[Index, ...], object]] = {}
+    powers: dict[str, _Root] = {}
     for statement in statements:
-        known.enter(statement)  # type: ignore[arg-type]
-        value, indices = statement.value, statement.indices  # type: ignore[attr-defined]
-        if isinstance(value, Pow) and number(value.exponent) is not None and value.free == frozenset(indices):
+        known.enter(statement)
+        value, indices = statement.value, statement.indices
+        exponent = number(value.exponent) if isinstance(value, Pow) else None
+        if isinstance(value, Pow) and exponent is not None and value.free == frozenset(indices):
             name, order = abstract_key(value.base)
-            powers.setdefault(name, (statement.target, indices, order, value.exponent))  # type: ignore[attr-defined]
+            powers.setdefault(name, _Root(statement.target, indices, order, exponent))
     return known, powers
 
 
@@ -41,9 +68,7 @@ def through_values(expr: Expr, program: Program) -> Expr:
     return normal(map_nodes(expr, visit))
 
 
-def _as_power(
-    node: Pow, powers: dict[str, tuple[str, tuple[Index, ...], tuple[Index, ...], object]]
-) -> Expr | None:
+def _as_power(node: Pow, powers: dict[str, _Root]) -> Expr | None:
     """`u^q` as `t^(q/p)` where `t = u^p` has a name and `q/p` is an integer."""
     exponent = number(node.exponent)
     if exponent is None or isinstance(node.base, Access):
@@ -52,9 +77,8 @@ def _as_power(
     found = powers.get(name)
     if found is None:
         return None
-    target, indices, known, named = found
-    ratio = exponent / number(named)  # type: ignore[arg-type, operator]
+    ratio = exponent / found.exponent
     if ratio.denominator != 1:
         return None
-    back = dict(zip(known, order, strict=True))
-    return power(Access(target, tuple(back[i] for i in indices)), ratio)
+    back = dict(zip(found.order, order, strict=True))
+    return power(Access(found.target, tuple(back[i] for i in found.indices)), ratio)
