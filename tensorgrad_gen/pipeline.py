@@ -113,7 +113,7 @@ def _take(stage: Stage, compiled: Compiled, givens: dict[str, Any]) -> None:
     """Run one stage.  What it cannot build yet is an error of the spec's; any other failure is the compiler's."""
     known = givens | compiled.products
     if stage.name == "render":
-        known["meta"] = _op_meta(compiled.text, givens["meta"])
+        known["meta"] = _op_meta(compiled, givens["meta"])
     try:
         product = stage.load()(*(known[name] for name in stage.takes))
         if stage.name in _CHECKS:
@@ -158,7 +158,19 @@ _CHECKS: dict[str, Callable[[Any, str], None]] = {
 }
 
 
-def _op_meta(text: str, meta: Mapping[str, Any]) -> Any:
+def _op_meta(compiled: Compiled, meta: Mapping[str, Any]) -> Any:
     from tensorgrad_gen.render import OpMeta
 
-    return OpMeta(spec_sha=hashlib.sha256(text.encode()).hexdigest(), **meta)
+    sha = hashlib.sha256(compiled.text.encode()).hexdigest()
+    return OpMeta(spec_sha=sha, gradients=_closed_forms(compiled["simplify"]), **meta)
+
+
+def _closed_forms(derivatives: Derivatives) -> tuple[str, ...]:
+    """Every gradient in index notation, `dl/dx` for what the op returns, aligned at `=`."""
+    from tensorgrad_gen.notation import print_statement, size_names
+
+    adjoint, program = derivatives.adjoint, derivatives.program
+    shown = {tensor: f"dl/d{name}" for name, tensor in adjoint.gradients}
+    lines = [print_statement(s, "math", size_names(program), shown).split(" = ", 1) for s in adjoint.statements]
+    width = max((len(left) for left, _ in lines), default=0)
+    return tuple(f"{left.ljust(width)} = {right}" for left, right in lines)
