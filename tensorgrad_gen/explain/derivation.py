@@ -9,13 +9,14 @@ from tensorgrad_gen.derive import LAWS, Adjoint, Derivatives, Differential, acti
 from tensorgrad_gen.derive.modes import reads
 from tensorgrad_gen.explain.facts import facts_of
 from tensorgrad_gen.explain.model import Explanation, Line, Section, derivative, differential, new_indices
-from tensorgrad_gen.explain.reasons import law_reason, rule_reason
+from tensorgrad_gen.explain.reasons import law_reason, rule_reason, through_reason
 from tensorgrad_gen.explain.substitutions import substitution_sections
 from tensorgrad_gen.ir import Access, Apply, Delta, Expr, Index, Program, Statement, Sum, add, mul
 from tensorgrad_gen.ir.build import ZERO
 from tensorgrad_gen.normalise import normalise
 from tensorgrad_gen.plan import plan
 from tensorgrad_gen.simplify import Trace, simplify_adjoint, simplify_tangent
+from tensorgrad_gen.simplify.through_values import read_values, through_values
 
 _MOST_STEPS = 60  # rewrites of one derivation before the rest is folded into its last line
 
@@ -94,7 +95,7 @@ def _tensor_sections(scene: _Scene, tensor: str) -> list[Section]:
     if not consumers:
         return []
     used = frozenset().union(*(all_indices(s.value) | frozenset(s.indices) for s in consumers))
-    at = new_indices(scene.active[tensor], used)
+    at = new_indices(scene.active[tensor], used, scene.program)
     shown = ", ".join("..." if i.extent == "..." else i.name for i in at)
     where = f"on new free {'indices' if len(at) > 1 else 'index'} {shown}" if at else ""
     if len(scene.program.statements) == 1:
@@ -150,31 +151,36 @@ def _jacobian_lines(scene: _Scene, statement: Statement, tensor: str, at: tuple[
     lines = [Line(left, differential(tensor, at, value))]
     if type(value) in LAWS:
         lines.append(Line(None, by_law, law_reason(value, constants, tensor)))
+    read = read_values(by_law, scene.program)
+    if read is not by_law:
+        lines.append(Line(None, read, through_reason(by_law, read, scene.program)))
+        by_delta = read_values(by_delta, scene.program)
     lines.append(Line(None, by_delta, "derivative of a tensor by itself"))
     return lines + _steps(by_delta, scene.depth)
 
 
 def _steps(expr: Expr, depth: int | None) -> list[Line]:
-    """Each rewrite as a line, the merely tidying ones folded into the next."""
+    """Each rewrite as a line; tidying is folded into the next, and one rule that follows itself is one line."""
     lines: list[Line] = []
+    last = ""
     for _ in range(_MOST_STEPS):
         found = step(expr)
         if found is None:
-            return _fold(lines, depth)
+            break
         row, before, after, expr = found
-        lines.append(Line(None, expr, rule_reason(row, before, after)))
-    lines.append(Line(None, simplify(expr), "all other rules"))
-    return _fold(lines, depth)
-
-
-def _fold(lines: list[Line], depth: int | None) -> list[Line]:
-    """Tidying (flattening, numbers multiplied) is not worth a line of its own, save as the last."""
-    kept = [line for line in lines if line.reason]
-    if lines and (not kept or kept[-1].right is not lines[-1].right):
-        kept.append(Line(None, lines[-1].right, "collected"))
-    if depth is not None and len(kept) > depth:
-        kept = [*kept[:depth], replace(kept[-1], reason=f"{len(kept) - depth} more steps")]
-    return kept
+        reason = rule_reason(row, before, after)
+        if reason and row.name == last:
+            earlier = lines.pop().reason
+            reason = earlier if reason in earlier else f"{earlier}, {reason}"
+        if reason:
+            lines.append(Line(None, expr, reason))
+            last = row.name
+    final = simplify(expr)
+    if not lines or final is not lines[-1].right:
+        lines.append(Line(None, final, "collected"))
+    if depth is not None and len(lines) > depth:
+        lines = [*lines[:depth], replace(lines[-1], reason=f"{len(lines) - depth} more steps")]
+    return lines
 
 
 def _gradient_lines(
@@ -184,11 +190,17 @@ def _gradient_lines(
     cotangent: Expr = Access(scene.cotangents[statement.target], statement.indices)
     if _value(statement) is not statement.value:
         cotangent = Apply("clamp", (cotangent, *statement.value.children[1:]))
-    by = apart(simplify(jacobian(_value(statement), tensor, at)), frozenset(statement.indices) | frozenset(at))
+    by = simplify(read_values(jacobian(_value(statement), tensor, at), scene.program))
+    by = apart(by, frozenset(statement.indices) | frozenset(at))
     chain: Expr = mul(cotangent, derivative(statement.target, statement.indices, tensor, at))
     product: Expr = mul(cotangent, by)
     if statement.indices:
         chain, product = Sum(statement.indices, chain), Sum(statement.indices, product)
     reason = f"chain rule, through {statement.target}" if several else "chain rule"
     lines = [Line(Access(f"grad_{tensor}", at), chain, reason), Line(None, product)]
-    return simplify(product), lines + _steps(product, scene.depth)
+    lines += _steps(product, scene.depth)
+    value = simplify(product)
+    read = through_values(value, scene.program)
+    if read is not value:
+        lines.append(Line(None, read, through_reason(value, read, scene.program)))
+    return read, lines

@@ -10,6 +10,7 @@ from tensorgrad_gen.algebra.parts import factors_of
 from tensorgrad_gen.derive import Derivatives
 from tensorgrad_gen.derive.modes import free_names
 from tensorgrad_gen.errors import NotBuiltError
+from tensorgrad_gen.explain.model import loss_name
 from tensorgrad_gen.ir import Access, Const, Expr, Extent, Index, Pow, Program, Statement, Sum
 from tensorgrad_gen.lower import Body, lower_plan, print_texpr
 from tensorgrad_gen.notation import print_expr, size_names
@@ -59,7 +60,8 @@ def matrix_form(statement: Statement, program: Program) -> str | None:
     scalars = [f for f in coefficient if f is not None]
     head = _scale(scalars, program)
     wrt = statement.target.removeprefix("grad_")
-    return f"dl/d{_matrix_name(wrt, len(statement.indices))} = {head}{' '.join(chain)}"
+    text = f"dl/d{_matrix_name(wrt, len(statement.indices))} = {head}{' '.join(chain)}"
+    return text.replace("dl/d", f"d{loss_name(program)}/d")
 
 
 def _product(value: Expr) -> tuple[list[Expr], list[Access] | None]:

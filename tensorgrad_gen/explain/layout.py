@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tensorgrad_gen.algebra import by_name
-from tensorgrad_gen.explain.model import BY, DIFFERENTIAL, Explanation, Line, Section
+from tensorgrad_gen.explain.model import BY, DIFFERENTIAL, Explanation, Line, Section, loss_name
 from tensorgrad_gen.explain.ones import written_out
 from tensorgrad_gen.ir import Access, Apply, Expr, Index, Position, Program, Sub
 from tensorgrad_gen.notation import size_names
@@ -20,6 +20,7 @@ class TextPrinter(MathPrinter):
     def __init__(self, program: Program) -> None:
         super().__init__(size_names(program))
         self.program = program
+        self.loss = loss_name(program)
 
     def name(self, tensor: str, subs: tuple[Sub, ...]) -> str:
         if BY in tensor:
@@ -27,9 +28,9 @@ class TextPrinter(MathPrinter):
             count = len(self.program.tensors[of].indices)
             return f"d{self.name(of, subs[:count])}/d{self.name(by, subs[count:])}"
         if tensor.startswith("grad_"):
-            return f"dl/d{self.name(tensor.removeprefix('grad_'), subs)}"
+            return f"d{self.loss}/d{self.name(tensor.removeprefix('grad_'), subs)}"
         if tensor.startswith("total_grad_"):
-            return f"Dl/D{self.name(tensor.removeprefix('total_grad_'), subs)}"
+            return f"D{self.loss}/D{self.name(tensor.removeprefix('total_grad_'), subs)}"
         return super().name(tensor, subs)
 
     def show_apply(self, expr: Apply) -> Text:
@@ -45,6 +46,7 @@ class TexPrinter(LatexPrinter):
     def __init__(self, program: Program) -> None:
         super().__init__({s: symbol(n) for s, n in size_names(program).items()})
         self.program = program
+        self.loss = loss_name(program)
 
     def name(self, tensor: str, subs: tuple[Sub, ...]) -> str:
         if BY in tensor:
@@ -54,7 +56,7 @@ class TexPrinter(LatexPrinter):
             return rf"\frac{{\partial {top}}}{{\partial {below}}}"
         for prefix, d in (("total_grad_", r"\mathrm{d} "), ("grad_", r"\partial ")):
             if tensor.startswith(prefix):
-                return rf"\frac{{{d}l}}{{{d}{self.name(tensor.removeprefix(prefix), subs)}}}"
+                return rf"\frac{{{d}{self.loss}}}{{{d}{self.name(tensor.removeprefix(prefix), subs)}}}"
         return super().name(tensor, subs)
 
     def show_apply(self, expr: Apply) -> Text:

@@ -50,9 +50,14 @@ def differential(by: str, at: tuple[Index, ...], expr: Expr) -> Expr:
     return Apply(f"{DIFFERENTIAL}{by}", (expr, *(Position(p) for p in at)))
 
 
-def new_indices(own: tuple[Index, ...], used: frozenset[Index]) -> tuple[Index, ...]:
+def new_indices(own: tuple[Index, ...], used: frozenset[Index], program: Program) -> tuple[Index, ...]:
     """New free indices for the axes of a tensor, under the letters that textbooks use: p, q, r, s."""
-    names = {i.name for i in used}
+    names = {i.name for i in used} | set(program.tensors)
     letters = [letter for letter in "pqrsuvwzefg" if letter not in names]
     letters += [f"p{n}" for n in range(1, len(own) + 1) if f"p{n}" not in names]
     return tuple(fresh(i, names) if i.extent == "..." else Index(letters.pop(0), i.extent) for i in own)
+
+
+def loss_name(program: Program) -> str:
+    """The scalar whose gradients these are: `l`, or another letter where the op has a tensor of that name."""
+    return next(name for name in ("l", "L", "loss", "the_loss") if name not in program.tensors)

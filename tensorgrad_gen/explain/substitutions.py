@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from tensorgrad_gen.algebra import accesses, all_indices
 from tensorgrad_gen.algebra.indices import substitute
-from tensorgrad_gen.explain.model import Line, Section, new_indices
-from tensorgrad_gen.explain.reasons import through_reason
+from tensorgrad_gen.explain.model import Line, Section, loss_name, new_indices
 from tensorgrad_gen.ir import Access, Expr, Index, Program, Statement, Sum
 from tensorgrad_gen.notation import print_left
 from tensorgrad_gen.simplify import Trace
@@ -17,11 +17,13 @@ from tensorgrad_gen.simplify.zeros import expansion
 
 def substitution_sections(program: Program, trace: Trace, targets: set[str]) -> list[Section]:
     """The rewrites that lead to the gradients, and what comes out: nothing where there are none."""
-    relevant = _relevant(trace.events[0].statements, targets)
-    letters = _letters(program, trace.events[0].statements)
+    # Sections of tensors end with the derivatives read off values, so what comes after that is shown.
+    events = trace.events[1:] if trace.events[1:] and trace.events[1].rule == "through values" else trace.events
+    relevant = _relevant(events[0].statements, targets)
+    letters = _letters(program, events[0].statements)
     lines: list[Line] = []
     last = ""
-    for before, after in zip(trace.events, trace.events[1:], strict=False):
+    for before, after in pairwise(events):
         zeros = [line for zero in after.zeros for line in _zero_lines(zero, program)]
         changes = [s for s in after.statements if s.target in relevant and s not in before.statements]
         if zeros and changes:
@@ -33,9 +35,9 @@ def substitution_sections(program: Program, trace: Trace, targets: set[str]) -> 
             if statement.target != last:
                 first = _lettered(old[statement.target], letters)
                 lines.append(Line(Access(first.target, first.indices), first.value))
-            lines.append(Line(None, lettered.value, _reason(after, old[statement.target], statement, program)))
+            lines.append(Line(None, lettered.value, _reason(after, program)))
             last = statement.target
-    final = trace.events[-1].statements
+    final = events[-1].statements
     kept = _relevant(final, targets)
     result = [_lettered(s, letters) for s in final if s.target in kept]
     outcome = tuple(Line(Access(s.target, s.indices), s.value) for s in result)
@@ -56,7 +58,7 @@ def _relevant(statements: Sequence[Statement], targets: set[str]) -> set[str]:
 def _letters(program: Program, statements: Sequence[Statement]) -> Mapping[str, dict[Index, Index]]:
     """For each statement, its free indices under letters that nothing in the program has."""
     used = frozenset().union(*(all_indices(s.value) | frozenset(s.indices) for s in program.statements))
-    return {s.target: dict(zip(s.indices, new_indices(s.indices, used), strict=True)) for s in statements}
+    return {s.target: dict(zip(s.indices, new_indices(s.indices, used, program), strict=True)) for s in statements}
 
 
 def _lettered(statement: Statement, letters: Mapping[str, dict[Index, Index]]) -> Statement:
@@ -65,21 +67,20 @@ def _lettered(statement: Statement, letters: Mapping[str, dict[Index, Index]]) -
     return Statement(statement.target, indices, substitute(statement.value, renaming), statement.kind)
 
 
-def _reason(event: Event, before: Statement, after: Statement, program: Program) -> str:
+def _reason(event: Event, program: Program) -> str:
     """The rule of a rewrite in words."""
     if event.rule == "put in":
-        return f"dl/d{_plain(event.tensor)} put in"
-    if event.rule == "through values":
-        return through_reason(before.value, after.value, program)
+        return f"{_shown(event, program)} put in"
     if event.rule == "vanishing":
-        put = f"dl/d{_plain(event.tensor)} put in, the sum split over its terms, " if event.tensor else ""
+        put = f"{_shown(event, program)} put in, the sum split over its terms, " if event.tensor else ""
         return f"{put}what is zero dropped"
     return "common factors in front"
 
 
-def _plain(cotangent: str) -> str:
-    """What a cotangent is of; that of an output which is read again is a total."""
-    return cotangent.removeprefix("total_").removeprefix("grad_")
+def _shown(event: Event, program: Program) -> str:
+    """The cotangent that is put in; that of an output which is read again is a total."""
+    d = "D" if event.tensor.startswith("total_") else "d"
+    return f"{d}{loss_name(program)}/{d}{event.tensor.removeprefix('total_').removeprefix('grad_')}"
 
 
 def _zero_lines(zero: Expr, program: Program) -> list[Line]:

@@ -51,6 +51,11 @@ def _tables(statements: tuple[Statement, ...]) -> tuple[Known, dict[str, _Root]]
 
 
 def through_values(expr: Expr, program: Program) -> Expr:
+    """The expression with every value that has a name replaced by an access to it, in normal form."""
+    return normal(read_values(expr, program))
+
+
+def read_values(expr: Expr, program: Program) -> Expr:
     """The expression with every value that has a name replaced by an access to it."""
     known, powers = _tables(program.statements)
 
@@ -65,7 +70,7 @@ def through_values(expr: Expr, program: Program) -> Expr:
                 return found
         return node
 
-    return normal(map_nodes(expr, visit))
+    return map_nodes(expr, visit)
 
 
 def _as_power(node: Pow, powers: dict[str, _Root]) -> Expr | None:
