@@ -63,8 +63,10 @@ def _computes_only(subject: Subject, sample: Sample, wanted: list[bool], where: 
     given = iter(cotangents(outputs, subject.seed))
     results = function.backward(node, *(next(given) if is_float(o) else None for o in outputs))
     results = results if isinstance(results, tuple) else (results,)
+    # Where two inputs have one gradient, handing it to both computes nothing more.
+    asked = [result for flag, result in zip(wanted, results) if flag]
     for position, (flag, result) in enumerate(zip(wanted, results)):
-        if not flag and result is not None:
+        if not flag and result is not None and not any(result is other for other in asked):
             raise FindingError(f"backward computes the gradient of {subject.input_name(position)} too ({where})")
 
 

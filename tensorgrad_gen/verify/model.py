@@ -45,10 +45,12 @@ class Sample:
 class Subject:
     """An op under verification, beside its plain formula.
 
-    `raw` is `apply` of the op's Function, which returns the auxiliary outputs too.  `oracle` is a second
-    value reference.  `op` and `raw` take the structured part of inputs that have a structure, `bare` is
-    the function itself.  `smooth` tells whether arguments are away from kinks.  `samples` has several
-    regular samples first, `tiny` a regular one with few elements, `square` one with all extents equal.
+    - `op` and `raw` (`apply` of the op's Function, which returns the auxiliary outputs too) take the structured
+      part of inputs that have a structure; `bare` is the public function itself.
+    - `oracle` is a second value reference; `smooth` tells whether arguments are away from kinks.
+    - `samples` has regular samples, the most used first; `tiny` is one with few elements, `square` one with all
+      extents equal; `edges` have extents 0 and 1, `undefined` says where the formula has no value at all.
+    - A `quick` run moves fewer elements by finite differences.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Subject:
     module: ModuleType | None = None
     device: str = "cpu"
     seed: int = 0
+    quick: bool = False
 
     def call(self, tensors: Sequence[Tensor | None], params: Params) -> Outputs:
         """All outputs of the public function."""
