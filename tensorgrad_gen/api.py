@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from tensorgrad_gen.outputs import check_generated
+from tensorgrad_gen.paths import shown_path
 from tensorgrad_gen.pipeline import Compiled, run
 from tensorgrad_gen.spec import read_text
 
@@ -25,8 +26,7 @@ def compile_spec(source: str | Path, *, standalone: bool = False) -> Compiled:
     """
     if isinstance(source, Path) or "\n" not in source:
         path = Path(source)
-        shown = f"{path.resolve().parent.name}/{path.name}"
-        return run(read_text(path), str(path), meta={"spec_path": shown, "standalone": standalone})
+        return run(read_text(path), str(path), meta={"spec_path": shown_path(path), "standalone": standalone})
     return run(source, "<text>", meta={"spec_path": "<text>", "standalone": standalone})
 
 

@@ -14,6 +14,7 @@ PACKAGE = ROOT / "tensorgrad_gen"
 ROAD = (
     "__init__",
     "errors",
+    "paths",
     "ir",
     "functions",
     "notation",

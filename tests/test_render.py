@@ -7,7 +7,7 @@ import dataclasses
 import subprocess
 import sys
 from fractions import Fraction
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +18,7 @@ from tensorgrad_gen.errors import NotBuiltError
 from tensorgrad_gen.ir import Input, Parameter
 from tensorgrad_gen.lower.model import LoweredOp
 from tensorgrad_gen.outputs import check_generated, edited, parse_header
-from tensorgrad_gen.render import InitEntry, OpMeta, load_templates, render_init, render_op, render_runtime, shown_path
+from tensorgrad_gen.render import InitEntry, OpMeta, load_templates, render_init, render_op, render_runtime
 from tensorgrad_gen.render import module as render_module
 from tensorgrad_gen.render import view as views
 from tensorgrad_gen.render.docs import quoted, summary
@@ -93,14 +93,6 @@ def test_the_header_says_what_made_the_file() -> None:
     assert header is not None
     assert (header.spec, header.spec_sha) == ("specs/nn/rms_norm.yaml", "ab" * 6)
     assert header.command == "tensorgrad-gen build specs/nn/rms_norm.yaml --standalone"
-
-
-def test_no_path_of_the_machine_is_shown() -> None:
-    here = PurePosixPath("/home/user/project")
-    assert shown_path(here / "specs/nn/a.yaml", here) == "specs/nn/a.yaml"
-    assert shown_path(PurePosixPath("/srv/other/a.yaml"), here) == "a.yaml"
-    assert shown_path(PurePosixPath("../other/a.yaml"), here) == "a.yaml"
-    assert shown_path(PurePosixPath("specs/a.yaml"), here) == "specs/a.yaml"
 
 
 def test_layout_and_comments_are_no_edit_and_code_is() -> None:

@@ -55,7 +55,7 @@ class BuildCache:
 
     def spec_key(self, spec: SpecFile) -> str:
         """What the file of this spec depends on, as one hash."""
-        head = f"{self._generator}\0{spec.recorded_path(self._out)}\0"
+        head = f"{self._generator}\0{spec.recorded_path}\0"
         return digest(head.encode() + spec.path.read_bytes())
 
     def text_key(self, text: str) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import click
+
+from tensorgrad_gen.paths import shown_path
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -28,14 +29,10 @@ class SpecFile:
         """The file that this spec makes."""
         return out / self.group / f"{self.name}.py"
 
-    def recorded_path(self, out: Path) -> str:
-        """The path that the generated file names: as seen from the folder that holds `out`.
-
-        It does not depend on where the command ran; outside that folder it is `group/op.yaml`,
-        since no path of the machine may enter a generated file.
-        """
-        relative = os.path.relpath(self.path, out.absolute().parent)
-        return f"{self.group}/{self.path.name}" if relative.startswith("..") else relative.replace(os.sep, "/")
+    @property
+    def recorded_path(self) -> str:
+        """The path that the generated file names: `specs/<group>/<op>.yaml`, however the spec was named."""
+        return shown_path(self.path)
 
 
 @dataclass(frozen=True, slots=True)

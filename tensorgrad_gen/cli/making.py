@@ -27,10 +27,8 @@ class Options:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The options as words of a command that runs in the folder of the output folder."""
-        name = self.out.resolve().name
-        words = () if name == "generated" else ("--out", name)
-        return (*words, "--standalone") if self.standalone else words
+        """The options that change what is made, as words of a command; where it is put is not one of them."""
+        return ("--standalone",) if self.standalone else ()
 
     @property
     def cache_key(self) -> str:
@@ -39,7 +37,7 @@ class Options:
 
     def command(self, specs: Sequence[SpecFile]) -> str:
         """The command that makes the whole output folder again."""
-        parts = PurePosixPath(specs[0].recorded_path(self.out)).parts
+        parts = PurePosixPath(specs[0].recorded_path).parts
         folder = parts[0] if len(parts) == 3 else "SPECS"
         return " ".join(("tensorgrad-gen build", folder, *self.words))
 
@@ -61,7 +59,7 @@ def make(spec: SpecFile, options: Options) -> Made:
 
     path = str(spec.path)
     try:
-        shown = spec.recorded_path(options.out)
+        shown = spec.recorded_path
         meta = {
             "spec_path": shown,
             "options": options.words,

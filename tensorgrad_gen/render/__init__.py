@@ -1,7 +1,7 @@
 """Render: a lowered op as the text of a Python module, and the files that stand beside it."""
 
 from tensorgrad_gen.render.canonical import body_sha
-from tensorgrad_gen.render.meta import OpMeta, shown_path
+from tensorgrad_gen.render.meta import OpMeta
 from tensorgrad_gen.render.module import InitEntry, render_init, render_op, render_runtime
 from tensorgrad_gen.render.templates import load_templates, template_sha
 
@@ -13,6 +13,5 @@ __all__ = [
     "render_init",
     "render_op",
     "render_runtime",
-    "shown_path",
     "template_sha",
 ]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from pathlib import PurePath
 
 
 @dataclass(frozen=True, slots=True)
 class OpMeta:
-    """`spec_path` as the header shows it (`shown_path`), `spec_sha` of the file's bytes.
+    """`spec_path` as the header shows it (`paths.shown_path`), `spec_sha` of the file's bytes.
 
     `options` are the words of the command that makes the file again, beside the path; `depth` is how many
     folders deep the module stands below `_runtime.py`.  `equations` and `gradients` are lines for the docstring:
@@ -36,11 +35,3 @@ class OpMeta:
 def one_line(text: str) -> str:
     """The text with what cannot be printed, line ends first of all, written as an escape."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
-
-
-def shown_path(path: PurePath, working_folder: PurePath) -> str:
-    """The path below the working folder, with `/`; outside it, the file's name alone: no path of the machine."""
-    if not path.is_absolute():
-        inside = ".." not in path.parts
-        return path.as_posix() if inside else path.name
-    return path.relative_to(working_folder).as_posix() if path.is_relative_to(working_folder) else path.name
