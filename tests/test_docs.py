@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tensorgrad_gen import SpecError, compile_spec
+from tensorgrad_gen.pipeline import STAGES
 
 ROOT = Path(__file__).parents[1]
 FENCE = re.compile(r"^```(\w+)[ ]?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -83,3 +84,9 @@ def run(block: Block, folder: Path, names: dict[str, Any]) -> None:
             assert done.returncode == 0, done.stdout + done.stderr
     else:
         exec(compile(block.text, "tutorial.md", "exec"), names)  # noqa: S102 - the page is ours
+
+
+def test_the_table_of_stages_is_the_list_of_stages() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = text.split("<!-- stages -->")[1].split("<!-- /stages -->")[0].strip().split("\n")[2:]
+    assert table == [f"| {s.name} | `tensorgrad_gen.{s.module}` | {s.doc} |" for s in STAGES]
