@@ -32,7 +32,7 @@ class _Scene:
 
 
 def explain(program: Program, wrt: str | None = None, valence: bool = False, depth: int | None = None) -> Explanation:
-    """The derivation of the gradients (of one, with `wrt`); `depth` is how many steps each part of it shows."""
+    """The derivation of the gradients (of one, with `wrt`); `depth` is how many steps of each part are shown."""
     normal = normalise(program)
     derived = derive(normal)
     trace = Trace()
@@ -156,10 +156,10 @@ def _jacobian_lines(scene: _Scene, statement: Statement, tensor: str, at: tuple[
         lines.append(Line(None, read, through_reason(by_law, read, scene.program)))
         by_delta = read_values(by_delta, scene.program)
     lines.append(Line(None, by_delta, "derivative of a tensor by itself"))
-    return lines + _steps(by_delta, scene.depth)
+    return _folded(lines + _steps(by_delta), scene.depth)
 
 
-def _steps(expr: Expr, depth: int | None) -> list[Line]:
+def _steps(expr: Expr) -> list[Line]:
     """Each rewrite as a line; tidying is folded into the next, and one rule that follows itself is one line."""
     lines: list[Line] = []
     last = ""
@@ -178,9 +178,14 @@ def _steps(expr: Expr, depth: int | None) -> list[Line]:
     final = simplify(expr)
     if not lines or final is not lines[-1].right:
         lines.append(Line(None, final, "collected"))
-    if depth is not None and len(lines) > depth:
-        lines = [*lines[:depth], replace(lines[-1], reason=f"{len(lines) - depth} more steps")]
     return lines
+
+
+def _folded(lines: list[Line], depth: int | None) -> list[Line]:
+    """The first line, `depth` steps, and the last line."""
+    if depth is None or len(lines) <= depth + 2:
+        return lines
+    return [*lines[: depth + 1], replace(lines[-1], reason=f"{len(lines) - depth - 1} steps")]
 
 
 def _gradient_lines(
@@ -198,9 +203,9 @@ def _gradient_lines(
         chain, product = Sum(statement.indices, chain), Sum(statement.indices, product)
     reason = f"chain rule, through {statement.target}" if several else "chain rule"
     lines = [Line(Access(f"grad_{tensor}", at), chain, reason), Line(None, product)]
-    lines += _steps(product, scene.depth)
+    lines += _steps(product)
     value = simplify(product)
     read = through_values(value, scene.program)
     if read is not value:
         lines.append(Line(None, read, through_reason(value, read, scene.program)))
-    return read, lines
+    return read, _folded(lines, scene.depth)

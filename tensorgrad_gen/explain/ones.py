@@ -77,9 +77,17 @@ def _sum(expr: Sum, taken: Names) -> Expr:
     body = _implicit(expr.body, taken | {i.name for i in expr.indices})
     factors = _flat(body)
     if any(i.extent == "..." or _ambiguous(factors, i) for i in expr.indices):
-        return Sum(expr.indices, body)
+        return _term_by_term(expr, taken) or Sum(expr.indices, body)
     ones = [_one((i,)) for i in expr.indices for _ in range(_missing(factors, i))]
     return _times_ones(ones, factors)
+
+
+def _term_by_term(expr: Sum, taken: Names) -> Expr | None:
+    """The sum of each term by itself, if none of them needs its sum sign."""
+    if not isinstance(expr.body, Add):
+        return None
+    terms = tuple(_sum(Sum(expr.indices, term), taken) for term in expr.body.terms)
+    return None if any(isinstance(t, Sum) for t in terms) else Add(terms)
 
 
 def _flat(body: Expr) -> tuple[Expr, ...]:
