@@ -5,57 +5,160 @@ Law: a body computes the same after as before; no statement moves before what it
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 
 from tensorgrad_gen.lower.model import Body, LoweredOp
-from tensorgrad_gen.lower.printer import print_texpr, reads
-from tensorgrad_gen.lower.rename import renamed
-from tensorgrad_gen.lower.torch_ir import TExpr, TorchStatement
+from tensorgrad_gen.lower.names import Names, local_name
+from tensorgrad_gen.lower.printer import print_texpr, reads, texpr_children
+from tensorgrad_gen.lower.rename import rebuilt, renamed
+from tensorgrad_gen.lower.torch_ir import Attr, Call, Infix, Item, Lit, Method, Prefix, TExpr, TorchStatement, Tup, Var
+
+Results = tuple[tuple[str, TExpr], ...]
+
+# Views cost nothing worth a name.
+_VIEWS = {"transpose", "permute", "movedim", "unsqueeze", "squeeze", "expand", "diagonal", "select", "detach", "numel"}
+_WORDS = {"*": "product", "/": "quotient", "@": "product", "+": "total", "-": "difference", "sum": "total"}
 
 
 def schedule(lowered: LoweredOp) -> LoweredOp:
     """The op with every body scheduled."""
+    taken = _names_of(lowered)
+    params = frozenset(local_name(p.name) for p in lowered.plan.program.params)
     return replace(
         lowered,
-        forward=scheduled(lowered.forward),
-        backward=tuple(scheduled(body) for body in lowered.backward),
-        tangent=scheduled(lowered.tangent) if lowered.tangent else None,
+        forward=scheduled(lowered.forward, taken, params),
+        backward=tuple(scheduled(body, taken, params) for body in lowered.backward),
+        tangent=scheduled(lowered.tangent, taken, params) if lowered.tangent else None,
     )
 
 
-def scheduled(body: Body) -> Body:
-    """One body: equal calls merged, then what is not read dropped, then the rest sunk to its readers."""
-    merged, results = _merge(body)
-    used = _live(merged, results)
-    return replace(body, statements=tuple(_sink(used)), results=results)
+def _names_of(lowered: LoweredOp) -> frozenset[str]:
+    """Every name in the op."""
+    program = lowered.plan.program
+    names = {*program.tensors, *(p.name for p in program.params)}
+    for body in (lowered.forward, *lowered.backward, *([lowered.tangent] if lowered.tangent else [])):
+        for statement in (*body.sizes, *body.statements):
+            names |= {statement.target} | reads(statement.call)
+        for _, expr in body.results:
+            names |= reads(expr)
+    return frozenset(names)
 
 
-def _merge(body: Body) -> tuple[list[TorchStatement], tuple[tuple[str, TExpr], ...]]:
-    """A statement that calls what an earlier one calls gives way to it.
+def scheduled(body: Body, taken: frozenset[str], params: frozenset[str] = frozenset()) -> Body:
+    """One body: equal calls merged, repeated parts named, what is not read dropped, the rest sunk to its readers."""
+    statements, results = _merge(list(body.statements), body.results)
+    numbers = frozenset(s.target for s in body.sizes) | params
+    statements, results = _share(statements, results, numbers, Names(taken))
+    return replace(body, statements=tuple(_sink(_live(statements, results))), results=results)
 
-    What results are read from stays: each result is bound anew to its own name, and computed only if it is wanted.
-    """
-    bound = {name for _, expr in body.results for name in reads(expr)}
+
+def _merge(statements: list[TorchStatement], results: Results) -> tuple[list[TorchStatement], Results]:
+    """A statement that calls what an earlier one calls gives way to it."""
     known: dict[str, int] = {}
     names: dict[str, str] = {}
     kept: list[TorchStatement] = []
-    for statement in body.statements:
+    for statement in statements:
         call = renamed(statement.call, names)
         text = print_texpr(call)
         place = known.get(text)
-        if place is None or statement.target in bound:
-            if statement.target not in bound:
-                known.setdefault(text, len(kept))
+        if place is None:
+            known[text] = len(kept)
             kept.append(replace(statement, call=call))
             continue
         first = kept[place]
         names[statement.target] = first.target
-        both = first.needed_by | statement.needed_by if first.needed_by and statement.needed_by else frozenset()
-        kept[place] = replace(first, needed_by=both)
-    return kept, tuple((name, renamed(expr, names)) for name, expr in body.results)
+        kept[place] = replace(first, needed_by=_either(first, statement))
+    return kept, tuple((name, renamed(expr, names)) for name, expr in results)
 
 
-def _live(statements: list[TorchStatement], results: tuple[tuple[str, TExpr], ...]) -> list[TorchStatement]:
+def _either(first: TorchStatement, second: TorchStatement) -> frozenset[str]:
+    return first.needed_by | second.needed_by if first.needed_by and second.needed_by else frozenset()
+
+
+def _share(
+    statements: list[TorchStatement], results: Results, numbers: frozenset[str], names: Names
+) -> tuple[list[TorchStatement], Results]:
+    """A part that several places compute becomes a statement before the first, the largest part first."""
+    while True:
+        counts: Counter[str] = Counter()
+        parts: dict[str, TExpr] = {}
+        for expr in (*(s.call for s in statements), *(expr for _, expr in results)):
+            for part in _costly_parts(expr, numbers):
+                text = print_texpr(part)
+                counts[text] += 1
+                parts[text] = part
+        repeated = [text for text, count in counts.items() if count > 1]
+        if not repeated:
+            return statements, results
+        text = max(repeated, key=len)
+        statements, target = _named(statements, text, parts[text], numbers, names)
+        results = tuple((name, _replaced(expr, text, Var(target))) for name, expr in results)
+
+
+def _named(
+    statements: list[TorchStatement], text: str, part: TExpr, numbers: frozenset[str], names: Names
+) -> tuple[list[TorchStatement], str]:
+    """The statements with one that makes the part before the first that has it, and the name of it."""
+    readers = [k for k, s in enumerate(statements) if text in _texts(s.call, numbers)]
+    made = next((s for s in statements if print_texpr(s.call) == text), None)
+    if made is None:
+        needs = [statements[k].needed_by for k in readers]
+        needed_by = frozenset[str]().union(*needs) if needs and all(needs) else frozenset[str]()
+        made = TorchStatement(names.fresh(_word(part)), part, "", needed_by)
+    first = min(readers, default=len(statements))
+    out: list[TorchStatement] = []
+    for k, statement in enumerate(statements):
+        if k == first:
+            out.append(made)
+        if statement is not made:
+            out.append(replace(statement, call=_replaced(statement.call, text, Var(made.target))))
+    return out if readers else [*out, made], made.target
+
+
+def _costly_parts(expr: TExpr, numbers: frozenset[str]) -> Iterator[TExpr]:
+    """Parts that compute on tensors."""
+    for child in texpr_children(expr):
+        yield from _costly_parts(child, numbers)
+    match expr:
+        case Var() | Lit() | Attr() | Tup() | Item() | Prefix("*", _):
+            return
+        case Method(_, name) if name in _VIEWS:
+            return
+        case Call(function) if function.startswith("math.") or function in ("slice", "max", "min"):
+            return
+        case _ if reads(expr) <= numbers:
+            return
+    yield expr
+
+
+def _texts(expr: TExpr, numbers: frozenset[str]) -> set[str]:
+    return {print_texpr(part) for part in _costly_parts(expr, numbers)}
+
+
+def _replaced(expr: TExpr, text: str, by: Var) -> TExpr:
+    if not isinstance(expr, Var | Lit) and print_texpr(expr) == text:
+        return by
+    return rebuilt(expr, lambda part: _replaced(part, text, by))
+
+
+def _word(part: TExpr) -> str:
+    """A name that says what the part is."""
+    match part:
+        case Call(function):
+            name = function.rsplit(".", 1)[-1]
+            return {"where": "chosen"}.get(name, name)
+        case Method(_, name):
+            return _WORDS.get(name, name)
+        case Infix(op, _, _):
+            return _WORDS.get(op, "mask")
+        case Prefix("~", _):
+            return "mask"
+    return "part"
+
+
+def _live(statements: list[TorchStatement], results: Results) -> list[TorchStatement]:
     wanted = {name for _, expr in results for name in reads(expr)}
     kept = []
     for statement in reversed(statements):

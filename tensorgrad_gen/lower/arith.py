@@ -167,6 +167,8 @@ def _quotient(above: list[Val], below: list[Val], top: Val, bottom: Val) -> tupl
     result = vals[0] if vals else ONE
     for val in vals[1:]:
         result = times(result, val)
+    if sign and bottom.expr != Lit(1):  # the sign costs nothing on a Python number
+        sign, bottom = False, negative(bottom)
     for val in (*below, *([] if bottom.expr == Lit(1) else [bottom])):
         result = over(result, val)
     return (negative(result) if sign else result), False

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, TypeAlias
 
-from tensorgrad_gen.ir import Access, Compare, Const, Expr, Extent, Index, Logic, Program
+from tensorgrad_gen.ir import Access, Apply, Compare, Const, Expr, Extent, Index, Logic, Program
 from tensorgrad_gen.lower.model import Layout
 from tensorgrad_gen.lower.names import Names
 from tensorgrad_gen.lower.sizes import Sizes
@@ -71,7 +71,8 @@ class Builder:
         key = (what, expr, order, self.guards)
         found = self.recall(key)
         if found is None:
-            found = self.temp(HINTS.get(type(expr).__name__, "part"), rule(self, expr, order))
+            hint = expr.function if isinstance(expr, Apply) else HINTS.get(type(expr).__name__, "part")
+            found = self.temp(hint, rule(self, expr, order))
             self.remember(key, found)
         return found
 
@@ -208,7 +209,6 @@ HINTS = {
     "Mul": "product",
     "Add": "term",
     "Pow": "power",
-    "Apply": "value",
     "Where": "chosen",
     "Reduce": "reduced",
     "Scan": "scanned",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tensorgrad_gen.algebra.indices import by_name
-from tensorgrad_gen.ir import Add, Compare, Delta, Expr, Index, Iverson, Mul, Position, Sum
+from tensorgrad_gen.ir import Access, Add, Compare, Delta, Expr, Index, Iverson, Mul, Position, Sum
 from tensorgrad_gen.lower.access import label_order, safe_label
 from tensorgrad_gen.lower.arith import ONE
 from tensorgrad_gen.lower.builder import Builder
@@ -24,13 +24,13 @@ def as_condition(delta: Delta) -> Iverson:
 
 
 def split_label(delta: Delta) -> tuple[Index, Expr] | None:
-    """The index and the label of a delta between the two."""
-    left, right = delta.left, delta.right
-    if isinstance(left, Index) and isinstance(right, Expr):
-        return left, right
-    if isinstance(right, Index) and isinstance(left, Expr):
-        return right, left
-    return None
+    """The index and the label of a delta between the two; a label that is a plain number is none."""
+    index, label = delta.left, delta.right
+    if isinstance(index, Expr):
+        index, label = label, index
+    if isinstance(index, Expr) or isinstance(label, Index) or not (label.free or isinstance(label, Access)):
+        return None
+    return index, label
 
 
 def lower_delta(b: Builder, node: Delta, order: Layout) -> Val:

@@ -24,22 +24,24 @@ def pair(b: Builder, left: Val, right: Val, bound: frozenset[Index], order: Layo
     batch = tuple(k for k in left.indices if k in right.indices and k not in bound)
     mine = tuple(k for k in left.indices if k not in right.indices)
     yours = tuple(k for k in right.indices if k not in left.indices)
+    first, second = squeeze(left), squeeze(right)
     found: Val | None = None
-    if not batch and len(common) == 1 and common[0] is not LEAD and not (mine and yours):
-        found = _by_vector(left, right, common[0], order) if mine else _by_vector(right, left, common[0], order)
+    if not batch and not (mine and yours):
+        large, small = (first, second) if mine else (second, first)
+        found = _by_vector(large, small, common, order)
     elif mine and yours:
-        found = _matrix(b, left, right, (batch, mine, yours, common), order)
+        found = _matrix(b, first, second, (batch, mine, yours, common), order)
     if found is not None:
         return align(found, order)
     return _multiply_and_sum(b, left, right, bound, order)
 
 
 def _prepared(b: Builder, val: Val, bound: frozenset[Index], other: Val) -> Val:
-    """Without kept axes, and without bound indices that the other does not have."""
+    """Without bound indices that the other does not have."""
     alone = tuple(k for k in val.indices if k in bound and k not in other.indices)
     if alone:
         val = reduce_sum(b, val, alone, tuple(axis for axis in val.indices if axis not in alone))
-    return squeeze(b.solid(val))
+    return b.solid(val)
 
 
 def _multiply_and_sum(b: Builder, left: Val, right: Val, bound: frozenset[Index], order: Layout) -> Val:
@@ -57,18 +59,35 @@ def _at(left: TExpr, right: TExpr) -> TExpr:
     return Infix("@", left, right)
 
 
-def _by_vector(matrix: Val, vector: Val, axis: Index, order: Layout) -> Val | None:
-    """`m @ v`, `v @ m`, or the product of two vectors; nothing if the axis is deep inside, or is to be kept."""
-    rest = tuple(k for k in matrix.indices if k is not axis)
-    if not rest and any(a is None for a in order):
-        return None
+def _by_vector(matrix: Val, vector: Val, common: Axes, order: Layout) -> Val | None:
+    """`m @ v`, `v @ m`, or the product of two vectors; nothing if the axes are deep inside, or are to be kept."""
+    rest = tuple(k for k in matrix.indices if k not in common)
     layout = matrix.indices
+    if not rest:
+        keep = any(a is None for a in order)
+        return None if keep or len(common) > 1 or LEAD in common else Val(_at(matrix.expr, vector.expr))
+    if len(common) > 1 or LEAD in common:
+        return _by_long_vector(matrix, vector, rest)
+    (axis,) = common
     if layout[-1] is axis:
         return Val(_at(matrix.expr, vector.expr), rest)
     if len(layout) == 2 and LEAD not in layout:
         return Val(_at(vector.expr, matrix.expr), rest)
     if layout[-2] is axis:
         return Val(_at(Attr(matrix.expr, "mT"), vector.expr), rest)
+    return None
+
+
+def _by_long_vector(matrix: Val, vector: Val, rest: Axes) -> Val | None:
+    """As `_by_vector`, several axes taken as one."""
+    count = len(matrix.layout) - len(rest)
+    if len(rest) == 1 and matrix.layout[-1] is rest[0]:
+        flat = Call("_runtime.rows", (permute(vector, matrix.indices[:-1]).expr, Lit(0)))
+        return Val(_at(flat, Call("_runtime.rows", (matrix.expr,))), rest)
+    common = matrix.indices[-count:]
+    if LEAD not in common and not set(common) & set(rest):
+        flat = Call("_runtime.rows", (permute(vector, common).expr, Lit(0)))
+        return Val(_at(Call("_runtime.merge_last", (matrix.expr, Lit(count))), flat), rest)
     return None
 
 

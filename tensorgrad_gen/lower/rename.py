@@ -1,40 +1,34 @@
-"""Variables of a torch expression under other names."""
+"""Torch expressions over other parts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from tensorgrad_gen.lower.torch_ir import Attr, Call, Infix, Item, Method, Prefix, TExpr, Tup, Var
 
 
-def renamed(expr: TExpr, names: Mapping[str, str]) -> TExpr:
-    """The expression with variables replaced."""
-    if not names:
-        return expr
+def rebuilt(expr: TExpr, change: Callable[[TExpr], TExpr]) -> TExpr:
+    """The expression with each of its parts changed."""
     match expr:
-        case Var(name):
-            return Var(names.get(name, name))
         case Call(function, args, kwargs):
-            return Call(function, _all(args, names), _named(kwargs, names))
+            return Call(function, tuple(map(change, args)), tuple((k, change(v)) for k, v in kwargs))
         case Method(receiver, name, args, kwargs):
-            return Method(renamed(receiver, names), name, _all(args, names), _named(kwargs, names))
+            return Method(change(receiver), name, tuple(map(change, args)), tuple((k, change(v)) for k, v in kwargs))
         case Attr(receiver, name):
-            return Attr(renamed(receiver, names), name)
+            return Attr(change(receiver), name)
         case Infix(op, left, right):
-            return Infix(op, renamed(left, names), renamed(right, names))
+            return Infix(op, change(left), change(right))
         case Prefix(op, operand):
-            return Prefix(op, renamed(operand, names))
+            return Prefix(op, change(operand))
         case Tup(items):
-            return Tup(_all(items, names))
+            return Tup(tuple(map(change, items)))
         case Item(receiver, key):
-            return Item(renamed(receiver, names), renamed(key, names))
-        case _:
-            return expr
+            return Item(change(receiver), change(key))
+    return expr
 
 
-def _all(parts: tuple[TExpr, ...], names: Mapping[str, str]) -> tuple[TExpr, ...]:
-    return tuple(renamed(part, names) for part in parts)
-
-
-def _named(parts: tuple[tuple[str, TExpr], ...], names: Mapping[str, str]) -> tuple[tuple[str, TExpr], ...]:
-    return tuple((key, renamed(value, names)) for key, value in parts)
+def renamed(expr: TExpr, names: Mapping[str, str]) -> TExpr:
+    """The expression with variables under other names."""
+    if isinstance(expr, Var):
+        return Var(names.get(expr.name, expr.name))
+    return rebuilt(expr, lambda part: renamed(part, names)) if names else expr

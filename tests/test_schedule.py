@@ -1,0 +1,74 @@
+"""A scheduled body computes the same with fewer calls."""
+
+from __future__ import annotations
+
+import torch
+from lower_cases import CASES, spec
+from lowered import arguments_of, function, plain_plan, program_of
+
+from tensorgrad_gen.lower import lower_plan, print_texpr
+from tensorgrad_gen.lower.model import Body
+from tensorgrad_gen.lower.torch_ir import Call, Infix, Lit, Method, TExpr, TorchStatement, Var
+from tensorgrad_gen.reference import sample_inputs
+from tensorgrad_gen.schedule import schedule, scheduled
+
+x, y = Var("x"), Var("y")
+
+
+def call(name: str, *args: TExpr) -> Call:
+    return Call(f"torch.{name}", args)
+
+
+def statements(body: Body) -> list[str]:
+    return [f"{s.target} = {print_texpr(s.call)}" for s in body.statements]
+
+
+def body(*lines: tuple[str, TExpr], results: tuple[TExpr, ...]) -> Body:
+    named = tuple((f"r{k}", expr) for k, expr in enumerate(results))
+    return Body((), tuple(TorchStatement(t, e, f"{t} = ...") for t, e in lines), named, ("x",))
+
+
+TAKEN = frozenset({"x", "y", "a", "b", "c", "n"})
+
+
+def test_what_nothing_reads_is_dropped() -> None:
+    done = scheduled(body(("a", call("exp", x)), ("b", call("sin", x)), results=(Var("b"),)), TAKEN)
+    assert statements(done) == ["b = torch.sin(x)"]
+
+
+def test_equal_calls_become_one() -> None:
+    lines = (("a", call("exp", x)), ("b", call("exp", x)), ("c", Infix("*", Var("a"), Var("b"))))
+    assert statements(scheduled(body(*lines, results=(Var("c"),)), TAKEN)) == ["a = torch.exp(x)", "c = a * a"]
+
+
+def test_a_repeated_part_is_computed_once_before_its_first_reader() -> None:
+    lines = (("a", Infix("+", call("exp", x), Lit(1))), ("b", Infix("*", call("exp", x), Var("a"))))
+    done = scheduled(body(*lines, results=(Var("b"),)), TAKEN)
+    assert statements(done) == ["exp = torch.exp(x)", "a = exp + 1", "b = exp * a"]
+
+
+def test_a_part_that_has_a_name_already_is_read_by_it() -> None:
+    lines = (("a", call("exp", x)), ("b", Infix("*", call("exp", x), x)))
+    done = scheduled(body(*lines, results=(Var("a"), Var("b"))), TAKEN)
+    assert statements(done) == ["a = torch.exp(x)", "b = a * x"]
+
+
+def test_views_and_python_numbers_stay_where_they_are() -> None:
+    view, number = Method(x, "unsqueeze", (Lit(-1),)), Infix("/", Lit(2), Var("n"))
+    lines = (("a", Infix("*", view, number)), ("b", Infix("+", view, number)))
+    done = scheduled(body(*lines, results=(Var("a"), Var("b"))), TAKEN, frozenset({"n"}))
+    assert len(done.statements) == 2
+
+
+def test_scheduled_bodies_compute_what_they_did() -> None:
+    for case in CASES:
+        program = program_of(spec(case))
+        before = lower_plan(plain_plan(program))
+        inputs, params = sample_inputs(program, 0)
+        given = [torch.as_tensor(inputs[item.name]) for item in program.inputs]
+        numbers = [params[p.name] if p.kind == "real" else int(params[p.name]) for p in program.params]
+        first, second = (
+            function(op.forward, arguments_of(program))(*given, *numbers) for op in (before, schedule(before))
+        )
+        for one, other in zip(first, second, strict=True):
+            torch.testing.assert_close(other, one, equal_nan=True)
