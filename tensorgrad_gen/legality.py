@@ -15,6 +15,7 @@ from tensorgrad_gen.ir import (
     Add,
     Apply,
     Compare,
+    Const,
     Delta,
     Expr,
     Extent,
@@ -26,6 +27,7 @@ from tensorgrad_gen.ir import (
     Logic,
     Mul,
     Param,
+    Position,
     Pow,
     Program,
     Reduce,
@@ -109,13 +111,26 @@ def accesses_fit(node: Expr, context: Context) -> None:
 
 
 def labels_are_labels(node: Expr, context: Context) -> None:
-    """A subscript that is no index is a label."""
+    """A subscript that is no index is a label, or arithmetic on positions: an integer."""
     subs: tuple[Sub, ...] = node.subs if isinstance(node, Access) else ()
     if isinstance(node, Delta):
         subs = (node.left, node.right)
     for sub in subs:
-        if not isinstance(sub, Index) and context.kind(sub) != "label":
-            context.fail(node, f"subscript {sub!r} is no label")
+        if not isinstance(sub, Index) and not is_integer(sub, context):
+            context.fail(node, f"subscript {sub!r} is no integer")
+
+
+def is_integer(expr: Expr, context: Context) -> bool:
+    """Whether an expression is a label, or integer arithmetic on positions, extents and int params."""
+    if isinstance(expr, Apply) and expr.function in ("floor", "ceil", "round"):
+        return True
+    if isinstance(expr, Add | Mul | Apply):
+        return all(is_integer(child, context) for child in expr.children)
+    if isinstance(expr, Const):
+        return expr.value.denominator == 1
+    if isinstance(expr, Param):
+        return expr.kind == "int"
+    return isinstance(expr, Position | Extent) or context.kind(expr) == "label"
 
 
 def conditions_are_boolean(node: Expr, context: Context) -> None:

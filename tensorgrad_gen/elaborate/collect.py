@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tensorgrad_gen.elaborate import matrix, walk
+from tensorgrad_gen.elaborate import matrix, positions, walk
 from tensorgrad_gen.elaborate.extents import ELLIPSIS, Key
 from tensorgrad_gen.elaborate.scope import Scope
 from tensorgrad_gen.elaborate.vocabulary import (
@@ -15,7 +15,6 @@ from tensorgrad_gen.elaborate.vocabulary import (
     SCANS_NOT_BUILT,
     SPECIAL_NUMBERS,
     SPECIAL_TENSORS,
-    SUBSCRIPT_FUNCTIONS,
     Signature,
 )
 from tensorgrad_gen.errors import Span, suggest
@@ -118,36 +117,42 @@ class _Collector:
         """One subscript of an axis: an index is joined with it, a label's range too."""
         letter = self.scope.plain(sub)
         if letter is not None:
+            if letter in self.scope.window_letters and letter not in self.names.extents.sources:
+                self.scope.deferred.append((letter, key, sub.span))
+                return
             self.join(self.scope.key(letter), key, sub.span, f"index `{letter}`")
+        elif self.is_position(sub):
+            self.position(sub, key)
+        else:
+            label = self.label(sub)
+            if label is not None:
+                self.join(label, key, sub.span, "the range of the label")
+
+    def is_position(self, sub: Subscript) -> bool:
+        """Whether a subscript is a position, a bare name only if it is a param or a size."""
+        value = sub.value if sub.value is None else walk.strip(sub.value)
+        if sub.divisor is None and isinstance(value, Name):
+            clash = value.name in self.names.refused  # reported where the letter is declared
+            return not clash and (value.name in self.names.params or value.name in self.names.sizes)
+        return self.scope.is_position(sub)
+
+    def position(self, sub: Subscript, key: Key | None) -> None:
+        """A position that reads an axis; it is kept, to find the ranges of its indices."""
+        value = sub.value
+        if isinstance(value, Unary) and isinstance(value.operand, Number) and value.op == "-":
+            self.report.error("E404", "a negative constant subscript", sub.span, "write `N - 1` with the size's name")
             return
-        label = self.label(sub)
-        if label is not None:
-            self.join(label, key, sub.span, "the range of the label")
+        found = positions.read(sub, self.scope)
+        if found is not None and key is not None:
+            self.scope.windows.append((found, key))
 
     def label(self, sub: Subscript) -> Key | None:
         """The axis that the label in a subscript is a position along; None if unknown or after an error."""
-        value = sub.value
-        if isinstance(value, Number):
-            self.report.error("E901", "constant subscripts are not built yet", sub.span)
-        elif isinstance(value, Unary) and isinstance(value.operand, Number):
-            remedy = "write `N - 1` with the size's name" if value.op == "-" else None
-            self.report.error("E404", "a negative constant subscript", sub.span, remedy)
-        elif sub.divisor is not None or self.window(value):
-            self.report.error("E901", "positions as subscripts (windows) are not built yet", sub.span)
-        elif isinstance(value, Name | Access):
+        value = None if sub.value is None else walk.strip(sub.value)
+        if isinstance(value, Name | Access):
             return self.named_label(value)
-        else:
-            self.report.error("E207", "a subscript is an index, a position or a label", sub.span)
+        self.report.error("E207", "a subscript is an index, a position or a label", sub.span)
         return None
-
-    def window(self, value: Tree | None) -> bool:
-        """Whether a subscript is a position other than a plain index."""
-        if isinstance(value, Call):
-            return value.name in SUBSCRIPT_FUNCTIONS
-        if isinstance(value, Name):
-            clash = value.name in self.names.letters  # reported where the letter is declared
-            return not clash and (value.name in self.names.params or value.name in self.names.sizes)
-        return not isinstance(value, Access | Bound | MatrixCall)
 
     def named_label(self, value: Name | Access) -> Key | None:
         tensor = self.names.tensors.get(value.name)
@@ -180,6 +185,9 @@ class _Collector:
         keys = []
         for sub in node.subs:
             letter = self.scope.plain(sub)
+            if letter is None and self.is_position(sub):
+                self.position(sub, None)
+                continue
             key = self.label(sub) if letter is None else self.scope.key(letter)
             if key is not None:
                 keys.append(key)

@@ -109,6 +109,14 @@ def register(definition: Definition, number: int, names: Names) -> Scope:
     letters = tuple(letter for letter in left if letter is not None)
     access = t.Access(definition.target, definition.left, definition.span, definition.span)
     scope = Scope(names, number, index_letters((access, *definition.trees), names), letters)
+    scope.window_letters = frozenset(
+        name.name
+        for tree in definition.trees
+        for node in walk.nodes(tree)
+        for sub in walk.subscripts(node)
+        if scope.is_position(sub) and not isinstance(sub.value, t.Call)
+        for name in walk.position_names(sub)
+    )
     for n, letter in enumerate(letters):
         if letter in letters[:n]:
             message = f"index `{letter}` stands twice on the left"

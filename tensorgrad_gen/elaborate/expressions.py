@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias
 
-from tensorgrad_gen.elaborate import conditions, functions, matrix, reductions, walk
+from tensorgrad_gen.elaborate import conditions, functions, matrix, positions, reductions, walk
+from tensorgrad_gen.elaborate.extents import Key
 from tensorgrad_gen.elaborate.scope import Scope, order_zero_label
 from tensorgrad_gen.elaborate.scoping import Scoping
 from tensorgrad_gen.elaborate.vocabulary import ALL_MATRIX_FUNCTIONS, CONDITION_REDUCTIONS, LABEL_REDUCTIONS
@@ -129,13 +130,13 @@ class Builder:
         if isinstance(tree, t.Bound):
             return self._bound(tree, env)
         if isinstance(tree, t.MatrixCall):
-            return self._matrix(tree, self._subs(tree.subs, env))
+            return self._matrix(tree, env)
         if isinstance(tree, t.Call):
             if tree.name == "size":
                 arg = walk.strip(tree.args[0])
                 return self.extent(arg.name) if isinstance(arg, t.Name) else ZERO
             if tree.name in ALL_MATRIX_FUNCTIONS:
-                return self._matrix(tree, ())
+                return self._matrix(tree, env)
             return functions.call(self, tree, env)
         if isinstance(tree, t.Binary) and tree.op == "^":
             return self._power(tree, env)
@@ -180,10 +181,18 @@ class Builder:
             return ONE
         if tree.name == "levi_civita":
             return LeviCivita(tuple(self.index(self.scope.plain(sub) or "", env) for sub in tree.subs))
-        subs = self._subs(tree.subs, env)
         if tree.name == "delta":
-            return Delta(*subs)
-        return self._tensor(tree, subs, env)
+            return Delta(*self._subs(tree.subs, env, (None, None)))
+        keys = self.scope.names.tensors[tree.name].keys
+        value = self._tensor(tree, self._subs(tree.subs, env, keys), env)
+        inside = [positions.inside(self, sub, key, env) for sub, key in zip(tree.subs, keys) if self.is_position(sub)]
+        return mul(*(condition for condition in inside if condition is not None), value)
+
+    def is_position(self, sub: t.Subscript) -> bool:
+        """Whether a subscript is a position: not a plain index, not a label."""
+        value = sub.value if sub.value is None else walk.strip(sub.value)
+        named = isinstance(value, t.Name) and order_zero_label(value.name, self.scope.names)
+        return self.scope.is_position(sub) and not (named and sub.divisor is None)
 
     def _tensor(self, tree: t.Access | t.Name, subs: tuple[Sub, ...], env: Env) -> Expr:
         access = Access(tree.name, subs)
@@ -197,30 +206,43 @@ class Builder:
             return self.error("E307", f"`{tree.name}` is a label, and cannot be used as a number", tree.span, remedy)
         return access
 
-    def _matrix(self, tree: t.MatrixCall | t.Call, subs: tuple[Sub, ...]) -> Expr:
+    def _matrix(self, tree: t.MatrixCall | t.Call, env: Env) -> Expr:
         use = matrix.resolve(tree, self.scope.names)
-        return ZERO if use is None else Access(self.matrix_target(use), subs)
+        if use is None:
+            return ZERO
+        subs = self._subs(tree.subs, env, use.keys) if isinstance(tree, t.MatrixCall) else ()
+        return Access(self.matrix_target(use), subs)
 
-    def _subs(self, subs: tuple[t.Subscript, ...], env: Env) -> tuple[Sub, ...]:
-        return tuple(self._sub(sub, env) for sub in subs)
+    def _subs(self, subs: tuple[t.Subscript, ...], env: Env, keys: tuple[Key | None, ...]) -> tuple[Sub, ...]:
+        return tuple(self._sub(sub, env, key) for sub, key in zip(subs, keys))
 
-    def _sub(self, sub: t.Subscript, env: Env) -> Sub:
+    def _sub(self, sub: t.Subscript, env: Env, key: Key | None) -> Sub:
         letter = self.scope.plain(sub)
         if letter is not None:
-            return self.index(letter, env)
-        assert isinstance(sub.value, t.Name | t.Access)
+            index = self.index(letter, env)
+            # An index that also reads with an offset may be shorter than an axis that it reads plainly.
+            shorter = key is not None and self.scope.names.extents.extent(key) not in (index.extent, None)
+            return Position(index) if shorter else index
+        if self.is_position(sub):
+            return positions.label(self, sub, key, env)
+        assert sub.value is not None
         return conditions.label(self, sub.value, env)
+
+    def _tensor_subs(self, tree: t.Access | t.Name, env: Env) -> tuple[Sub, ...]:
+        if isinstance(tree, t.Name):
+            return ()
+        return self._subs(tree.subs, env, self.scope.names.tensors[tree.name].keys)
 
     def bool_access(self, tree: t.Tree, env: Env) -> Expr:
         """The access of a bool tensor."""
         assert isinstance(tree, t.Name | t.Access)
-        return Access(tree.name, self._subs(tree.subs, env) if isinstance(tree, t.Access) else ())
+        return Access(tree.name, self._tensor_subs(tree, env))
 
     def label_access(self, tree: t.Name | t.Access, env: Env) -> Expr:
         """The access of a tensor of labels."""
         if isinstance(tree, t.Name) and not order_zero_label(tree.name, self.scope.names):
             return self.error("E308", f"`{tree.name}` is no label", tree.span)
-        return Access(tree.name, self._subs(tree.subs, env) if isinstance(tree, t.Access) else ())
+        return Access(tree.name, self._tensor_subs(tree, env))
 
 
 def _sum(indices: list[Index], values: list[Expr]) -> Expr:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tensorgrad_gen.elaborate.extents import ELLIPSIS, Extents, Key
+from tensorgrad_gen.elaborate.poly import Poly
 from tensorgrad_gen.elaborate.vocabulary import FUNCTIONS, RESERVED, SPECIAL_TENSORS
 from tensorgrad_gen.errors import Report, Span, suggest
 from tensorgrad_gen.spec.model import FunctionSpec, Located, OpSpec, ParamSpec, SizeSpec
@@ -43,6 +44,7 @@ class Names:
     taken: dict[str, Span] = field(default_factory=dict)  # every name of anything but an index
     used: set[str] = field(default_factory=set)
     later: dict[str, Span] = field(default_factory=dict)  # targets of equations, where defined
+    ranges: dict[str, Poly] = field(default_factory=dict)  # of indices that read with an offset or stride, by symbol
     leading: bool = False  # whether an input has leading axes `...`
     refused: set[str] = field(default_factory=set)  # letters that cannot be indices, reported
     broken: set[str] = field(default_factory=set)  # targets of equations that could not be read

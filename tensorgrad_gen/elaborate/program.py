@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tensorgrad_gen.algebra.indices import apart
-from tensorgrad_gen.elaborate import conditions, equations, functions, implicit, matrix, sizes
+from tensorgrad_gen.algebra.indices import apart, fresh
+from tensorgrad_gen.elaborate import conditions, equations, functions, implicit, matrix, sizes, windows
 from tensorgrad_gen.elaborate.equations import Definition
 from tensorgrad_gen.elaborate.expressions import Builder
 from tensorgrad_gen.elaborate.extents import ELLIPSIS
@@ -57,6 +57,7 @@ class _Elaboration:
         scopes = [self._register(d, n) for n, d in enumerate(definitions, start=1)]
         outputs = self._outputs(definitions)
         pairs = [(d, s) for d, s in zip(definitions, scopes) if s is not None and self._well_formed(d, s)]
+        windows.resolve([scope for _, scope in pairs], names)
         if not report.failed:
             for definition, scope in pairs:
                 self._join_system(definition, scope)
@@ -201,7 +202,10 @@ class _Elaboration:
     def _check_extents(self, scope: Scope) -> None:
         """Every letter of an equation has an extent that something gives."""
         for letter, span in scope.indices.items():
-            if letter not in self.unknown_letters and self.names.extents.extent(scope.key(letter)) is None:
+            if (
+                letter not in self.unknown_letters | scope.unranged
+                and self.names.extents.extent(scope.key(letter)) is None
+            ):
                 message = f"nothing gives the extent of `{letter}`"
                 remedy = f"give it under `sizes`: `N: {{index: {letter}, extent: n}}` with an int param `n`"
                 self.report.error("E401", message, span, remedy)
@@ -291,11 +295,19 @@ class _Elaboration:
             spec.target,
         )
 
+    def _axes(self, letters: tuple[Located, ...]) -> tuple[Index, ...]:
+        """An index for each axis: of two with one letter (`x: [i, i]`), the later gets a name of its own."""
+        found: list[Index] = []
+        for letter in letters:
+            index = self._index(letter.text)
+            found.append(fresh(index, {*self.names.letters, *(i.name for i in found)}) if index in found else index)
+        return tuple(found)
+
     def _inputs(self) -> tuple[Input, ...]:
         return tuple(
             Input(
                 item.name.text,
-                tuple(self._index(letter.text) for letter in item.indices),
+                self._axes(item.indices),
                 item.kind,
                 item.doc,
                 item.grad and item.kind in ("real", "complex"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from tensorgrad_gen.elaborate import walk
 from tensorgrad_gen.elaborate.extents import ELLIPSIS, Key
@@ -10,6 +11,9 @@ from tensorgrad_gen.elaborate.names import Names
 from tensorgrad_gen.elaborate.vocabulary import SCANS
 from tensorgrad_gen.errors import Span
 from tensorgrad_gen.syntax.tree import Access, Bound, Call, MatrixCall, Name, Subscript, Tree
+
+if TYPE_CHECKING:
+    from tensorgrad_gen.elaborate.positions import Position
 
 
 def index_letters(trees: tuple[Tree, ...], names: Names) -> dict[str, Span]:
@@ -23,8 +27,8 @@ def index_letters(trees: tuple[Tree, ...], names: Names) -> dict[str, Span]:
     for tree in trees:
         for node in walk.nodes(tree):
             for sub in walk.subscripts(node):
-                if sub.divisor is None and isinstance(sub.value, Name):
-                    bracketed.setdefault(sub.value.name, sub.value.span)
+                for name in walk.position_names(sub):
+                    bracketed.setdefault(name.name, name.span)
             if isinstance(node, Name) and node.name in names.letters:
                 bare.setdefault(node.name, node.span)
     return {n: s for n, s in {**bare, **bracketed}.items() if not names.scalar(n) and not order_zero_label(n, names)}
@@ -45,6 +49,10 @@ class Scope:
     indices: dict[str, Span]
     left: tuple[str, ...] = ()
     arguments: frozenset[str] = frozenset()  # of the user's function whose body this is
+    window_letters: frozenset[str] = frozenset()  # that stand in a position whose outside is not read
+    deferred: list[tuple[str, Key, Span]] = field(default_factory=list)  # plain reads of an axis by such letters
+    windows: list[tuple[Position, Key]] = field(default_factory=list)  # positions, and the axes they read
+    unranged: set[str] = field(default_factory=set)  # letters whose range could not be found, reported
     _letters: dict[int, tuple[Tree, dict[str, Span]]] = field(default_factory=dict)
 
     def key(self, letter: str) -> Key:
@@ -55,9 +63,14 @@ class Scope:
         """The letter of a subscript that is an index, or `...`; None for a label or a position."""
         if sub.ellipsis:
             return ELLIPSIS
-        if sub.divisor is None and isinstance(sub.value, Name) and sub.value.name in self.indices:
-            return sub.value.name
+        value = None if sub.value is None else walk.strip(sub.value)
+        if sub.divisor is None and isinstance(value, Name) and value.name in self.indices:
+            return value.name
         return None
+
+    def is_position(self, sub: Subscript) -> bool:
+        """Whether a subscript is a position other than a plain index."""
+        return walk.is_position(sub) and self.plain(sub) is None
 
     def letters(self, tree: Tree) -> dict[str, Span]:
         """The letters that occur in a tree and are not bound in it, in order, with their first places."""
@@ -104,12 +117,9 @@ class Scope:
         Occurrences within one access count once when one of them is inside a label.
         """
         if isinstance(tree, Access | MatrixCall):
-            plain = sum(self.plain(sub) == letter for sub in tree.subs)
-            label = any(
-                self.plain(sub) is None and sub.value is not None and letter in self.letters(sub.value)
-                for sub in tree.subs
-            )
-            return 1 if label else plain
+            having = [sub for sub in tree.subs if letter in self._subscript_letters((sub,))]
+            label = any(self.plain(sub) is None and not self.is_position(sub) for sub in having)
+            return min(len(having), 1) if label else len(having)
         power = walk.power_of_access(tree)
         if power is not None:
             return self.multiplicity(power[0], letter)

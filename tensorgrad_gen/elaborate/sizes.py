@@ -5,6 +5,7 @@ from __future__ import annotations
 from tensorgrad_gen.elaborate import walk
 from tensorgrad_gen.elaborate.extents import ELLIPSIS
 from tensorgrad_gen.elaborate.names import Names
+from tensorgrad_gen.elaborate.poly import renamed
 from tensorgrad_gen.errors import suggest
 from tensorgrad_gen.ir import Size
 from tensorgrad_gen.syntax import parse_expression
@@ -20,7 +21,7 @@ def symbol_of(letter: str, names: Names) -> str:
 
 
 def definitions(names: Names) -> tuple[tuple[str, Size], ...]:
-    """The extents that the spec gives: by `sizes`, and integers that an axis must agree with."""
+    """The extents that the spec gives, each after those it uses: by `sizes`, by windows, and by integers."""
     found: dict[str, Size] = {}
     for letter in names.extents.sources:
         extent = names.extents.extent(letter)
@@ -41,11 +42,31 @@ def definitions(names: Names) -> tuple[tuple[str, Size], ...]:
         value = _size(tree, names, uses[symbol])
         if value is not None:
             found[symbol] = value
-    _check_circles(uses, names)
-    return tuple(found.items())
+    for letter, poly in names.ranges.items():
+        value = renamed(poly.size(), names.extents.extent)
+        found.setdefault(symbol_of(letter, names), value)
+        uses.setdefault(symbol_of(letter, names), symbols_in(value))
+    return _in_order(found, uses) if _check_circles(uses, names) else tuple(found.items())
 
 
-def _check_circles(uses: dict[str, set[str]], names: Names) -> None:
+def symbols_in(size: Size) -> set[str]:
+    """The extents that a size uses."""
+    if size.op == "size":
+        return {size.args[0]}
+    return set() if size.op in ("int", "param") else set().union(*(symbols_in(arg) for arg in size.args))
+
+
+def _in_order(found: dict[str, Size], uses: dict[str, set[str]]) -> tuple[tuple[str, Size], ...]:
+    done: dict[str, Size] = {}
+    while len(done) < len(found):
+        for symbol, size in found.items():
+            if symbol not in done and all(used in done or used not in found for used in uses.get(symbol, ())):
+                done[symbol] = size
+    return tuple(done.items())
+
+
+def _check_circles(uses: dict[str, set[str]], names: Names) -> bool:
+    """Whether no extent depends on itself."""
     for size in names.sizes.values():
         symbol = symbol_of(size.index.text, names)
         seen: set[str] = set()
@@ -54,10 +75,11 @@ def _check_circles(uses: dict[str, set[str]], names: Names) -> None:
             for used in sorted(uses.get(stack.pop(), ())):
                 if used == symbol:
                     names.report.error("E317", f"the extent of `{size.index.text}` depends on itself", size.name.span)
-                    return
+                    return False
                 if used not in seen:
                     seen.add(used)
                     stack.append(used)
+    return True
 
 
 def _size(tree: t.Tree, names: Names, uses: set[str]) -> Size | None:

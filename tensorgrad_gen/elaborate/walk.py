@@ -17,6 +17,7 @@ from tensorgrad_gen.syntax.tree import (
     Comparison,
     Iverson,
     MatrixCall,
+    Name,
     Paren,
     Subscript,
     Tree,
@@ -153,6 +154,28 @@ def children(tree: Tree) -> list[Tree]:
 def subscripts(tree: Tree) -> tuple[Subscript, ...]:
     """The subscripts of an access, a reduction or a matrix function."""
     return tree.subs if isinstance(tree, Access | Bound | MatrixCall) else ()
+
+
+def is_position(sub: Subscript) -> bool:
+    """Whether a subscript is arithmetic, or a bare name: an index or a position, unless the name is a label's."""
+    if sub.value is None:
+        return False
+    return sub.divisor is not None or not isinstance(
+        strip(sub.value), Access | Bound | MatrixCall | Iverson | Comparison
+    )
+
+
+def position_names(sub: Subscript) -> list[Name]:
+    """The bare names in a subscript that is a position, those of extents left out."""
+    found: list[Name] = []
+    stack = [] if sub.value is None or not is_position(sub) else [sub.value]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Name):
+            found.append(node)
+        elif not (isinstance(node, Call) and node.name == "size"):
+            stack += reversed(children(node))
+    return found
 
 
 def nodes(tree: Tree) -> Iterator[Tree]:
