@@ -95,6 +95,7 @@ CODES: dict[str, str] = {
     "E606": "a number beyond the limits",
     "E607": "a constant power beyond the limits",
     "E608": "the file is too large",
+    "E609": "more work than a spec may make",
     # E9xx: what the language has and this version has not
     "E901": "not built yet",
     # W4xx: warnings

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tensorgrad_gen.errors import Diagnostic, NotBuiltError, Report, SpecError
+from tensorgrad_gen.ir.budget import MOST_STEPS, TooLargeError, limited
 
 if TYPE_CHECKING:
     from tensorgrad_gen.derive import Derivatives
@@ -48,6 +49,7 @@ STAGES: tuple[Stage, ...] = (
 )
 # The errors of the file and of its syntax are independent, so both stages run before any is reported.
 _FIRST_CHECKED = "syntax"
+_SMALLER = "split it: fewer terms and factors in an equation, fewer equations in an op"
 
 
 class InternalError(Exception):
@@ -98,6 +100,12 @@ def run(text: str, path: str, *, until: str = "render", meta: Mapping[str, Any] 
     """
     compiled = Compiled(text, path, Report(path, text))
     givens = {"text": text, "path": path, "report": compiled.report, "meta": meta or {"spec_path": path}}
+    with limited():
+        _follow(compiled, givens, until)
+    return compiled
+
+
+def _follow(compiled: Compiled, givens: dict[str, Any], until: str) -> None:
     checked = False
     for stage in STAGES:
         checked = checked or stage.name == _FIRST_CHECKED
@@ -106,7 +114,6 @@ def run(text: str, path: str, *, until: str = "render", meta: Mapping[str, Any] 
             compiled.report.check()
         if stage.name == until:
             break
-    return compiled
 
 
 def _take(stage: Stage, compiled: Compiled, givens: dict[str, Any]) -> None:
@@ -123,6 +130,13 @@ def _take(stage: Stage, compiled: Compiled, givens: dict[str, Any]) -> None:
         raise
     except NotBuiltError as error:
         compiled.report.error("E901", str(error))
+        compiled.report.check()
+    except RecursionError:
+        compiled.report.error("E604", f"the op nests too deeply for stage `{stage.name}`", None, _SMALLER)
+        compiled.report.check()
+    except TooLargeError:
+        message = f"the op is too large: stage `{stage.name}` would need more than {MOST_STEPS:,} steps"
+        compiled.report.error("E609", message, None, _SMALLER)
         compiled.report.check()
     except Exception as error:
         compiled.report.check()  # a stage may stumble over what it has reported

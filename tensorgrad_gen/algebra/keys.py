@@ -38,6 +38,7 @@ from tensorgrad_gen.ir import (
     Sum,
     Where,
 )
+from tensorgrad_gen.ir.budget import spend
 
 _CAP = 720  # most orders of tied indices that are tried
 
@@ -70,7 +71,9 @@ def _key(expr: Expr, names: Names) -> str:
 
 @lru_cache(maxsize=100_000)
 def _memo(expr: Expr, names: Names) -> str:
-    return _KEYS[type(expr)](expr, names)
+    found = _KEYS[type(expr)](expr, names)
+    spend(1 + len(found) // 100)
+    return found
 
 
 def _index(index: Index, names: Names) -> str:

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias
 from weakref import WeakValueDictionary
 
+from tensorgrad_gen.ir.budget import spend
+
 
 class IRError(Exception):
     """A node that cannot exist: an internal fault, never a user's mistake."""
@@ -26,6 +28,7 @@ class _Interned(type):
     _table: ClassVar[WeakValueDictionary[tuple[Any, ...], Any]] = WeakValueDictionary()
 
     def __call__(cls, *parts: Any) -> Any:
+        spend(1 + sum(len(part) for part in parts if type(part) is tuple))
         key = (cls, *parts)
         found = _Interned._table.get(key)
         if found is None:

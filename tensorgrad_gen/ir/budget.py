@@ -1,0 +1,36 @@
+"""How much work one spec may make.
+
+Some passes take time that grows faster than the text of a spec, so a text within the limits of the language
+could keep the compiler busy for hours.  The work is counted in steps, not in seconds, so that a spec that
+builds on one machine builds on every other.  The largest op of the library takes some 20,000 steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import inf
+
+MOST_STEPS = 200_000
+_left: list[float] = [inf]
+
+
+class TooLargeError(Exception):
+    """A spec that makes more work than is allowed."""
+
+
+def spend(steps: int = 1) -> None:
+    """Count some work; raises `TooLargeError` where it is more than is left."""
+    _left[0] -= steps
+    if _left[0] < 0:
+        raise TooLargeError
+
+
+@contextmanager
+def limited(steps: int = MOST_STEPS) -> Iterator[None]:
+    """Inside, the work is limited."""
+    before, _left[0] = _left[0], steps
+    try:
+        yield
+    finally:
+        _left[0] = before
