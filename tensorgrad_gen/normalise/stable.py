@@ -9,11 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import permutations
 
-from tensorgrad_gen.algebra import key, map_nodes, substitute
+from tensorgrad_gen.algebra import all_indices, apart, key, map_nodes, simplify, substitute
 from tensorgrad_gen.algebra.hoist import renamed
 from tensorgrad_gen.algebra.parts import factors_of
 from tensorgrad_gen.ir import (
     Access,
+    Add,
     Apply,
     Expr,
     Index,
@@ -28,6 +29,8 @@ from tensorgrad_gen.ir import (
     power,
     sub,
 )
+from tensorgrad_gen.normalise import scalar_forms as forms
+from tensorgrad_gen.normalise.scalar_forms import exponential_over_definition
 
 Definitions = dict[str, Statement]
 
@@ -45,13 +48,38 @@ def stabilise(expr: Expr, definitions: Definitions) -> Expr:
     """The expression with every row applied, innermost first, until none applies."""
 
     def visit(node: Expr) -> Expr:
-        for row in STABLE_RULES:
-            result = row.apply(node, definitions)
-            if result is not None and result is not node:
-                return map_nodes(result, visit)
+        node = simplify(node)
+        for trial in dict.fromkeys((node, _opened(node, definitions))):
+            for row in STABLE_RULES:
+                result = row.apply(trial, definitions)
+                if result is not None and result is not trial:
+                    return map_nodes(simplify(result), visit)
         return node
 
     return map_nodes(expr, visit)
+
+
+def _opened(node: Expr, definitions: Definitions) -> Expr:
+    """The node with tensors that are mere exponentials, logarithms and the like read through their definitions."""
+    if not isinstance(node, Add | Mul | Pow | Apply):
+        return node
+    opened = _open_accesses(node, definitions)
+    return node if opened is node else simplify(opened)
+
+
+def _open_accesses(expr: Expr, definitions: Definitions) -> Expr:
+    def visit(node: Expr) -> Expr:
+        if isinstance(node, Access) and node.tensor in definitions:
+            statement = definitions[node.tensor]
+            if exponential_over_definition(statement.value):
+                return renamed(apart(statement.value, all_indices(node)), statement.indices, node.subs)
+        return node
+
+    return map_nodes(expr, visit)
+
+
+def _scalar(rule: Callable[[Expr], Expr | None]) -> Callable[[Expr, Definitions], Expr | None]:
+    return lambda expr, definitions: rule(expr)
 
 
 def _is_exp(expr: Expr) -> bool:
@@ -80,7 +108,9 @@ def _divided_sum(factor: Expr, definitions: Definitions) -> Sum | None:
     base = factor.base
     if isinstance(base, Access) and base.tensor in definitions:
         statement = definitions[base.tensor]
-        base = renamed(statement.value, statement.indices, base.subs)
+        base = renamed(apart(statement.value, all_indices(base)), statement.indices, base.subs)
+    if isinstance(base, Sum):
+        base = Sum(base.indices, _open_accesses(base.body, definitions))
     return base if isinstance(base, Sum) and _is_exp(base.body) else None
 
 
@@ -151,5 +181,12 @@ STABLE_RULES = (
     StableRule("softmax", "exp(x[i]) / sum_j exp(x[j]) -> softmax[i](x[i])", _softmax),
     StableRule("log of a sum of exponentials", "log(sum_j exp(x[j])) -> logsumexp[j](x[j])", _log_of_sum),
     StableRule("log of an exponential", "log(exp(x)) -> x", _log_of_exp),
+    StableRule("sigmoid", "1/(1 + exp(-x)) -> sigmoid(x)", _scalar(forms.sigmoid)),
+    StableRule("sigmoid as a ratio", "exp(x)/(1 + exp(x)) -> sigmoid(x)", _scalar(forms.sigmoid_of_ratio)),
+    StableRule("tanh", "(e^x - e^-x)/(e^x + e^-x) -> tanh(x)", _scalar(forms.tanh)),
+    StableRule("softplus, logaddexp, log_cosh", "log(1 + exp(x)) -> softplus(x)", _scalar(forms.logarithm)),
+    StableRule("expm1", "exp(x) - 1 -> expm1(x)", _scalar(forms.expm1)),
+    StableRule("quotients at 0", "sin(x)/x, expm1(x)/x, x/|x|, p log(p)", _scalar(forms.quotient)),
+    StableRule("log of a determinant", "log(det(x)) -> logdet(x)", _scalar(forms.log_of_determinant)),
     StableRule("norm", "sqrt(sum_i x[i]^2) -> norm[i](x[i])", _norm),
 )

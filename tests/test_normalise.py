@@ -1,0 +1,86 @@
+"""Normalising keeps the value, finds stable forms in any spelling, and is finite where the spelling overflows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tensorgrad_gen.notation import print_expr
+from tensorgrad_gen.pipeline import run
+from tensorgrad_gen.reference import evaluate
+
+SPEC = """op: form
+doc: A stable form.
+inputs: {{x: [i], z: [i], t: {{indices: [], kind: label, labels: i}}}}
+equations: |
+{equations}
+"""
+
+# equations -> the last statement's value in canonical form
+SPELLINGS = {
+    "y[i] = 1/(1 + exp(-x[i]))": "sigmoid(x[i])",
+    "y[i] = exp(x[i])/(1 + exp(x[i]))": "sigmoid(x[i])",
+    "e[i] = exp(x[i]); y[i] = e[i]/(1 + e[i])": "sigmoid(x[i])",
+    "y[i] = reciprocal(exp(-x[i]) + 1)": "sigmoid(x[i])",
+    "y[i] = x[i]/(1 + exp(-x[i]))": "x[i] sigmoid(x[i])",
+    "y[i] = (exp(x[i]) - exp(-x[i]))/(exp(x[i]) + exp(-x[i]))": "tanh(x[i])",
+    "y[i] = (1 - exp(-2*x[i]))/(1 + exp(-2*x[i]))": "-tanh(-x[i])",
+    "a[i] = exp(x[i]); b[i] = exp(-x[i]); y[i] = (a[i] - b[i])/(a[i] + b[i])": "tanh(x[i])",
+    "y[i] = log(1 + exp(x[i]))": "softplus(x[i])",
+    "y[i] = log1p(exp(x[i]))": "softplus(x[i])",
+    "e[i] = exp(x[i]); y[i] = log(e[i] + 1)": "softplus(x[i])",
+    "y[i] = log(cosh(x[i]))": "log_cosh(x[i])",
+    "y[i] = log(sigmoid(x[i]))": "logsigmoid(x[i])",
+    "y[i] = log(1/(1 + exp(-x[i])))": "logsigmoid(x[i])",
+    "y[i] = log(1 - sigmoid(x[i]))": "logsigmoid(-x[i])",
+    "y[i] = log(exp(x[i]) + exp(z[i]))": "logaddexp(x[i], z[i])",
+    "y[i] = log(1 + x[i])": "log1p(x[i])",
+    "y[i] = exp(x[i]) - 1": "expm1(x[i])",
+    "y[i] = x[i]*log(x[i])": "xlogy(x[i], x[i])",
+    "y[i] = sin(x[i])/x[i]": "spherical_bessel(0, x[i])",
+    "y[i] = (1 - exp(-x[i]))/x[i]": "exprel(1, -x[i])",
+    "y[i] = x[i]/abs(x[i])": "sign(x[i])",
+    "y[i] = exp(x[i])/(one[j]*exp(x[j]))": "softmax_i(x[i])",
+    "e[i] = exp(x[i]); s = one[j]*e[j]; y[i] = e[i]/s": "softmax_i(x[i])",
+    "y[i] = exp(x[i])/sum[j](exp(x[j]))": "softmax_i(x[i])",
+    "y = log(one[j]*exp(x[j]))": "logsumexp_j(x[j])",
+    "e[i] = exp(x[i]); s = one[j]*e[j]; y = log(s)": "logsumexp_j(x[j])",
+    "s[i] = softmax[i](x[i]); y[i] = log(s[i])": "log_softmax_i(x[i])",
+    "y = sqrt(x[j]*x[j])": "norm_j(x[j])",
+    "y = (one[j]*x[j]^2)^(1/2)": "norm_j(x[j])",
+}
+
+
+def normalised(equations: str):  # type: ignore[no-untyped-def]
+    lines = "\n".join(f"  {line.strip()}" for line in equations.split(";"))
+    return run(SPEC.format(equations=lines), "form", until="normalise")
+
+
+@pytest.mark.parametrize("equations", SPELLINGS)
+def test_spelling_is_recognised(equations: str) -> None:
+    compiled = normalised(equations)
+    assert print_expr(compiled["normalise"].statements[-1].value, "math") == SPELLINGS[equations]
+
+
+@pytest.mark.parametrize("equations", SPELLINGS)
+def test_value_stays(equations: str) -> None:
+    compiled = normalised(equations)
+    inputs = {"x": np.array([0.3, 1.7, 0.9]), "z": np.array([-0.4, 0.2, 1.1]), "t": np.array(1)}
+    before = evaluate(compiled["elaborate"], inputs)["y"]
+    after = evaluate(compiled["normalise"], inputs)["y"]
+    np.testing.assert_allclose(before, after, rtol=1e-12)
+
+
+@pytest.mark.parametrize("equations", [e for e in SPELLINGS if "exp" in e and "1 + x" not in e and " - 1" not in e])
+def test_finite_where_the_spelling_overflows(equations: str) -> None:
+    compiled = normalised(equations)
+    inputs = {"x": np.array([-800.0, 0.5, 800.0]), "z": np.array([-900.0, 0.2, 900.0]), "t": np.array(1)}
+    value = evaluate(compiled["normalise"], inputs)["y"]
+    grows = "/x[i]" in equations  # (1 - exp(-x))/x has no finite value at -800
+    assert np.isfinite(value[1:] if grows else value).all()
+
+
+def test_log_of_a_chosen_softmax_is_a_difference() -> None:
+    compiled = normalised("s[i] = exp(x[i])/(one[j]*exp(x[j])); y = -log(s[t])")
+    inputs = {"x": np.array([-800.0, 0.5, 800.0]), "z": np.zeros(3), "t": np.array(0)}
+    assert evaluate(compiled["normalise"], inputs)["y"] == 1600.0
