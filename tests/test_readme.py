@@ -33,7 +33,7 @@ def test_the_model_runs(tmp_path: Path) -> None:
 
 
 def test_what_the_readme_points_to_is_there() -> None:
-    assert all((ROOT / link).is_file() for link in re.findall(r"\]\(([^)]+)\)", README))
+    assert all((ROOT / link).is_file() for link in re.findall(r"\]\(([\w./-]+\.md)\)", README))
 
 
 def test_the_commands_are_targets_of_make() -> None:
