@@ -39,6 +39,8 @@ def _texpr(node: ast.expr) -> TExpr:
             return Tup(tuple(_texpr(item) for item in items))
         case ast.Subscript(value, key):
             return Item(_texpr(value), _texpr(key))
+        case ast.Slice(lower, upper):
+            return Call("slice", tuple(Lit(None) if part is None else _texpr(part) for part in (lower, upper)))
         case ast.Attribute(value, name):
             return Attr(_texpr(value), name)
         case ast.Call(function, args, keywords):
@@ -88,7 +90,6 @@ def lowered(
     kinds: dict[str, str] | None = None,
     doc: str = "",
     layouts: tuple[tuple[str, Layout], ...] = (),
-    differentiable: str = "any",
     target: str = "function",
     sizes: tuple[tuple[str, str], ...] = (),
 ) -> LoweredOp:
@@ -101,7 +102,7 @@ def lowered(
     statements = tuple(Statement(s.target, s.indices, zero, s.kind) for s in steps if s.target in outputs)
     program = Program(
         name, doc, tuple(inputs), params, (), statements, tuple(outputs), (), size_names=sizes,
-        differentiable=differentiable, target=target,
+        target=target,
     )  # fmt: skip
     blocks = tuple(
         Block(roots, (), tuple((n, f"grad_{n}") for n, _ in b.results), tuple(b.reads)) for roots, b in backward
@@ -230,4 +231,37 @@ def one_hot() -> LoweredOp:
     )  # fmt: skip
 
 
-SAMPLES = {f.__name__: f for f in (rms_norm, layer_norm, softmax_pair, chosen_loss, one_hot)}
+def complex_product() -> LoweredOp:
+    """A complex input beside a real one, whose gradient is real; a real output of complex inputs."""
+    return lowered(
+        "complex_product", [Input("a", indices("b"), "complex"), Input("w", indices("b"))], {"z": "b", "p": "b"},
+        body("z = a * w\np = (z * z.conj()).real", z="z", p="p"),
+        [(("z", "p"), body("""
+            g = grad_z + 2 * grad_p * (a * w)
+            grad_a = g * w  # grad_a[b] = g[b] w[b]
+            grad_w = g * a.conj()  # grad_w[b] = Re(g[b] conj(a[b]))
+        """, a="grad_a", w="grad_w"))],
+        body("""
+            t = tangent_a * w + a * tangent_w
+            s = 2 * (t * (a * w).conj()).real
+        """, z="t", p="s"),
+    )  # fmt: skip
+
+
+def turned() -> LoweredOp:
+    """Outputs that lowering made as views: of a product, of an intermediate, of an input."""
+    return lowered(
+        "turned", [Input("x", indices("i,j")), Input("w", indices("j"))],
+        {"y": "j,i", "z": "i", "s": "j", "u": "j"},
+        body("d = x * w", y="(x * w).mT", z="_runtime.einsum('ij,j->i', x, w)", s="_runtime.sum_lead(w)", u="d[0]"),
+        [(("y", "z", "s", "u"), body("""
+            g = grad_y.mT + grad_z.unsqueeze(-1)
+            grad_x = g * w + torch.cat(((grad_u * w).unsqueeze(0), torch.zeros_like(x[1:])))
+            grad_w = (g * x).sum(0) + grad_s + grad_u * x[0]
+        """, x="grad_x", w="grad_w"))],
+        body("t = tangent_x * w + x * tangent_w",
+             y="t.mT.clone()", z="t.sum(-1)", s="tangent_w.clone()", u="t[0].clone()"),
+    )  # fmt: skip
+
+
+SAMPLES = {f.__name__: f for f in (rms_norm, layer_norm, softmax_pair, chosen_loss, one_hot, complex_product, turned)}

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from render_build import package, standalone
+from render_samples import SAMPLES
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd import gradcheck, gradgradcheck
 from torch.testing import assert_close, make_tensor
@@ -43,7 +44,7 @@ def ops(request: Any, tmp_path_factory: Any) -> Any:
     if request.param == "package":
         return package(folder)
     found = ModuleType("found")
-    for name in ("layer_norm", "rms_norm", "softmax_pair", "chosen_loss", "one_hot"):
+    for name in SAMPLES:
         setattr(found, name, getattr(standalone(folder, name), name))
     return found
 
@@ -117,6 +118,32 @@ def test_labels_conditions_and_inputs_without_gradient(ops: Any) -> None:
 
 def test_an_op_without_gradients_is_no_function(ops: Any) -> None:
     assert_close(ops.one_hot(torch.tensor([1, 0])), torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
+
+
+def test_complex_and_real_inputs(ops: Any) -> None:
+    a = torch.randn(3, dtype=torch.complex128, requires_grad=True)
+    w = torch.randn(3, dtype=F64, requires_grad=True)
+    z, p = ops.complex_product(a, w)
+    assert (z.dtype, p.dtype) == (torch.complex128, F64)
+    assert gradcheck(ops.complex_product, (a, w), check_forward_ad=True)
+    assert gradgradcheck(ops.complex_product, (a, w))
+    z, p = ops.complex_product(a.detach().to(torch.complex64), w.detach().half())
+    assert (z.dtype, p.dtype) == (torch.complex64, torch.float32)
+    with pytest.raises(TypeError, match="complex_product: w is real"):
+        ops.complex_product(a, a)
+
+
+def test_every_output_may_be_changed_in_place(ops: Any) -> None:
+    x, w = torch.randn(2, 3, dtype=F64, requires_grad=True), torch.randn(3, dtype=F64, requires_grad=True)
+    assert gradcheck(ops.turned, (x, w), **CHECKS)
+    assert gradgradcheck(ops.turned, (x, w))
+    outputs = ops.turned(x, w)
+    before = [t.detach().clone() for t in (*outputs, x, w)]
+    for k, y in enumerate(outputs):
+        y.mul_(2)
+        assert_close([t.detach() for t in outputs], [2 * t if j <= k else t for j, t in enumerate(before[:-2])])
+    assert_close([x.detach(), w.detach()], before[-2:])
+    sum(y.sum() for y in outputs).backward()
 
 
 def test_gradgradcheck(ops: Any) -> None:

@@ -32,7 +32,7 @@ DUNDERS = frozenset({"__all__", "__class__", "__dict__", "__dir__", "__getattr__
 FORBIDDEN = frozenset(
     {
         *("builtins", "compile", "cpp_extension", "distributed", "from_file", "hub", "jit", "library", "load"),
-        *("multiprocessing", "ops", "os", "package", "pickle", "save", "serialization", "set_default_device"),
+        *("load_library", "multiprocessing", "os", "package", "pickle", "save", "serialization", "set_default_device"),
         *("share_memory_", "subprocess", "system", "tofile", "untyped_storage", "utils"),
     }
 )

@@ -54,7 +54,6 @@ def backward_view(facts: Facts, needed: dict[str, frozenset[str]]) -> BackwardVi
         tuple(c for c in casts if c),
         tuple(f"grad_{name}: Tensor | None = None" for name in facts.gradients),
         blocks,
-        facts.lowered.plan.program.differentiable == "once",
         _returned(facts),
     )
 

@@ -11,6 +11,7 @@ from tensorgrad_gen.lower.printer import print_texpr, reads
 from tensorgrad_gen.lower.torch_ir import TExpr, TorchStatement
 from tensorgrad_gen.render.facts import Facts, comment_lines, grouped, test_of
 from tensorgrad_gen.render.liveness import Live
+from tensorgrad_gen.render.ownership import owned
 from tensorgrad_gen.render.view import Argument, ForwardView, Group, Line, SetupView, TangentView
 
 _DTYPES = {"bool": "torch.bool", "label": "torch.int64"}
@@ -92,7 +93,9 @@ def forward_view(facts: Facts) -> ForwardView:
     device = f"{facts.anchor}.device"
     used = [item for item in facts.inputs if local_name(item.name) in read]
     casts = [c for item in used if (c := input_cast(facts, item, local_name(item.name), device))]
-    items = [result_item(facts, t, local_name(t), facts.dtype) for t in facts.results]
+    remedies = {"": "{}", "own": facts.runtime + "own({})", "clone": "{}.clone()"}
+    own = {t: remedies[remedy].format(local_name(t)) for t, remedy in owned(facts.lowered.forward).items()}
+    items = [result_item(facts, t, own[t], facts.dtype) for t in facts.results]
     return ForwardView(
         tuple(arguments),
         device,

@@ -47,8 +47,6 @@ def module_doc(facts: Facts, meta: OpMeta) -> str:
         parts.append(f"with {given}:")
         parts.append(_indented(meta.gradients or gradient_lines(facts)))
         parts.append("\n".join(wrapped(saved_text(facts))))
-        if program.differentiable == "once":
-            parts.append("Differentiable once: a second derivative raises, and under torch.func it is silently zero.")
     return "\n\n".join(parts)
 
 

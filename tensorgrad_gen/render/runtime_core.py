@@ -125,6 +125,12 @@ def add(left: Tensor | None, right: Tensor | None) -> Tensor | None:
     return left if right is None else left + right
 
 
+def own(tensor: Tensor) -> Tensor:
+    """A view of what nothing else sees, as a tensor of its own: an output that is a view cannot be changed in place."""
+    result: Tensor = torch.ops.aten._unsafe_view.default(tensor, tensor.shape)
+    return result
+
+
 def cotangent(grad: Tensor | None, shape: torch.Size, dtype: torch.dtype, device: torch.device) -> Tensor:
     """The cotangent in the dtype, zeros for None."""
     if grad is None:

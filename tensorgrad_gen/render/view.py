@@ -97,7 +97,6 @@ class BackwardView:
     casts: tuple[str, ...]
     gradients: tuple[str, ...]
     blocks: tuple[BlockView, ...]
-    once: bool
     returns: str
 
 
