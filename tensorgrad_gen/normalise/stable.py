@@ -138,6 +138,8 @@ def _log_of_sum(expr: Expr, definitions: Definitions) -> Expr | None:
             if isinstance(body, Scan):
                 return _log_of_softmax(body, statement, expr.args[0])
             body = renamed(body, statement.indices, expr.args[0].subs) if isinstance(expr.args[0], Access) else body
+    if isinstance(body, Sum):
+        body = Sum(body.indices, _open_accesses(body.body, definitions))
     if isinstance(body, Sum) and _is_exp(body.body):
         return Reduce("logsumexp", body.indices, body.body.children[0])
     if isinstance(body, Scan) and body.kind == "softmax":
