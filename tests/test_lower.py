@@ -243,3 +243,11 @@ PRINTED = (
 @pytest.mark.parametrize(("expr", "text"), PRINTED)
 def test_printed_expressions_have_the_parentheses_they_need(expr: Any, text: str) -> None:
     assert print_texpr(expr) == text
+
+
+@pytest.mark.parametrize("case", [*SUMS, *REDUCTIONS, *LABELS])
+def test_an_output_is_no_view_of_anything(case: str) -> None:
+    program = program_of(spec(case))
+    inputs, params = samples(program)[0]
+    for result in function(lowered(program).forward, arguments_of(program))(*tensors(program, inputs, params)):
+        assert not result._is_view()

@@ -51,7 +51,10 @@ RULES: dict[str, dict[type, Rule]] = {
     },
 }
 
-_VIEWS = {"transpose", "permute", "movedim", "unsqueeze", "squeeze", "expand", "diagonal", "select", "detach"}
+_VIEW_CALLS = {f"_runtime.{name}" for name in ("rows", "merge_last", "split_axis", "take", "sum_lead", "einsum")}
+_VIEWS = frozenset(
+    "transpose permute movedim unsqueeze squeeze expand diagonal select detach reshape".split(),
+)
 
 
 def lower_plan(plan: Plan) -> LoweredOp:
@@ -185,7 +188,9 @@ class _Lowering:
             loose = frozenset(self.renamed(local, name)[place] for place in local.loose)
             val, widened = _shaped(b, replace(val, loose=loose), layout)
             root = _root(val.expr, b.statements)
-            if fresh and (widened or root in given):
+            # A view of anything cannot be changed in place by who gets it.
+            view = name in self.plan.outputs and _viewed(val.expr, b.statements) is not None
+            if fresh and (widened or view or root in given):
                 val = val.over(Method(val.expr, "clone"))
             given |= {root} if root and fresh else set()
             results.append((name, val.expr))
@@ -207,33 +212,27 @@ def _shaped(b: Builder, val: Val, layout: tuple[Index | None, ...]) -> tuple[Val
     return b.solid(val, layout), bool(missing)
 
 
-def _root(expr: TExpr, statements: list[TorchStatement]) -> str | None:
-    """The variable that the expression is, or is a view of."""
-    while True:
-        match expr:
-            case Method(receiver, name) if name in _VIEWS:
-                expr = receiver
-            case Attr(receiver, "mT" | "real" | "imag"):
-                expr = receiver
-            case Var(name):
-                made = next((s.call for s in statements if s.target == name), None)
-                if made is None or _root_step(made) is None:
-                    return name
-                expr = made
-            case _:
-                return None
-
-
-def _root_step(expr: TExpr) -> TExpr | None:
-    """What a local was made from, if it is a view."""
+def _viewed(expr: TExpr, statements: list[TorchStatement]) -> TExpr | None:
+    """What the expression is a view of, or may be; None if it is a new tensor, or a variable nothing here makes."""
     match expr:
-        case Var():
-            return expr
         case Method(receiver, name) if name in _VIEWS:
             return receiver
         case Attr(receiver, "mT" | "real" | "imag"):
             return receiver
+        case Call(function, args) if function in _VIEW_CALLS:
+            return args[0]
+        case Var(name):
+            made = next((s.call for s in statements if s.target == name), None)
+            viewed = None if made is None else _viewed(made, statements)
+            return made if isinstance(made, Var) else viewed
     return None
+
+
+def _root(expr: TExpr, statements: list[TorchStatement]) -> str | None:
+    """The variable that the expression is, or is a view of."""
+    while (viewed := _viewed(expr, statements)) is not None:
+        expr = viewed
+    return expr.name if isinstance(expr, Var) else None
 
 
 def _body(b: Builder, results: tuple[tuple[str, TExpr], ...]) -> Body:
