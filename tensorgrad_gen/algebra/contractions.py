@@ -86,7 +86,9 @@ def _sum_of_deltas(expr: Sum) -> Expr | None:
 
 
 def _scalar(expr: Expr) -> bool:
-    """Finite whatever the tensors hold: a number, a parameter, an extent, or a power of one."""
+    """Finite whatever the tensors hold: a number, a parameter, an extent, or a power of one; a delta of indices."""
+    if isinstance(expr, Delta):
+        return isinstance(expr.left, Index) and isinstance(expr.right, Index)
     if isinstance(expr, Pow):
         return _scalar(expr.base) and _scalar(expr.exponent)
     return isinstance(expr, Const | Param | Extent)
