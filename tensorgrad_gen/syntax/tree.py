@@ -125,9 +125,7 @@ class Paren:
     span: Span
 
 
-Tree: TypeAlias = (
-    Number | Name | Access | Call | Bound | MatrixCall | Unary | Binary | Comparison | Iverson | Paren
-)
+Tree: TypeAlias = Number | Name | Access | Call | Bound | MatrixCall | Unary | Binary | Comparison | Iverson | Paren
 
 
 @dataclass(frozen=True, slots=True)
