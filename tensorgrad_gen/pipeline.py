@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tensorgrad_gen.errors import Diagnostic, NotBuiltError, Report, SpecError
-from tensorgrad_gen.ir.budget import MOST_STEPS, TooLargeError, limited
+from tensorgrad_gen.ir.budget import TooLargeError, limited
 
 if TYPE_CHECKING:
     from tensorgrad_gen.derive import Derivatives
@@ -134,8 +134,8 @@ def _take(stage: Stage, compiled: Compiled, givens: dict[str, Any]) -> None:
     except RecursionError:
         compiled.report.error("E604", f"the op nests too deeply for stage `{stage.name}`", None, _SMALLER)
         compiled.report.check()
-    except TooLargeError:
-        message = f"the op is too large: stage `{stage.name}` would need more than {MOST_STEPS:,} steps"
+    except TooLargeError as error:
+        message = f"the op is too large: stage `{stage.name}` would need {error}"
         compiled.report.error("E609", message, None, _SMALLER)
         compiled.report.check()
     except Exception as error:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
+from tensorgrad_gen.ir.budget import spend
 from tensorgrad_gen.lower.model import Body, LoweredOp
 from tensorgrad_gen.lower.names import Names, local_name
 from tensorgrad_gen.lower.printer import print_texpr, reads, texpr_children
@@ -87,6 +88,7 @@ def _share(
         for expr in (*(s.call for s in statements), *(expr for _, expr in results)):
             for part in _costly_parts(expr, numbers):
                 text = print_texpr(part)
+                spend(1 + len(text) // 20)
                 counts[text] += 1
                 parts[text] = part
         repeated = [text for text, count in counts.items() if count > 1]

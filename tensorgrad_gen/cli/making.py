@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -38,7 +39,7 @@ class Options:
     def command(self, specs: Sequence[SpecFile]) -> str:
         """The command that makes the whole output folder again."""
         parts = PurePosixPath(specs[0].recorded_path).parts
-        folder = parts[0] if len(parts) == 3 else "SPECS"
+        folder = shlex.quote(parts[0]) if len(parts) == 3 else "SPECS"
         return " ".join(("tensorgrad-gen build", folder, *self.words))
 
 

@@ -9,21 +9,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from math import inf
 
 MOST_STEPS = 200_000
+MOST_BITS = 8192  # of the parts of a rational number
 _left: list[float] = [inf]
 
 
 class TooLargeError(Exception):
-    """A spec that makes more work than is allowed."""
+    """A spec that makes more work than is allowed; the text says what it would need."""
 
 
 def spend(steps: int = 1) -> None:
     """Count some work; raises `TooLargeError` where it is more than is left."""
     _left[0] -= steps
     if _left[0] < 0:
-        raise TooLargeError
+        raise TooLargeError(f"more than {MOST_STEPS:,} steps")
+
+
+def check_bits(value: Fraction) -> None:
+    """Refuse a number that would take long to compute with and to print: a product may be one, though no spec states it."""
+    if max(value.numerator.bit_length(), value.denominator.bit_length()) > MOST_BITS:
+        raise TooLargeError(f"a number of more than {MOST_BITS:,} bits")
 
 
 @contextmanager

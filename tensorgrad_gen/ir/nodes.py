@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from tensorgrad_gen.ir.base import Expr, Index, IRError, Sub, set_free, sub_free
+from tensorgrad_gen.ir.budget import check_bits
 
 COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
 
@@ -19,6 +20,7 @@ class Const(Expr):
     def __post_init__(self) -> None:
         if type(self.value) is not Fraction:
             raise IRError(f"Const takes a Fraction, not {self.value!r}")
+        check_bits(self.value)
         set_free(self, frozenset())
 
 
