@@ -86,6 +86,8 @@ class Context:
             return "bool"
         if isinstance(expr, Reduce):
             return "bool" if expr.kind in CONDITION_KINDS else "label" if expr.kind in LABEL_KINDS else "real"
+        if isinstance(expr, Scan):
+            return "label" if expr.kind == "argsort" else "real"
         if isinstance(expr, Access) and expr.tensor in self.tensors:
             found = self.tensors[expr.tensor].kind
             return found if found in ("bool", "label") else "real"

@@ -12,7 +12,6 @@ from tensorgrad_gen.elaborate.vocabulary import (
     ONE_INDEX,
     POINTWISE,
     SCALAR_MATRIX_FUNCTIONS,
-    SCANS_NOT_BUILT,
     SPECIAL_NUMBERS,
     SPECIAL_TENSORS,
     Signature,
@@ -257,8 +256,6 @@ class _Collector:
             else:
                 self.names.unknown_function(name, node.name_span)
             return
-        if name in SCANS_NOT_BUILT:
-            self.report.error("E901", f"`{name}` is not built yet", node.name_span)
         self.arity(node, BOUND[name])
         if not node.subs:
             self.report.error("E208", f"`{name}` needs an index", node.span)

@@ -46,6 +46,7 @@ LARGEST_POWER = 4096  # bits
 class Builder:
     """Builds the expressions of one equation, or of the body of a user's function.
 
+    `define(stem, indices, value, kind)` adds a statement before the one that is built, and names it.
     An `Env` maps the letters that are free, or bound around the place at hand, to indices.
     After an error that is reported, zero stands for what cannot be built.
     """
@@ -53,6 +54,7 @@ class Builder:
     scope: Scope
     scoping: Scoping
     matrix_target: Callable[[matrix.MatrixUse], str]
+    define: Callable[[str, tuple[Index, ...], Expr, str], str]
     functions: functions.Functions
     arguments: dict[str, Expr]
     labels_count: bool = False  # inside a comparison a label is a number

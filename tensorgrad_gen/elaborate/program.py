@@ -16,6 +16,7 @@ from tensorgrad_gen.elaborate.vocabulary import ALL_MATRIX_FUNCTIONS
 from tensorgrad_gen.errors import Report, Span, suggest
 from tensorgrad_gen.ir import (
     Constant,
+    Expr,
     Index,
     Input,
     Parameter,
@@ -84,17 +85,27 @@ class _Elaboration:
         return scope if len(self.report.diagnostics) == before and not unreadable else None
 
     def _builder(self, scope: Scope, target: str) -> Builder:
-        return Builder(scope, Scoping(scope, target), self._matrix_target, self.functions, {})
+        return Builder(scope, Scoping(scope, target), self._matrix_target, self._define, self.functions, {})
+
+    def _define(self, stem: str, indices: tuple[Index, ...], value: Expr, kind: str) -> str:
+        """Add a statement of the compiler's own; its name is returned."""
+        name = self._unique(stem)
+        self.statements.append(Statement(name, indices, apart(value, frozenset(indices)), kind))
+        return name
+
+    def _unique(self, stem: str) -> str:
+        name, number = stem, 0
+        while name in self.names.taken:
+            number += 1
+            name = f"{stem}_{number}"
+        self.names.taken[name] = self.spec.name.span
+        return name
 
     def _matrix_target(self, use: matrix.MatrixUse) -> str:
         """The tensor that a matrix function's value is; its statement is made at its first use."""
         key = (use.function, *(tensor.name for tensor in use.arguments))
         if key not in self._matrices:
-            name, number = use.target, 0
-            while name in self.names.taken:
-                number += 1
-                name = f"{use.target}_{number}"
-            self.names.taken[name] = use.arguments[0].span
+            name = self._unique(use.target)
             self._matrices[key] = name
             self.statements.append(matrix.statement(use, name, self.names))
         return self._matrices[key]
@@ -168,7 +179,12 @@ class _Elaboration:
 
     def _join_system(self, definition: Definition, scope: Scope) -> None:
         """Extents that the number of equations makes agree, before anything is built with them."""
-        found = None if definition.implicit is None else self._system(definition, scope)
+        if definition.implicit is None:
+            return
+        statements, matrices, taken = list(self.statements), dict(self._matrices), dict(self.names.taken)
+        found = self._system(definition, scope)
+        # What this trial defined has extents that are not joined yet.
+        self.statements, self._matrices, self.names.taken = statements, matrices, taken
         if found is None:
             return
         keys = dict(zip(found.axes, self.names.tensors[definition.target].keys))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tensorgrad_gen.elaborate.vocabulary import BOUND, LABEL_REDUCTIONS, ONE_INDEX_SCANS, SCANS
+from tensorgrad_gen.elaborate.extents import ELLIPSIS
+from tensorgrad_gen.elaborate.vocabulary import BOUND, LABEL_REDUCTIONS, SCANS
 from tensorgrad_gen.ir import (
+    Access,
     Apply,
     Compare,
     Expr,
@@ -37,7 +39,9 @@ if TYPE_CHECKING:
 def value(builder: Builder, tree: t.Bound, env: Env) -> Expr:
     """The value of a reduction or scan as a number; of `argmax` and `argmin` as a label."""
     own = letters(builder, tree)
-    if tree.name in ONE_INDEX_SCANS:
+    if tree.name == "sort":
+        return _sorted(builder, tree, own[0], env)
+    if tree.name in ("cumsum", "cumprod", "flip"):
         return _running(builder, tree, own[0], env)
     if tree.name in SCANS:
         indices = tuple(builder.index(letter, env) for letter in own)
@@ -49,6 +53,17 @@ def value(builder: Builder, tree: t.Bound, env: Env) -> Expr:
     if tree.name in LABEL_REDUCTIONS and indices[0] not in body.free:
         return builder.error("E208", f"the argument of `{tree.name}` is the same along `{own[0]}`", tree.span)
     return _reduced(tree, indices, body, extras or [const(d) for d in BOUND[tree.name].defaults])
+
+
+def _sorted(builder: Builder, tree: t.Bound, letter: str, env: Env) -> Expr:
+    """`sort[i](z)` reads `z` at `argsort[i](z)`: both are statements of their own."""
+    index = builder.index(letter, env)
+    body = builder.number(tree.args[0], {**env, letter: index})
+    others = sorted(body.free - {index}, key=lambda i: (i.extent != ELLIPSIS, i.name))
+    indices = (*others, index)
+    unsorted = builder.define("unsorted", indices, body, "real")
+    order = builder.define("order", indices, Scan("argsort", (index,), Access(unsorted, indices)), "label")
+    return Access(unsorted, (*others, Access(order, indices)))
 
 
 def _running(builder: Builder, tree: t.Bound, letter: str, env: Env) -> Expr:

@@ -47,12 +47,11 @@ REDUCTIONS: dict[str, Signature] = {
 SCANS: dict[str, Signature] = {
     name: Signature(1, 1) for name in ("softmax", "log_softmax", "cumsum", "cumprod", "flip", "sort", "argsort")
 }
-SCANS_NOT_BUILT = ("sort", "argsort")
 ONE_INDEX_SCANS = ("cumsum", "cumprod", "flip", "sort", "argsort")
 BOUND = {**REDUCTIONS, **SCANS}
 ONE_INDEX = ("argmax", "argmin", *ONE_INDEX_SCANS)
 CONDITION_REDUCTIONS = ("any", "all")
-LABEL_REDUCTIONS = ("argmax", "argmin")
+LABEL_REDUCTIONS = ("argmax", "argmin", "argsort")  # whose value is a label
 
 MATRIX_FUNCTIONS: dict[str, Signature] = {
     **{name: Signature(1, 1) for name in ("inv", "det", "logdet", "slogdet_sign")},

@@ -100,7 +100,7 @@ def _scan(kind: str, val: Val, dim: TExpr) -> Val:
     if kind == "sort":
         return val.over(Attr(Method(val.expr, "sort", (dim,)), "values"))
     if kind == "argsort":
-        return val.over(Method(val.expr, "argsort", (dim,), (("stable", Lit(value=True)),)), kind="label")
+        return val.over(Method(val.expr, "argsort", (), (("dim", dim), ("stable", Lit(value=True)))), kind="label")
     return val.over(Method(val.expr, kind, (dim,)))
 
 
