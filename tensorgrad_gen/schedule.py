@@ -49,18 +49,23 @@ def _names_of(lowered: LoweredOp) -> frozenset[str]:
 
 def scheduled(body: Body, taken: frozenset[str], params: frozenset[str] = frozenset()) -> Body:
     """One body: equal calls merged, repeated parts named, what is not read dropped, the rest sunk to its readers."""
-    statements, results = _merge(list(body.statements), body.results)
+    names = Names(taken)
+    statements, results = _merge(body, names)
     numbers = frozenset(s.target for s in body.sizes) | params
-    statements, results = _share(statements, results, numbers, Names(taken))
+    statements, results = _share(statements, results, numbers, names)
     return replace(body, statements=tuple(_sink(_live(statements, results))), results=results)
 
 
-def _merge(statements: list[TorchStatement], results: Results) -> tuple[list[TorchStatement], Results]:
-    """A statement that calls what an earlier one calls gives way to it."""
+def _merge(body: Body, fresh: Names) -> tuple[list[TorchStatement], Results]:
+    """A statement that calls what an earlier one calls gives way to it.
+
+    Where both are results the tensor gets a name of its own: neither result stands for the other.
+    """
+    given = {expr.name for _, expr in body.results if isinstance(expr, Var)}
     known: dict[str, int] = {}
     names: dict[str, str] = {}
     kept: list[TorchStatement] = []
-    for statement in statements:
+    for statement in body.statements:
         call = renamed(statement.call, names)
         text = print_texpr(call)
         place = known.get(text)
@@ -69,9 +74,14 @@ def _merge(statements: list[TorchStatement], results: Results) -> tuple[list[Tor
             kept.append(replace(statement, call=call))
             continue
         first = kept[place]
+        if {first.target, statement.target} <= given:
+            both = fresh.fresh(f"{first.target}_{statement.target.removeprefix('grad_')}")
+            names[first.target] = both
+            first = replace(first, target=both)
         names[statement.target] = first.target
         kept[place] = replace(first, needed_by=_either(first, statement))
-    return kept, tuple((name, renamed(expr, names)) for name, expr in results)
+    kept = [replace(s, call=renamed(s.call, names)) for s in kept]
+    return kept, tuple((name, renamed(expr, names)) for name, expr in body.results)
 
 
 def _either(first: TorchStatement, second: TorchStatement) -> frozenset[str]:

@@ -41,6 +41,13 @@ def test_equal_calls_become_one() -> None:
     assert statements(scheduled(body(*lines, results=(Var("c"),)), TAKEN)) == ["a = torch.exp(x)", "c = a * a"]
 
 
+def test_one_tensor_that_is_two_results_is_neither_of_them() -> None:
+    lines = (("grad_a", call("exp", x)), ("c", call("sin", Var("grad_a"))), ("grad_b", call("exp", x)))
+    done = scheduled(body(*lines, results=(Var("grad_a"), Var("grad_b"), Var("c"))), TAKEN)
+    assert statements(done) == ["grad_a_b = torch.exp(x)", "c = torch.sin(grad_a_b)"]
+    assert [print_texpr(expr) for _, expr in done.results] == ["grad_a_b", "grad_a_b", "c"]
+
+
 def test_a_repeated_part_is_computed_once_before_its_first_reader() -> None:
     lines = (("a", Infix("+", call("exp", x), Lit(1))), ("b", Infix("*", call("exp", x), Var("a"))))
     done = scheduled(body(*lines, results=(Var("b"),)), TAKEN)

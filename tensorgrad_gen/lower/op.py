@@ -53,7 +53,7 @@ RULES: dict[str, dict[type, Rule]] = {
 
 _VIEW_CALLS = {f"_runtime.{name}" for name in ("rows", "merge_last", "split_axis", "take", "sum_lead", "einsum")}
 _VIEWS = frozenset(
-    "transpose permute movedim unsqueeze squeeze expand diagonal select detach reshape".split(),
+    ["transpose", "permute", "movedim", "unsqueeze", "squeeze", "expand", "diagonal", "select", "detach", "reshape"],
 )
 
 

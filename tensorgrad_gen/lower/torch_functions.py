@@ -208,5 +208,7 @@ SINGULAR: dict[str, tuple[int, ...]] = {
     "xlogy": (1,),
     "mod": (1,),
 }
-SINGULAR_AT_ONE: dict[str, tuple[int, ...]] = dict.fromkeys(("asin", "acos", "atanh", "erfinv", "tan"), (0,))
+SINGULAR_AT_ONE: dict[str, tuple[int, ...]] = dict.fromkeys(
+    ("asin", "acos", "atanh", "erfinv", "tan", "exp", "expm1", "sinh", "cosh"), (0,)
+)
 SAFE_AT_TWO: dict[str, tuple[int, ...]] = {"acosh": (0,)}
