@@ -17,6 +17,7 @@ from tensorgrad_gen.algebra.field import (
 )
 from tensorgrad_gen.algebra.indices import by_name
 from tensorgrad_gen.algebra.parts import split_coefficient
+from tensorgrad_gen.algebra.rewrite import simplify
 from tensorgrad_gen.ir import (
     Access,
     Add,
@@ -148,6 +149,7 @@ class Modular:
 
     def exponential(self, expr: Expr, at: At, scale: Fraction = Fraction(1)) -> int:
         """exp of `scale` times the expression, term by term, so that exp(a + b) = exp(a) exp(b) and exp(log(a)) = a."""
+        expr = simplify(expr)  # brings coefficients to the front
         if isinstance(expr, Add):
             result = 1
             for term in expr.terms:

@@ -105,6 +105,8 @@ def _pow(m: Modular, e: Pow, at: At) -> int:
 def _apply(m: Modular, e: Apply, at: At) -> int:
     if e.function in _BY_EXPONENTIAL:
         return _BY_EXPONENTIAL[e.function](m, e.args[0], at)
+    if e.function == "softplus" and number(e.args[-1]) == 1:
+        return m.logarithm((1 + m.exponential(e.args[0], at)) % PRIME)
     args = [m.value(a, at) for a in e.args]
     law = _FUNCTIONS.get(e.function)
     return law(m, *args) if law else m.atom(e.function, *args)
@@ -142,6 +144,7 @@ _FUNCTIONS: dict[str, Callable[..., int]] = {
     "reciprocal": lambda m, z: reciprocal(z),
     "abs": lambda m, z: sign(z) * z,
     "sign": lambda m, z: sign(z),
+    "relu": lambda m, z: z if sign(z) > 0 else 0,
     "max": _larger,
     "min": lambda m, a, b: a + b - _larger(m, a, b),
     "clip_gradient": lambda m, z, *_: z,
