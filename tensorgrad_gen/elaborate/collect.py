@@ -54,6 +54,8 @@ class _Collector:
         name, names = node.name, self.names
         if name in self.scope.indices or name in self.scope.arguments or name in SPECIAL_NUMBERS:
             return
+        if name in names.broken:
+            return
         if name in names.tensors:
             names.used.add(name)
             tensor = names.tensors[name]
@@ -71,6 +73,8 @@ class _Collector:
 
     def access(self, node: Access) -> None:
         """`name[subs]`."""
+        if node.name in self.names.broken:
+            return
         if node.name == "one":
             for sub in node.subs:
                 if self.scope.plain(sub) is None:

@@ -47,7 +47,7 @@ class Names:
     ranges: dict[str, Poly] = field(default_factory=dict)  # of indices that read with an offset or stride, by symbol
     leading: bool = False  # whether an input has leading axes `...`
     refused: set[str] = field(default_factory=set)  # letters that cannot be indices, reported
-    broken: set[str] = field(default_factory=set)  # targets of equations that could not be read
+    broken: set[str] = field(default_factory=set)  # names whose definition has an error, reported
     lines: list[str] = field(default_factory=list)  # of the spec file
 
     def slice(self, span: Span) -> str:
@@ -74,6 +74,7 @@ class Names:
         """Take a name for a tensor, param, size or function; an error if it is reserved or taken."""
         if name.text in RESERVED:
             self.report.error("E310", f"`{name.text}` is reserved: no {what} may have this name", name.span)
+            self.broken.add(name.text)
             return False
         if name.text in self.taken:
             message = f"two things named `{name.text}`: the other is in line {self.taken[name.text].line}"
