@@ -6,11 +6,29 @@ Reverse: for a statement `T[f] = e` and a tensor `A` that `e` reads,
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from tensorgrad_gen.algebra import accesses, all_indices, fresh, simplify, substitute
 from tensorgrad_gen.algebra.naming import Namer, derivative_names
 from tensorgrad_gen.derive.laws import Differential
 from tensorgrad_gen.derive.model import Adjoint, Derivatives, Tangent
-from tensorgrad_gen.ir import Access, Apply, Delta, Expr, Index, Program, Statement, Sub, Sum, add, mul
+from tensorgrad_gen.ir import (
+    Access,
+    Apply,
+    Compare,
+    Delta,
+    Expr,
+    Index,
+    Iverson,
+    Position,
+    Program,
+    Statement,
+    Sub,
+    Sum,
+    add,
+    const,
+    mul,
+)
 from tensorgrad_gen.ir.build import ZERO
 
 _REAL = ("real", "complex")
@@ -69,11 +87,26 @@ def adjoint(program: Program, roots: tuple[str, ...], names: Namer) -> Adjoint:
     gradients = []
     for item in program.inputs:
         total = _total(program, item.name, item.name in roots, contributions.get(item.name, []))
+        total = in_structure(total, item.indices, item.structure)
         if item.name in active and total is not ZERO:
             target = names.name(f"grad_{item.name}", own=True)
             statements.append(Statement(target, item.indices, total))
             gradients.append((item.name, target))
     return Adjoint(tuple(r for r in roots if r in active), tuple(statements), tuple(gradients))
+
+
+def in_structure(gradient: Expr, indices: tuple[Index, ...], structure: str) -> Expr:
+    """The gradient of a structured matrix, in the structure of its last two axes.
+
+    symmetric: the mean of it and its transpose; lower, upper: zero beyond the triangle; diagonal: zero off it.
+    """
+    if structure == "general" or len(indices) < 2:
+        return gradient
+    i, j = indices[-2:]
+    if structure == "symmetric":
+        return simplify(mul(const(Fraction(1, 2)), add(gradient, substitute(gradient, {i: j, j: i}))))
+    op = {"lower": ">=", "upper": "<=", "diagonal": "=="}[structure]
+    return simplify(mul(Iverson(Compare(op, Position(i), Position(j))), gradient))
 
 
 def _total(program: Program, name: str, is_root: bool, parts: list[Expr]) -> Expr:

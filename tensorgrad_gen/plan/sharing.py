@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
-from tensorgrad_gen.algebra import abstract_key, by_name, walk
+from tensorgrad_gen.algebra import abstract_key, by_name
 from tensorgrad_gen.algebra.hoist import scalar
 from tensorgrad_gen.algebra.naming import Namer, describe
-from tensorgrad_gen.ir import Access, Delta, Expr, Index, Iverson, Mul, Statement, mul
+from tensorgrad_gen.ir import Access, Delta, Expr, Index, Iverson, Mul, Statement, Where, mul
 
 
 @dataclass(slots=True)
@@ -43,6 +44,19 @@ def _candidates(product: Mul) -> list[Expr]:
     return [f for f in product.factors if not scalar(f)]
 
 
+def _masks(expr: Expr) -> bool:
+    return isinstance(expr, Where) or (isinstance(expr, Mul) and any(isinstance(f, Iverson) for f in expr.factors))
+
+
+def _unmasked(expr: Expr) -> Iterator[Expr]:
+    """Every node outside of masks: what stands under one is read only where it holds."""
+    yield expr
+    if _masks(expr):
+        return
+    for child in expr.children:
+        yield from _unmasked(child)
+
+
 def _pairs(product: Mul) -> list[tuple[str, Expr]]:
     found = []
     for left, right in combinations(_candidates(product), 2):
@@ -56,7 +70,7 @@ def _pairs(product: Mul) -> list[tuple[str, Expr]]:
 def _best(statements: list[Statement]) -> tuple[str, _Pair] | None:
     table: dict[str, _Pair] = {}
     for position, statement in enumerate(statements):
-        for node in walk(statement.value):
+        for node in _unmasked(statement.value):
             if not isinstance(node, Mul):
                 continue
             for name, pair in dict(_pairs(node)).items():
@@ -70,6 +84,8 @@ def _replace(
     statement: Statement, name: str, target: str, indices: tuple[Index, ...], order: tuple[Index, ...]
 ) -> Statement:
     def visit(node: Expr) -> Expr:
+        if _masks(node):
+            return node
         if node.children:
             node = node.rebuild(tuple(visit(c) for c in node.children))
         if isinstance(node, Mul):

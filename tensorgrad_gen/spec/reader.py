@@ -88,7 +88,7 @@ class Reader:
             return None
         found = []
         for position, item in enumerate(items):
-            if isinstance(item, Scalar) and item.text == "..." and item.style is None:
+            if isinstance(item, Scalar) and item.text == "...":
                 if position:
                     self.report.error("E209", "`...` may only be the first index", item.span)
                 found.append(Located("...", item.span))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -205,7 +205,7 @@ class _Interpreter:
         exponent = real(exponent)
         if exponent.tensor.requires_grad:
             self._see("pole", base, mask)
-        elif self.watch is not None:
+        elif self.watch is not None and base.tensor.requires_grad:
             whole = bool(((exponent.tensor == exponent.tensor.round()) & (exponent.tensor >= 0)).all())
             if not whole:
                 fraction = bool((exponent.tensor != exponent.tensor.round()).any())
@@ -217,7 +217,8 @@ class _Interpreter:
         args = [self._guard(real(a), mask, safe) for a in args]
         if name == "clamp":  # torch.clamp wants edges of the type of its argument
             args = [args[0], *(Value(a.tensor.to(args[0].tensor.dtype), a.keys) for a in args[1:])]
-        if self.watch is not None:
+        # What no input moves (positions, params) has nothing to keep away from.
+        if self.watch is not None and any(a.tensor.requires_grad for a in args):
             for kind, table in (("kink", KINKS), ("pole", POLES)):
                 if name in table and not any(a.tensor.is_complex() for a in args):
                     self._see(kind, pointwise(table[name], *args), mask)
