@@ -159,6 +159,9 @@ def test_a_target_that_is_not_built_says_so() -> None:
         render_op(plain(target="custom_op"), meta("op"))
     with pytest.raises(NotBuiltError, match="the name torch"):
         render_op(plain(name="torch"), meta("torch"))
+    for name in ("grad_y", "tangent_x"):
+        with pytest.raises(NotBuiltError, match=f"called {name} beside"):
+            render_op(plain(inputs=("x", name)), meta("op"))
 
 
 def test_a_user_may_bring_templates(tmp_path: Path) -> None:

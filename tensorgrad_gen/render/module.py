@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tensorgrad_gen.errors import NotBuiltError
+from tensorgrad_gen.ir import Program
 from tensorgrad_gen.lower.model import LoweredOp
 from tensorgrad_gen.render.backward import backward_view, saved_needs
 from tensorgrad_gen.render.bodies import forward_view, setup_view, tangent_view
@@ -58,10 +59,7 @@ class RuntimeView:
 
 def render_op(lowered: LoweredOp, meta: OpMeta) -> str:
     """The generated module of an op."""
-    if lowered.plan.program.target != "function":
-        raise NotBuiltError(f"target: {lowered.plan.program.target} is not built yet")
-    if lowered.plan.program.name in FORBIDDEN_OPS:
-        raise NotBuiltError(f"an op cannot have the name {lowered.plan.program.name}: generated code uses it")
+    _refuse(lowered.plan.program)
     view = module_view(lowered, meta, "_runtime.")
     template = "module.py.jinja"
     text = filled(template, view, meta.templates)
@@ -69,6 +67,18 @@ def render_op(lowered: LoweredOp, meta: OpMeta) -> str:
         imports, helpers = inlined(_used(text), modules_of(lowered))
         text = filled(template, module_view(lowered, meta, "_", imports, helpers), meta.templates)
     return headed(text, one_line(meta.spec_path), meta.command, meta.spec_sha[:SHOWN], meta.templates)
+
+
+def _refuse(program: Program) -> None:
+    """Raise for what cannot be rendered."""
+    if program.target != "function":
+        raise NotBuiltError(f"target: {program.target} is not built yet")
+    if program.name in FORBIDDEN_OPS:
+        raise NotBuiltError(f"an op cannot have the name {program.name}: generated code uses it")
+    for tensor in program.tensors:
+        for name in (f"grad_{tensor}", f"tangent_{tensor}"):
+            if name in program.tensors or any(name == param.name for param in program.params):
+                raise NotBuiltError(f"a tensor called {name} beside one called {tensor} is not built yet: rename it")
 
 
 def _used(text: str) -> frozenset[str]:
