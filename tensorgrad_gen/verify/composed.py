@@ -287,7 +287,9 @@ class _Interpreter:
     def _compare(self, expr: ir.Compare, mask: Value | None) -> Value:
         left, right = real(self._value(expr.left, mask)), real(self._value(expr.right, mask))
         if left.tensor.requires_grad or right.tensor.requires_grad:
-            self._see("kink", pointwise(lambda a, b: (a - b).abs(), left, right), mask)
+            # What is equal to the last bit is equal for all inputs (`x[n] > x[m]` on the diagonal): no kink.
+            apart = pointwise(lambda a, b: (a - b).abs(), left, right)
+            self._see("kink", pointwise(lambda d: torch.where(d == 0, math.inf, d), apart), mask)
         functions = {
             "<": torch.lt,
             "<=": torch.le,
