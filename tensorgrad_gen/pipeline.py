@@ -58,6 +58,7 @@ class InternalError(Exception):
     def __init__(self, stage: str, path: str, cause: Exception) -> None:
         self.stage = stage
         self.path = path
+        self.cause = cause
         self.message = f"internal error in stage {stage}: {type(cause).__name__}: {cause}"
         super().__init__(f"{path}: {self.message}\n   help: the spec may well be right; please report this with it")
 

@@ -211,6 +211,33 @@ def test_build_says_as_json_what_it_did(library: Path) -> None:
     assert error["path"] == "specs/nn/bad.yaml"
 
 
+MODULE = Path(tensorgrad_gen.__file__).parent / "templates" / "module.py.jinja"
+
+
+def test_a_template_of_the_users_own_replaces_the_built_in_one(library: Path) -> None:
+    put("mine/module.py.jinja", MODULE.read_text().replace("__all__ =", "# of mine\n__all__ ="))
+    command("build", "specs", "--templates", "mine")
+    assert "# of mine\n" in written()["nn/double_it.py"]
+    assert "build specs/nn/double_it.yaml --templates mine\n" in written()["nn/double_it.py"]
+    command("check", "--templates", "mine")
+    assert "the generator changed" in command("check", status=1).stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("modul.py.jinja", "", "no template is called modul.py.jinja"),
+        ("module.py.jinja", "{{ view.nonsense }}", "the templates in mine do not fit"),
+        ("module.py.jinja", "{% if %}", "the templates in mine do not fit"),
+        ("module.py.jinja", "import os\n", "not allowed"),
+    ],
+)
+def test_a_bad_template_is_a_clean_error(library: Path, name: str, text: str, message: str) -> None:
+    put(f"mine/{name}", text)
+    assert message in command("build", "specs", "--templates", "mine", status=2).stderr
+    assert not Path("generated/nn/double_it.py").exists()
+
+
 # check
 
 

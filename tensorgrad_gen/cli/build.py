@@ -9,7 +9,7 @@ import click
 
 from tensorgrad_gen.cli.cache import BuildCache, generator_hash
 from tensorgrad_gen.cli.files import Selection, SpecFile, select
-from tensorgrad_gen.cli.making import Made, Options, Plain, fault, make_all, refuse_same_names
+from tensorgrad_gen.cli.making import Made, Options, Plain, fault, make_all, own_templates, refuse_same_names
 from tensorgrad_gen.cli.progress import track
 from tensorgrad_gen.cli.support import listed, orphans, support_files, support_text
 
@@ -35,6 +35,7 @@ def command(
     specs: tuple[str, ...], out: Path, jobs: int, standalone: bool, templates: Path | None, as_json: bool
 ) -> None:
     """Build spec files, or folders of them (default: specs), into Python modules."""
+    own_templates(templates)
     selection = select(specs or ("specs",))
     rows = _Build(selection, Options(out, standalone, templates)).run(jobs)
     count = {status: sum(row["status"] == status for row in rows) for status in ("built", "unchanged", "failed")}

@@ -12,7 +12,7 @@ import click
 
 from tensorgrad_gen.cli.cache import BuildCache, generator_hash
 from tensorgrad_gen.cli.files import Selection, select
-from tensorgrad_gen.cli.making import Options, Plain, make_all, refuse_same_names
+from tensorgrad_gen.cli.making import Options, Plain, make_all, own_templates, refuse_same_names
 from tensorgrad_gen.cli.progress import track
 from tensorgrad_gen.cli.support import Op, listed, orphans, support_files, support_text
 
@@ -51,6 +51,7 @@ def command(
     specs: tuple[str, ...], out: Path, jobs: int, standalone: bool, templates: Path | None, as_json: bool
 ) -> None:
     """Compare the generated files with what the specs (default: specs) make, and write nothing."""
+    own_templates(templates)
     selection = select(specs or ("specs",))
     bad, findings = _check(selection, Options(out, standalone, templates), jobs)
     if as_json:

@@ -36,6 +36,7 @@ def command(
     as_json: bool,
 ) -> None:
     """Print the derivation of a spec's gradients, or the product of one stage."""
+    more: dict[str, object] = {}
     try:
         compiled = run(read_text(spec), str(spec), until=stage or "simplify")
         if stage:
@@ -43,11 +44,11 @@ def command(
         elif graph:
             text = _graphs(compiled)
         else:
-            text = _derivation(compiled, wrt, style, valence, depth)
+            text, more["sections"] = _derivation(compiled, wrt, style, valence, depth)
     except (SpecError, InternalError) as error:
         click.echo(str(error), err=True)
         raise SystemExit(2) from None
-    click.echo(json.dumps({"spec": str(spec), "stage": stage, "text": text}, indent=2) if as_json else text)
+    click.echo(json.dumps({"spec": str(spec), "stage": stage, "text": text, **more}, indent=2) if as_json else text)
 
 
 def _graphs(compiled: Compiled) -> str:
@@ -57,12 +58,15 @@ def _graphs(compiled: Compiled) -> str:
     return "\n\n".join(f"{name}\n{text}" for name, text in graphs(compiled.program).items())
 
 
-def _derivation(compiled: Compiled, wrt: str | None, style: str, valence: bool, depth: int | None) -> str:
-    """Every gradient, or one, step by step."""
-    from tensorgrad_gen.explain import explain
+def _derivation(
+    compiled: Compiled, wrt: str | None, style: str, valence: bool, depth: int | None
+) -> tuple[str, list[dict[str, object]]]:
+    """Every gradient, or one, step by step: as text, and section by section as plain values."""
+    from tensorgrad_gen.explain import as_data, explain
     from tensorgrad_gen.explain import show as show_explanation
 
     inputs = [name for name, _ in compiled["simplify"].adjoint.gradients]
     if wrt is not None and wrt not in inputs:
         raise click.UsageError(f"no gradient with respect to `{wrt}`; there is one for: {', '.join(inputs) or 'none'}")
-    return show_explanation(explain(compiled["elaborate"], wrt, valence, depth), style)
+    explanation = explain(compiled["elaborate"], wrt, valence, depth)
+    return show_explanation(explanation, style), as_data(explanation, style)

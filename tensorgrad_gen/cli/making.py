@@ -29,7 +29,8 @@ class Options:
     @property
     def words(self) -> tuple[str, ...]:
         """The options that change what is made, as words of a command; where it is put is not one of them."""
-        return ("--standalone",) if self.standalone else ()
+        words = ("--standalone",) if self.standalone else ()
+        return words if self.templates is None else (*words, "--templates", self.templates.name)
 
     @property
     def cache_key(self) -> str:
@@ -72,6 +73,9 @@ def make(spec: SpecFile, options: Options) -> Made:
     except SpecError as error:
         return Made(spec, None, [plain(d, error.path, error.text) for d in error.diagnostics])
     except InternalError as error:
+        if options.templates is not None and error.stage == "render":
+            message = f"the templates in {options.templates} do not fit: {error.cause}"
+            return Made(spec, None, [fault(path, "template", message, f"{path}: error: {message}")])
         return Made(spec, None, [fault(path, "internal", error.message, str(error))])
     return Made(spec, compiled.source, [plain(d, path, compiled.text) for d in compiled.warnings])
 
@@ -85,8 +89,8 @@ def own_templates(folder: Path | None) -> tuple[tuple[str, str], ...]:
 
     try:
         return load_templates(folder)
-    except NotBuiltError as error:
-        raise click.UsageError(str(error)) from None
+    except (NotBuiltError, UnicodeDecodeError) as error:
+        raise click.UsageError(f"{folder}: {error}") from None
 
 
 def make_all(specs: Sequence[SpecFile], options: Options, jobs: int) -> Iterator[Made]:
