@@ -207,6 +207,21 @@ def test_no_name_of_a_spec_clashes(tmp_path: Path) -> None:
     found.clashes(**dict(zip(CLASHES, a)), self=2.0)
 
 
+def test_an_op_may_have_the_name_of_a_builtin(tmp_path: Path) -> None:
+    import torch
+
+    SAMPLES["any"] = lambda: plain(name="any", inputs=("a", "b"))
+    try:
+        found = standalone(tmp_path, "any")
+    finally:
+        del SAMPLES["any"]
+    x = torch.rand(2, requires_grad=True)
+    torch._dynamo.reset()
+    # Only a compiled call looks for tensors that occur twice, with the builtin.
+    y = torch.compile(found.any, fullgraph=True, backend="eager")(x, x)
+    torch.testing.assert_close(y, 2 * x)
+
+
 def test_an_input_may_follow_one_that_may_be_omitted(tmp_path: Path) -> None:
     import torch
 

@@ -64,7 +64,7 @@ def render_op(lowered: LoweredOp, meta: OpMeta) -> str:
     template = "module.py.jinja"
     text = filled(template, view, meta.templates)
     if meta.standalone:
-        imports, helpers = inlined(_used(text), modules_of(lowered))
+        imports, helpers = inlined(_used(text), modules_of(lowered), lowered.plan.program.name)
         text = filled(template, module_view(lowered, meta, "_", imports, helpers), meta.templates)
     return headed(text, one_line(meta.spec_path), meta.command, meta.spec_sha[:SHOWN], meta.templates)
 
