@@ -73,8 +73,13 @@ def axis_number(layout: Layout, position: int) -> int:
 
 
 def method(val: Val, name: str, *args: object) -> TExpr:
-    """A method call with literal arguments."""
-    return Method(val.expr, name, tuple(_literal(arg) for arg in args))
+    """A method call with literal arguments; one that undoes the call before it leaves neither."""
+    literals = tuple(_literal(arg) for arg in args)
+    before = val.expr
+    undone = {"unsqueeze": "squeeze", "squeeze": "unsqueeze"}.get(name)
+    if isinstance(before, Method) and before.name == undone and before.args == literals:
+        return before.receiver
+    return Method(before, name, literals)
 
 
 def _literal(arg: object) -> TExpr:
