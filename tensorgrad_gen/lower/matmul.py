@@ -103,8 +103,11 @@ def _matrix(b: Builder, left: Val, right: Val, kinds: tuple[Axes, Axes, Axes, Ax
         if len(mine) == 1 and mine[0] is not LEAD:
             return _plain(right, left, yours, mine[0], axis)
     single = len(mine) == len(yours) == 1 and LEAD not in (*mine, *yours)
-    if not batch and (single or (len(yours) == 1 and _ends(left, common)) or (len(mine) == 1 and _ends(right, common))):
-        if (not single and not (len(yours) == 1 and _ends(left, common))) or (single and _reversed(order, mine, yours)):
+    # One index of its own on the other side: `...` is none, it may be any number of axes.
+    rows = len(yours) == 1 and yours[0] is not LEAD and _ends(left, common)
+    columns = len(mine) == 1 and mine[0] is not LEAD and _ends(right, common)
+    if not batch and (single or rows or columns):
+        if (not single and not rows) or (single and _reversed(order, mine, yours)):
             left, right, mine, yours = right, left, yours, mine
         return _by_rows(left, right, mine, yours[0], common)
     if single and len(common) == 1 and common[0] is not LEAD:
