@@ -71,19 +71,17 @@ class Values:
 
     def by_law(self, of: str, by: str) -> np.ndarray[Any, Any]:
         info = self.program.tensors[of]
-        used = frozenset(info.indices)
         value: Expr = Access(of, info.indices)
         if of != by:
             value = self.program.statement(of).value
-            used |= value.free
-        at = new_indices(self.program.tensors[by].indices, used, self.program)
+        at = new_indices(self.program.tensors[by].indices, self.program)
         if isinstance(value, Apply) and value.function == "clip_gradient":
             value = value.args[0]
         return self.of(jacobian(value, by, at), (*info.indices, *at))
 
 
 def small(program: Program) -> dict[str, int]:
-    given = {symbol for symbol, _ in program.size_defs}
+    given = {symbol for symbol, _ in (*program.size_defs, *program.hints)}
     symbols = [symbol for symbol, _ in program.axes if symbol not in given and symbol != "..."]
     return {symbol: 2 + n % 2 for n, symbol in enumerate(symbols)}
 
@@ -177,6 +175,37 @@ def test_the_derivation_of_a_matrix_product_is_the_textbooks() -> None:
         "Jacobian dy/dx   shape (i, j, p, q); a (2,0)-tensor by a (2,0)-tensor: a (2,2)-tensor",
         "Cost             2 I J K flops; nothing saved beyond a",
     ]
+
+
+def in_numpy(words: str, values: Values) -> Any:
+    """A product of matrices as `explain` writes it: vectors are columns, a capital letter is a matrix."""
+    result: Any = np.ones((1, 1))
+    for word in words.split():
+        name = word.removesuffix("^T")
+        if re.fullmatch(r"\d+", name):
+            result = result * int(name)
+            continue
+        tensor = re.sub(r"^d(l|L)/d", "grad_", name)
+        tensors = {key.lower(): value for key, value in values.env.tensors.items()}
+        array = np.asarray(tensors[tensor.lower()])
+        array = array.reshape(array.shape[0], -1) if array.ndim else array.reshape(1, 1)
+        array = array.T if word.endswith("^T") else array
+        result = result * array if 1 in (result.size, array.size) else result @ array
+    return result
+
+
+@pytest.mark.parametrize("name", [n for n, p in PATHS.items() if p.parent.name in ("basics", "linalg")])
+def test_the_matrix_notation_is_the_gradient(name: str) -> None:
+    values = None
+    for section in explained(name).sections:
+        for label, text in section.facts:
+            if label != "In matrices" or "/N" in text:
+                continue
+            values = values or Values(explained(name), program_of(name))
+            left, right = text.split(" = ")
+            signs = re.sub(r"^- ?", "-", right).replace(" - ", " + -").split(" + ")
+            value = sum(-in_numpy(s[1:], values) if s.startswith("-") else in_numpy(s, values) for s in signs)
+            np.testing.assert_allclose(value, in_numpy(left, values), rtol=1e-9, atol=1e-9, err_msg=text)
 
 
 def test_latex_writes_partial_derivatives_deltas_and_ones() -> None:

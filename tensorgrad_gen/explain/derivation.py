@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from tensorgrad_gen.algebra import accesses, all_indices, apart, key, simplify, step
+from tensorgrad_gen.algebra import accesses, apart, key, simplify, step
 from tensorgrad_gen.derive import LAWS, Adjoint, Derivatives, Differential, active_tensors, derive, jacobian
 from tensorgrad_gen.derive.modes import reads
 from tensorgrad_gen.explain.facts import facts_of
@@ -94,8 +94,7 @@ def _tensor_sections(scene: _Scene, tensor: str) -> list[Section]:
     consumers = _consumers(scene, tensor)
     if not consumers:
         return []
-    used = frozenset().union(*(all_indices(s.value) | frozenset(s.indices) for s in consumers))
-    at = new_indices(scene.active[tensor], used, scene.program)
+    at = new_indices(scene.active[tensor], scene.program)
     shown = ", ".join("..." if i.extent == "..." else i.name for i in at)
     where = f"on new free {'indices' if len(at) > 1 else 'index'} {shown}" if at else ""
     if len(scene.program.statements) == 1:

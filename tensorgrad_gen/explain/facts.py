@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from functools import lru_cache
 
-from tensorgrad_gen.algebra import accesses
-from tensorgrad_gen.algebra.parts import factors_of
+from tensorgrad_gen.algebra import accesses, apart
+from tensorgrad_gen.algebra.parts import factors_of, terms_of
 from tensorgrad_gen.derive import Derivatives
-from tensorgrad_gen.derive.modes import free_names
 from tensorgrad_gen.errors import NotBuiltError
-from tensorgrad_gen.explain.model import loss_name
-from tensorgrad_gen.ir import Access, Const, Expr, Extent, Index, Pow, Program, Statement, Sum
+from tensorgrad_gen.explain.model import loss_name, new_indices
+from tensorgrad_gen.ir import Access, Add, Const, Expr, Extent, Index, Pow, Program, Statement, Sum, mul
 from tensorgrad_gen.lower import Body, lower_plan, print_texpr
 from tensorgrad_gen.notation import print_expr, size_names
 from tensorgrad_gen.plan import Plan, Step
@@ -50,18 +49,32 @@ def torch_lines(planned: Plan, name: str) -> list[str]:
 
 
 def matrix_form(statement: Statement, program: Program) -> str | None:
-    """The gradient as a product of matrices, if it is one: `dl/dX = dl/dY A^T`."""
-    coefficient, factors = _product(statement.value)
-    if factors is None or not 1 <= len(statement.indices) <= 2:
+    """The gradient as a sum of products of matrices, if it is one: `dl/dX = dl/dY A^T`."""
+    if not 1 <= len(statement.indices) <= 2:
         return None
-    chain = _chain(factors, statement.indices)
-    if chain is None:
-        return None
-    scalars = [f for f in coefficient if f is not None]
-    head = _scale(scalars, program)
-    wrt = statement.target.removeprefix("grad_")
-    text = f"dl/d{_matrix_name(wrt, len(statement.indices))} = {head}{' '.join(chain)}"
-    return text.replace("dl/d", f"d{loss_name(program)}/d")
+    shown: list[str] = []
+    for term in _terms(apart(statement.value, frozenset(statement.indices))):
+        coefficient, factors = _product(term)
+        chain = None if factors is None else _chain(factors, statement.indices)
+        if chain is None:
+            return None
+        scale = _scale(coefficient, program)
+        sign = "-" if scale.startswith("-") else "+"
+        shown.append(f" {sign} {scale.removeprefix('-')}{' '.join(chain)}")
+    right = "".join(shown).removeprefix(" + ")
+    right = f"-{right.removeprefix(' - ')}" if right.startswith(" - ") else right
+    left = f"dl/d{_matrix_name(statement.target.removeprefix('grad_'), len(statement.indices))}"
+    return f"{left} = {right}".replace("dl/d", f"d{loss_name(program)}/d")
+
+
+def _terms(value: Expr) -> list[Expr]:
+    """The terms of a sum, common factors multiplied into each."""
+    factors = factors_of(value)
+    sums = [f for f in factors if isinstance(f, Add)]
+    if len(sums) != 1:
+        return list(terms_of(value))
+    rest = [f for f in factors if f is not sums[0]]
+    return [mul(*rest, term) for term in sums[0].terms]
 
 
 def _product(value: Expr) -> tuple[list[Expr], list[Access] | None]:
@@ -116,8 +129,8 @@ def _matrix_name(tensor: str, order: int) -> str:
 
 def _scale(scalars: list[Expr], program: Program) -> str:
     sizes = size_names(program)
-    text = " ".join(print_expr(s, "math", sizes) for s in scalars)
-    return {"": "", "-1": "-"}.get(text, f"{text} ")
+    text = print_expr(mul(*scalars), "math", sizes)
+    return {"1": "", "-1": "-"}.get(text, f"{text} ")
 
 
 def jacobian_facts(program: Program, name: str, valence: bool) -> list[tuple[str, str]]:
@@ -126,20 +139,14 @@ def jacobian_facts(program: Program, name: str, valence: bool) -> list[tuple[str
     for output in program.outputs:
         info = program.tensors[output]
         own = program.tensors[name].indices
-        at = _letters(free_names(own, frozenset(info.indices)), info.indices)
-        shape = f"shape ({', '.join([i.name for i in info.indices] + at)})"
+        axes = (*info.indices, *new_indices(own, program))
+        shape = f"shape ({', '.join('...' if i.extent == '...' else i.name for i in axes)})"
         if valence:
             k, down = _valence(program, output)
             m, n = _valence(program, name)
             shape += f"; a ({k},{down})-tensor by a ({m},{n})-tensor: a ({k + n},{down + m})-tensor"
         facts.append((f"Jacobian d{output}/d{name}", shape))
     return facts
-
-
-def _letters(at: tuple[Index, ...], used: tuple[Index, ...]) -> list[str]:
-    names = {i.name for i in used}
-    letters = [x for x in "pqrsuvwz" if x not in names]
-    return ["..." if i.extent == "..." else letters.pop(0) if letters else i.name for i in at]
 
 
 def _valence(program: Program, tensor: str) -> tuple[int, int]:

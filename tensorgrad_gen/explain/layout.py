@@ -112,6 +112,20 @@ def _to_print(right: Expr, free: tuple[Index, ...]) -> Expr:
     return written_out(right, free)
 
 
+def as_data(explanation: Explanation, style: str = "text") -> list[dict[str, object]]:
+    """The sections as plain values, each side of a line as it is shown in the style."""
+    printer = TextPrinter(explanation.program) if style == "text" else TexPrinter(explanation.program)
+    return [
+        {
+            "title": section.title,
+            "note": section.note,
+            "lines": [{"left": a, "right": b, "reason": why} for a, b, why in _shown(section.lines, printer)],
+            "facts": [{"label": label, "text": text} for label, text in section.facts],
+        }
+        for section in explanation.sections
+    ]
+
+
 def _text(explanation: Explanation) -> str:
     printer = TextPrinter(explanation.program)
     heading, *sections = explanation.sections
@@ -171,7 +185,7 @@ def _markdown(explanation: Explanation) -> str:
 
 def _latex(explanation: Explanation) -> str:
     printer = TexPrinter(explanation.program)
-    out = [r"\documentclass{article}", r"\usepackage{amsmath}", r"\begin{document}"]
+    out = [r"\documentclass{article}", r"\usepackage[T1]{fontenc}", r"\usepackage{amsmath}", r"\begin{document}"]
     for level, section in enumerate(explanation.sections):
         command = r"\subsection*" if level else r"\section*"
         out += [f"{command}{{{_tex_escape(section.title)}}}"] if section.title else []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tensorgrad_gen.algebra import fresh
+from tensorgrad_gen.algebra import all_indices, fresh
 from tensorgrad_gen.ir import Access, Apply, Expr, Index, Position, Program
 
 # The derivative of tensor A by tensor B, as a tensor with the indices of both.
@@ -37,7 +37,7 @@ class Explanation:
     """The whole derivation of one op."""
 
     program: Program
-    sections: tuple[Section, ...]
+    sections: tuple[Section, ...]  # the first is the op itself
 
 
 def derivative(of: str, indices: tuple[Index, ...], by: str, at: tuple[Index, ...]) -> Access:
@@ -50,9 +50,10 @@ def differential(by: str, at: tuple[Index, ...], expr: Expr) -> Expr:
     return Apply(f"{DIFFERENTIAL}{by}", (expr, *(Position(p) for p in at)))
 
 
-def new_indices(own: tuple[Index, ...], used: frozenset[Index], program: Program) -> tuple[Index, ...]:
-    """New free indices for the axes of a tensor, under the letters that textbooks use: p, q, r, s."""
-    names = {i.name for i in used} | set(program.tensors)
+def new_indices(own: tuple[Index, ...], program: Program) -> tuple[Index, ...]:
+    """New free indices for the axes of a tensor: letters that textbooks use and the program does not, p, q, r, s."""
+    names = {i.name for s in program.statements for i in all_indices(s.value) | frozenset(s.indices)}
+    names |= set(program.tensors)
     letters = [letter for letter in "pqrsuvwzefg" if letter not in names]
     letters += [f"p{n}" for n in range(1, len(own) + 1) if f"p{n}" not in names]
     return tuple(fresh(i, names) if i.extent == "..." else Index(letters.pop(0), i.extent) for i in own)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from tensorgrad_gen.algebra import accesses, all_indices
+from tensorgrad_gen.algebra import accesses
 from tensorgrad_gen.algebra.indices import substitute
 from tensorgrad_gen.explain.model import Line, Section, loss_name, new_indices
 from tensorgrad_gen.ir import Access, Expr, Index, Program, Statement, Sum
@@ -57,8 +57,7 @@ def _relevant(statements: Sequence[Statement], targets: set[str]) -> set[str]:
 
 def _letters(program: Program, statements: Sequence[Statement]) -> Mapping[str, dict[Index, Index]]:
     """For each statement, its free indices under letters that nothing in the program has."""
-    used = frozenset().union(*(all_indices(s.value) | frozenset(s.indices) for s in program.statements))
-    return {s.target: dict(zip(s.indices, new_indices(s.indices, used, program), strict=True)) for s in statements}
+    return {s.target: dict(zip(s.indices, new_indices(s.indices, program), strict=True)) for s in statements}
 
 
 def _lettered(statement: Statement, letters: Mapping[str, dict[Index, Index]]) -> Statement:
