@@ -127,6 +127,8 @@ def _take(stage: Stage, compiled: Compiled, givens: dict[str, Any]) -> None:
         if stage.name in _CHECKS:
             _CHECKS[stage.name](product, stage.name)
         compiled.products[stage.name] = product
+        if stage.name == "normalise":
+            _warn(compiled)
     except SpecError:
         raise
     except NotBuiltError as error:
@@ -162,6 +164,13 @@ def _check_derivatives(derivatives: Derivatives, stage: str) -> None:
     for names, statements in ((given, derivatives.adjoint.statements), (moved, derivatives.tangent.statements)):
         known = {name: TensorInfo(name, info.indices, info.kind, "input") for name, info in names.items()}
         check_statements(statements, program, program.tensors | known, stage)
+
+
+def _warn(compiled: Compiled) -> None:
+    """Warnings that only the canonical form can tell."""
+    from tensorgrad_gen.normalise.singular import warn_singular
+
+    warn_singular(compiled.program, compiled["spec"], compiled.report)
 
 
 # What the product of a stage that makes mathematics must keep to.

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-OPS = ("nn/rms_norm", "nn/softmax", "losses/cross_entropy", "losses/huber", "linalg/sylvester", "tensors/tucker_loss")
+OPS = ("nn/rms_norm", "losses/cross_entropy", "linalg/sylvester", "tensors/tucker_loss")
 SPECS = [f"specs/{op}.yaml" for op in OPS]
 
 
@@ -48,12 +48,12 @@ def test_a_header_names_the_spec_and_the_command(expected: dict[str, bytes]) -> 
     assert second == "#   tensorgrad-gen build specs/nn/rms_norm.yaml"
 
 
-@pytest.mark.parametrize("seed", ["1", "2", "4294967295"])
+@pytest.mark.parametrize("seed", ["1", "4294967295"])
 def test_the_hash_seed_makes_no_difference(folder: Path, tmp_path: Path, expected: dict[str, bytes], seed: str) -> None:
     assert built(tmp_path, "specs", here=folder, PYTHONHASHSEED=seed) == expected
 
 
-@pytest.mark.parametrize("locale", ["C", "C.UTF-8", "de_DE.UTF-8", "tr_TR.UTF-8", "POSIX"])
+@pytest.mark.parametrize("locale", ["C", "de_DE.UTF-8"])
 def test_the_locale_makes_no_difference(folder: Path, tmp_path: Path, expected: dict[str, bytes], locale: str) -> None:
     settings = {"LC_ALL": locale, "LANG": locale, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "TZ": "Asia/Tokyo"}
     assert built(tmp_path, "specs", here=folder, **settings) == expected
