@@ -9,7 +9,7 @@ from tensorgrad_gen.derive import LAWS, Adjoint, Derivatives, Differential, acti
 from tensorgrad_gen.derive.modes import reads
 from tensorgrad_gen.explain.facts import facts_of
 from tensorgrad_gen.explain.model import Explanation, Line, Section, derivative, differential, new_indices
-from tensorgrad_gen.explain.reasons import law_reason, rule_reason, through_reason
+from tensorgrad_gen.explain.reasons import index_text, law_reason, rule_reason, through_reason
 from tensorgrad_gen.explain.substitutions import substitution_sections
 from tensorgrad_gen.ir import Access, Apply, Delta, Expr, Index, Program, Statement, Sum, add, mul
 from tensorgrad_gen.ir.build import ZERO
@@ -95,7 +95,7 @@ def _tensor_sections(scene: _Scene, tensor: str) -> list[Section]:
     if not consumers:
         return []
     at = new_indices(scene.active[tensor], scene.program)
-    shown = ", ".join("..." if i.extent == "..." else i.name for i in at)
+    shown = ", ".join(map(index_text, at))
     where = f"on new free {'indices' if len(at) > 1 else 'index'} {shown}" if at else ""
     if len(scene.program.statements) == 1:
         (statement,) = consumers

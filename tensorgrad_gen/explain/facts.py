@@ -10,6 +10,7 @@ from tensorgrad_gen.algebra.parts import factors_of, terms_of
 from tensorgrad_gen.derive import Derivatives
 from tensorgrad_gen.errors import NotBuiltError
 from tensorgrad_gen.explain.model import loss_name, new_indices
+from tensorgrad_gen.explain.reasons import index_text
 from tensorgrad_gen.ir import Access, Add, Const, Expr, Extent, Index, Pow, Program, Statement, Sum, mul
 from tensorgrad_gen.lower import Body, lower_plan, print_texpr
 from tensorgrad_gen.notation import print_expr, size_names
@@ -140,7 +141,7 @@ def jacobian_facts(program: Program, name: str, valence: bool) -> list[tuple[str
         info = program.tensors[output]
         own = program.tensors[name].indices
         axes = (*info.indices, *new_indices(own, program))
-        shape = f"shape ({', '.join('...' if i.extent == '...' else i.name for i in axes)})"
+        shape = f"shape ({', '.join(map(index_text, axes))})"
         if valence:
             k, down = _valence(program, output)
             m, n = _valence(program, name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tensorgrad_gen.algebra import by_name
 from tensorgrad_gen.explain.model import BY, DIFFERENTIAL, Explanation, Line, Section, loss_name
 from tensorgrad_gen.explain.ones import written_out
+from tensorgrad_gen.explain.reasons import index_text
 from tensorgrad_gen.ir import Access, Apply, Expr, Index, Position, Program, Sub
 from tensorgrad_gen.notation import size_names
 from tensorgrad_gen.notation.latex_style import LatexPrinter, symbol
@@ -21,6 +22,9 @@ class TextPrinter(MathPrinter):
         super().__init__(size_names(program))
         self.program = program
         self.loss = loss_name(program)
+
+    def index(self, index: Index) -> str:
+        return index_text(index)
 
     def name(self, tensor: str, subs: tuple[Sub, ...]) -> str:
         if BY in tensor:
@@ -47,6 +51,10 @@ class TexPrinter(LatexPrinter):
         super().__init__({s: symbol(n) for s, n in size_names(program).items()})
         self.program = program
         self.loss = loss_name(program)
+
+    def index(self, index: Index) -> str:
+        prime = "'" if index.extent == "..." and index.name != "..." else ""
+        return super().index(index) + prime
 
     def name(self, tensor: str, subs: tuple[Sub, ...]) -> str:
         if BY in tensor:

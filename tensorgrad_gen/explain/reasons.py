@@ -146,8 +146,17 @@ def rule_reason(row: Rule, before: Expr, after: Expr) -> str:
     return row.name
 
 
+def index_text(index: Index) -> str:
+    """The index by its name; the batch axes are `...`, those of a tensor differentiated by `...'`."""
+    return index.name if index.extent != "..." else "..." if index.name == "..." else "...'"
+
+
 def _sub_text(sub: Index | Expr) -> str:
-    return sub.name if isinstance(sub, Index) else print_expr(sub, "math")
+    return index_text(sub) if isinstance(sub, Index) else print_expr(sub, "math")
+
+
+def _delta_text(delta: Delta) -> str:
+    return f"delta[{_sub_text(delta.left)},{_sub_text(delta.right)}]"
 
 
 def _contracted(before: Sum, after: Expr) -> str | None:
@@ -158,7 +167,7 @@ def _contracted(before: Sum, after: Expr) -> str | None:
             continue
         for old, new in ((factor.left, factor.right), (factor.right, factor.left)):
             if old is gone[0] and old not in sub_free(new):
-                return f"{print_expr(factor, 'math')} renames {_sub_text(old)} to {_sub_text(new)}"
+                return f"{_delta_text(factor)} renames {_sub_text(old)} to {_sub_text(new)}"
     return None
 
 
@@ -168,5 +177,5 @@ def _renamed(before: Expr) -> str | None:
             old, new = factor.right, factor.left
             if not isinstance(old, Index):
                 old, new = new, old
-            return f"{print_expr(factor, 'math')} lets {_sub_text(old)} be written {_sub_text(new)}"
+            return f"{_delta_text(factor)} lets {_sub_text(old)} be written {_sub_text(new)}"
     return None

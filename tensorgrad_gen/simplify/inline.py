@@ -109,9 +109,7 @@ def put(expr: Expr, statement: Statement) -> Expr:
     return expr.rebuild(tuple(put(child, statement) for child in expr.children))
 
 
-def _split_for_zeros(
-    statement: Statement, consumer: Statement, program: Program, trace: Trace | None
-) -> Statement:
+def _split_for_zeros(statement: Statement, consumer: Statement, program: Program, trace: Trace | None) -> Statement:
     """A sum over a cotangent of several terms is split where one of the terms vanishes."""
     if _masked(statement.value):
         return consumer
