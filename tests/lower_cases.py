@@ -20,6 +20,7 @@ def spec(case: str) -> str:
 
 
 SUMS = (
+    "inputs: {x: [b, i], t: {indices: [b], kind: label, labels: b}} | y[i] = delta[b,t[b]]*x[b,i]",
     "inputs: {x: [..., j], w: [b, k, j]} | y[...,b,k] = x[...,j]*w[b,k,j]",
     "inputs: {x: [..., i, j], w: [i, j]} | y[...] = x[...,i,j]*w[i,j]",
     "inputs: {x: [..., i, j], w: [i, j]} | y[i,j] = mean[...](x[...,i,j])*w[i,j]",

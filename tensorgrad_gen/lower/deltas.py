@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tensorgrad_gen.algebra.indices import by_name
-from tensorgrad_gen.ir import Access, Add, Compare, Delta, Expr, Index, Iverson, Mul, Position, Sum
+from tensorgrad_gen.ir import Access, Add, Compare, Delta, Expr, Index, Iverson, Mul, Position, Sum, sub_free
 from tensorgrad_gen.lower.access import label_order, safe_label
 from tensorgrad_gen.lower.arith import ONE
 from tensorgrad_gen.lower.builder import Builder
@@ -124,7 +124,7 @@ def sum_with_delta(b: Builder, bound: tuple[Index, ...], factors: tuple[Expr, ..
     delta = next(f for f in factors if isinstance(f, Delta))
     rest = tuple(f for f in factors if f is not delta)
     for side, other in ((delta.left, delta.right), (delta.right, delta.left)):
-        if isinstance(side, Index) and side in bound and side is not other:
+        if isinstance(side, Index) and side in bound and side not in sub_free(other):
             left = tuple(k for k in bound if k is not side)
             try:
                 replaced = tuple(substitute(f, {side: other}) for f in rest)
