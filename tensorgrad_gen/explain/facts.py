@@ -137,7 +137,8 @@ def _scale(scalars: list[Expr], program: Program) -> str:
 def jacobian_facts(program: Program, name: str, valence: bool) -> list[tuple[str, str]]:
     """The shape of each Jacobian (of the output, then of the input), and its valence."""
     facts = []
-    for output in program.outputs:
+    reached = _depending(program, name)
+    for output in (o for o in program.outputs if o in reached):
         info = program.tensors[output]
         own = program.tensors[name].indices
         axes = (*info.indices, *new_indices(own, program))
@@ -148,6 +149,15 @@ def jacobian_facts(program: Program, name: str, valence: bool) -> list[tuple[str
             shape += f"; a ({k},{down})-tensor by a ({m},{n})-tensor: a ({k + n},{down + m})-tensor"
         facts.append((f"Jacobian d{output}/d{name}", shape))
     return facts
+
+
+def _depending(program: Program, name: str) -> set[str]:
+    """The real tensors whose values depend on a tensor."""
+    found = {name}
+    for statement in program.statements:
+        if statement.kind not in ("bool", "label") and any(a.tensor in found for a in accesses(statement.value)):
+            found.add(statement.target)
+    return found
 
 
 def _valence(program: Program, tensor: str) -> tuple[int, int]:
