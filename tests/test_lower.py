@@ -251,3 +251,15 @@ def test_an_output_is_no_view_of_anything(case: str) -> None:
     inputs, params = samples(program)[0]
     for result in function(lowered(program).forward, arguments_of(program))(*tensors(program, inputs, params)):
         assert not result._is_view()
+
+
+@pytest.mark.parametrize("case", [SUMS[4], REDUCTIONS[3], LABELS[3], LABELS[-1], CONDITIONS[2], POINTWISE[0]])
+def test_lowered_code_is_one_graph_with_symbolic_sizes(case: str) -> None:
+    program = program_of(spec(case))
+    inputs, params = samples(program)[0]
+    given = tensors(program, inputs, params)
+    body = function(lowered(program).forward, arguments_of(program))
+    torch._dynamo.reset()
+    compiled = torch.compile(body, backend="eager", fullgraph=True, dynamic=True)
+    for one, other in zip(compiled(*given), body(*given), strict=True):
+        torch.testing.assert_close(one, other, equal_nan=True)
