@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from tensorgrad_gen.algebra import all_indices, map_nodes, step
 from tensorgrad_gen.algebra.equal import UndecidedError, equal_as_functions
-from tensorgrad_gen.derive import active_tensors, jacobian
+from tensorgrad_gen.derive import Adjoint, active_tensors, derive, jacobian
 from tensorgrad_gen.derive.modes import free_names, reads
 from tensorgrad_gen.ir import Access, Expr, Program, Statement, Sum, mul
+from tensorgrad_gen.normalise import normalise
 from tensorgrad_gen.pipeline import Compiled, run
+from tensorgrad_gen.simplify import simplify_adjoint
+from tests.programs import random_program
 
 PATHS = {path.stem: path for path in sorted((Path(__file__).parents[1] / "specs").rglob("*.yaml"))}
 # Stable forms that the function's own row gives: no law of the atoms.
@@ -114,9 +118,19 @@ def test_the_normal_form_has_the_value_of_what_the_spec_says(name: str) -> None:
 @pytest.mark.parametrize("name", PATHS)
 def test_simplified_gradients_have_the_values_of_the_derived_ones(name: str) -> None:
     derived, simple = built(name)["derive"], built(name)["simplify"]
-    statements = derived.adjoint.statements + renamed(simple.adjoint.statements)
-    program = replace(derived.program, statements=derived.program.statements + statements)
-    for _, target in simple.adjoint.gradients:
+    check_gradients(derived.program, derived.adjoint, simple.adjoint)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_so_have_those_of_random_programs(seed: int) -> None:
+    normal = normalise(random_program(Random(seed)))
+    derived = derive(normal)
+    check_gradients(normal, derived.adjoint, simplify_adjoint(normal, derived.adjoint))
+
+
+def check_gradients(normal: Program, derived: Adjoint, simple: Adjoint) -> None:
+    program = replace(normal, statements=normal.statements + derived.statements + renamed(simple.statements))
+    for _, target in simple.gradients:
         indices = program.tensors[target].indices
         assert equal_as_functions(Access(target, indices), Access(f"{target}'", indices), program), target
 

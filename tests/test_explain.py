@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from tensorgrad_gen.pipeline import run
 from tensorgrad_gen.reference import EvaluationError, environment, sample_inputs
 from tensorgrad_gen.reference.evaluator import Evaluator
 from tests.oracles import Stages
+from tests.programs import random_program
 
 PATHS = {path.stem: path for path in sorted((Path(__file__).parents[1] / "specs").rglob("*.yaml"))}
 BASICS = [name for name, path in PATHS.items() if path.parent.name == "basics"]
@@ -98,8 +100,17 @@ def unevaluated(line: Line) -> bool:
 
 @pytest.mark.parametrize("name", EVALUATED)
 def test_every_line_equals_the_one_above(name: str) -> None:
-    explanation = explained(name)
-    values = Values(explanation, program_of(name))
+    check_lines(explained(name), program_of(name))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_so_does_every_line_of_random_programs(seed: int) -> None:
+    program = random_program(Random(seed))
+    check_lines(explain(program), program)
+
+
+def check_lines(explanation: Explanation, program: Program) -> None:
+    values = Values(explanation, program)
     checked = 0
     for section in explanation.sections[1:]:
         whole = section.title in ("Substitutions", "Result")
