@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 MOST_SHOWN = 50  # diagnostics printed for one file
 LONGEST_LINE = 160  # characters of a quoted line
+LONGEST_TEXT = 1000  # characters of a message, and of a remedy
 
 
 # Every diagnostic has one of these codes.  A stage adds a row here before it reports a new kind of error.
@@ -228,7 +229,7 @@ def render(diagnostics: list[Diagnostic], path: str, text: str) -> str:
 
 
 def _render_one(diagnostic: Diagnostic, path: str, lines: list[str]) -> str:
-    head = f"{diagnostic.severity}[{diagnostic.code}]: {diagnostic.message}"
+    head = f"{diagnostic.severity}[{diagnostic.code}]: {_shortened(diagnostic.message)}"
     span = diagnostic.span
     if span is None:
         out = [f"{path}: {head}"]
@@ -237,8 +238,13 @@ def _render_one(diagnostic: Diagnostic, path: str, lines: list[str]) -> str:
         if span.line <= len(lines):
             out += _excerpt(span, lines[span.line - 1])
     if diagnostic.help:
-        out.append(f"   help: {diagnostic.help}")
+        out.append(f"   help: {_shortened(diagnostic.help)}")
     return "\n".join(out)
+
+
+def _shortened(text: str) -> str:
+    """The text without its middle, where a name in it is endless."""
+    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT // 2]}...{text[-LONGEST_TEXT // 2 :]}"
 
 
 def _excerpt(span: Span, line: str) -> list[str]:

@@ -108,6 +108,8 @@ def _inside(folder: Path, name: str) -> Path:
     path = PurePosixPath(name)
     if not path.parts or path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name:
         raise OutputError(f"{name!r}: not a path inside the output folder")
+    if folder.is_symlink():
+        raise OutputError(f"{name}: the output folder is a symbolic link; name the folder it leads to")
     place = folder
     for part in path.parts:
         place = place / part

@@ -98,7 +98,7 @@ def _share(
         for expr in (*(s.call for s in statements), *(expr for _, expr in results)):
             for part in _costly_parts(expr, numbers):
                 text = print_texpr(part)
-                spend(1 + len(text) // 20)
+                spend(1 + len(text) // 4)
                 counts[text] += 1
                 parts[text] = part
         repeated = [text for text, count in counts.items() if count > 1]

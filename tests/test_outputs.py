@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -133,3 +136,53 @@ def test_what_is_not_on_the_lists_is_never_written(tmp_path: Path, source: str) 
     with pytest.raises(NotAllowedError):
         write(tmp_path, "a.py", text)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_output_folder_is_no_link(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OutputError, match="symbolic link"):
+        write(tmp_path / "out", "a.py", TEXT)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tensorgrad_gen import outputs
+
+folder, when = Path(sys.argv[1]), sys.argv[2]
+text = (folder / "a.py").read_text().replace("r * r * r", "r ** 3")
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+class Half:
+    def __init__(self, file): self.file = file
+    def __enter__(self): return self
+    def __exit__(self, *_): pass
+    def write(self, text):
+        self.file.write(text[:len(text) // 2]); self.file.flush(); die()
+
+if when == "writing":
+    opened = os.fdopen
+    os.fdopen = lambda *a, **k: Half(opened(*a, **k))
+elif when == "before":
+    os.replace = die
+else:
+    replace = os.replace
+    os.replace = lambda *a: (replace(*a), die())
+outputs.write(folder, "a.py", text)
+"""
+
+
+@pytest.mark.parametrize("when", ["writing", "before", "after"])
+def test_a_killed_build_leaves_the_old_file_or_the_new(tmp_path: Path, when: str) -> None:
+    write(tmp_path, "a.py", TEXT)
+    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), when], check=False)
+    assert done.returncode == -signal.SIGKILL
+    new = TEXT.replace("r * r * r", "r ** 3")
+    assert (tmp_path / "a.py").read_text() == (new if when == "after" else TEXT)
+    assert [p.name for p in tmp_path.glob("*.py")] == ["a.py"]
+    write(tmp_path, "a.py", new)
+    assert (tmp_path / "a.py").read_text() == new

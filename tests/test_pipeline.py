@@ -15,6 +15,7 @@ import torch
 import tensorgrad_gen
 from tensorgrad_gen import api
 from tensorgrad_gen.errors import NotBuiltError, SpecError
+from tensorgrad_gen.ir.budget import TooLargeError, limited, spend
 from tensorgrad_gen.pipeline import STAGES, InternalError, Stage, run
 
 SPEC = """\
@@ -161,3 +162,21 @@ def test_building_imports_neither_torch_nor_sympy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], input=SPEC, capture_output=True, check=True, text=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("error", "code"), [(RecursionError, "E604"), (TooLargeError, "E609")])
+def test_a_stage_that_would_blow_up_is_an_error_of_the_spec(
+    monkeypatch: pytest.MonkeyPatch, error: type[Exception], code: str
+) -> None:
+    def explode(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(import_module("tensorgrad_gen.plan"), "plan", explode)
+    with pytest.raises(SpecError, match=rf"{code}.*stage `plan`"):
+        run(SPEC, "<text>")
+
+
+def test_work_is_limited_only_while_a_spec_is_built() -> None:
+    with pytest.raises(TooLargeError), limited(3):
+        spend(4)
+    spend(10**9)

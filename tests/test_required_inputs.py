@@ -51,7 +51,8 @@ def test_the_gradient_is_that_of_what_is_given() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "missing"), [({}, "gamma"), ({"gamma": GAMMA}, "t"), ({"t": T}, "gamma"), ({"gamma": GAMMA, "t": None}, "t")]
+    ("given", "missing"),
+    [({}, "gamma"), ({"gamma": GAMMA}, "t"), ({"t": T}, "gamma"), ({"gamma": GAMMA, "t": None}, "t")],
 )
 def test_what_has_none_may_not(given: dict[str, Any], missing: str) -> None:
     with pytest.raises(TypeError, match=f"late_inputs: the input {missing} is missing"):

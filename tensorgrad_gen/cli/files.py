@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -56,11 +57,13 @@ def select(arguments: Sequence[str]) -> Selection:
     for argument in arguments:
         path = Path(argument)
         if path.is_dir():
-            found = sorted(p for p in path.rglob("*.yaml") if p.is_file())
+            found = sorted(p for p in path.rglob("*.yaml") if p.is_file() and p.suffix)
             if any(p.parent == path for p in found):
                 groups.add(group_of(path))
             else:
                 whole = True
+        elif path.is_file() and path.suffix not in (".yaml", ".yml"):
+            raise click.UsageError(f"the name of a spec ends in `.yaml`: {argument}")
         elif path.is_file():
             found = [path]
         else:
@@ -75,9 +78,9 @@ def select(arguments: Sequence[str]) -> Selection:
 def _group(folder: Path) -> str:
     """The group of the specs in a folder: its name, as a Python identifier."""
     name = folder.resolve().name.replace("-", "_")
-    if not name.isidentifier():
+    if not name.isidentifier() or keyword.iskeyword(name):
         raise click.UsageError(
-            f"the folder {folder} cannot be a group of ops: `{name}` is no Python identifier; rename the folder"
+            f"the folder {folder} cannot be a group of ops: `{name}` is no Python name; rename the folder"
         )
     return name
 

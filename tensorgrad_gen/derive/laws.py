@@ -37,6 +37,7 @@ from tensorgrad_gen.ir import (
     power,
     sub,
 )
+from tensorgrad_gen.ir.budget import spend
 from tensorgrad_gen.ir.build import ONE, ZERO
 
 Leaf = Callable[[Access], Expr]
@@ -51,6 +52,7 @@ class Differential:
 
     def __call__(self, expr: Expr) -> Expr:
         """The differential of the expression: 0 where it depends on no active tensor."""
+        spend()
         if isinstance(expr, Access):
             return self.leaf(expr)
         law = LAWS.get(type(expr))

@@ -29,7 +29,7 @@ def spend(steps: int = 1) -> None:
 
 
 def check_bits(value: Fraction) -> None:
-    """Refuse a number that would take long to compute with and to print: a product may be one, though no spec states it."""
+    """Refuse a number too long to compute with and to print; no spec states one, but products may be such."""
     if max(value.numerator.bit_length(), value.denominator.bit_length()) > MOST_BITS:
         raise TooLargeError(f"a number of more than {MOST_BITS:,} bits")
 
