@@ -82,7 +82,9 @@ def _block(facts: Facts, block: Block, saved: tuple[str, ...]) -> BlockView:
     test = f"{cotangents[0]} is not None"
     if len(cotangents) > 1:
         test = f"not ({' and '.join(f'{name} is None' for name in cotangents)})"
-    if needs := test_of(facts, frozenset(block.results), facts.gradients):
+    # An input that no gradient reaches (behind stop_gradient, say) may alone be what backward is called for.
+    differentiable = tuple(i.name for i in facts.inputs if i.grad and i.kind in ("real", "complex"))
+    if needs := test_of(facts, frozenset(block.results), differentiable):
         test = f"{test} and {needs if len(block.results) == 1 else f'({needs})'}"
     guarded = {name for name in block.results if test_of(facts, frozenset((name,)), block.results)}
     inline = len(facts.blocks) == 1
