@@ -39,6 +39,7 @@ SPELLINGS = {
     "y[i] = x[i]*log(x[i])": "xlogy(x[i], x[i])",
     "y[i] = sin(x[i])/x[i]": "spherical_bessel(0, x[i])",
     "y[i] = (1 - exp(-x[i]))/x[i]": "exprel(1, -x[i])",
+    "y[i] = elu(x[i]) + 1": "where(x[i] > 0, x[i] + 1, exp(x[i]))",
     "y[i] = x[i]/abs(x[i])": "sign(x[i])",
     "y[i] = exp(x[i])/(one[j]*exp(x[j]))": "softmax_i(x[i])",
     "e[i] = exp(x[i]); s = one[j]*e[j]; y[i] = e[i]/s": "softmax_i(x[i])",

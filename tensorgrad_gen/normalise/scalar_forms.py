@@ -6,7 +6,23 @@ from fractions import Fraction
 
 from tensorgrad_gen.algebra import key, simplify
 from tensorgrad_gen.algebra.parts import split_coefficient, terms_of
-from tensorgrad_gen.ir import Access, Add, Apply, Expr, Linalg, Mul, Pow, add, const, mul, neg, number, power
+from tensorgrad_gen.ir import (
+    Access,
+    Add,
+    Apply,
+    Compare,
+    Expr,
+    Linalg,
+    Mul,
+    Pow,
+    Where,
+    add,
+    const,
+    mul,
+    neg,
+    number,
+    power,
+)
 from tensorgrad_gen.ir.build import ONE
 
 
@@ -136,6 +152,20 @@ def expm1(expr: Expr) -> Expr | None:
     return mul(const(found[0]), Apply("expm1", (found[1],)))
 
 
+def elu_shifted(expr: Expr) -> Expr | None:
+    """The exponential unit moved up to 0 keeps its digits: `elu(z) + 1 -> where(z > 0, z + 1, exp(z))`."""
+    if not isinstance(expr, Add):
+        return None
+    constant = number(expr.terms[-1])
+    for position, term in enumerate(expr.terms[:-1]):
+        if isinstance(term, Apply) and term.function == "elu" and number(term.args[1]) == constant:
+            z, alpha = term.args
+            rest = (*expr.terms[:position], *expr.terms[position + 1 : -1])
+            above = Compare(">", z, const(0))
+            return add(*rest, Where(above, add(z, alpha), mul(alpha, Apply("exp", (z,)))))
+    return None
+
+
 _QUOTIENTS = {"expm1": ("exprel", 1), "sin": ("spherical_bessel", 0)}
 
 
@@ -192,6 +222,7 @@ def log_of_determinant(expr: Expr) -> Expr | None:
 
 
 __all__ = [
+    "elu_shifted",
     "expm1",
     "exponential_over_definition",
     "log_of_determinant",

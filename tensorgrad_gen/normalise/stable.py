@@ -188,6 +188,7 @@ STABLE_RULES = (
     StableRule("tanh", "(e^x - e^-x)/(e^x + e^-x) -> tanh(x)", _scalar(forms.tanh)),
     StableRule("softplus, logaddexp, log_cosh", "log(1 + exp(x)) -> softplus(x)", _scalar(forms.logarithm)),
     StableRule("expm1", "exp(x) - 1 -> expm1(x)", _scalar(forms.expm1)),
+    StableRule("shifted elu", "elu(z) + 1 -> where(z > 0, z + 1, exp(z))", _scalar(forms.elu_shifted)),
     StableRule("quotients at 0", "sin(x)/x, expm1(x)/x, x/|x|, p log(p)", _scalar(forms.quotient)),
     StableRule("log of a determinant", "log(det(x)) -> logdet(x)", _scalar(forms.log_of_determinant)),
     StableRule("norm", "sqrt(sum_i x[i]^2) -> norm[i](x[i])", _norm),
