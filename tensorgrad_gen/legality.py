@@ -254,19 +254,42 @@ def check_program(program: Program, stage: str) -> None:
             raise LegalityError(stage, output, output, "an output that nothing defines")
 
 
-def check_derivatives(
-    program: Program, roots: Iterable[str], adjoint: Iterable[Assignment], tangent: Iterable[Assignment], stage: str
-) -> None:
-    """Raise `LegalityError` if the derivatives of a program are not what a stage may make.
+class Block(Protocol):
+    """Steps of a planned linear program, from the cotangents or tangents of `roots`."""
 
-    Both may read every tensor of the program; the adjoint also the cotangents `grad_y` of its roots,
-    the tangent program the tangents `tangent_x` of the inputs.
-    """
-    forward = program.tensors
-    given = {f"grad_{name}": _like(forward[name], f"grad_{name}") for name in roots}
-    check_statements(adjoint, program, {**forward, **given}, stage)
-    given = {f"tangent_{i.name}": _like(forward[i.name], f"tangent_{i.name}") for i in program.inputs if i.grad}
-    check_statements(tangent, program, {**forward, **given}, stage)
+    @property
+    def roots(self) -> tuple[str, ...]: ...
+    @property
+    def steps(self) -> tuple[Assignment, ...]: ...
+
+
+class Plan(Protocol):
+    """What is checked of a plan."""
+
+    @property
+    def program(self) -> Program: ...
+    @property
+    def forward(self) -> tuple[Assignment, ...]: ...
+    @property
+    def saved(self) -> tuple[str, ...]: ...
+    @property
+    def backward(self) -> tuple[Block, ...]: ...
+    @property
+    def tangent(self) -> Block | None: ...
+
+
+def check_plan(plan: Plan) -> None:
+    """Raise `LegalityError` if a plan's step reads what is not there, or not yet."""
+    program = plan.program
+    forward = {n: info for n, info in program.tensors.items() if info.role != "defined"}
+    check_statements(plan.forward, program, forward, "plan")
+    known = {n: info for n, info in forward.items() if info.role != "defined" or n in plan.saved}
+    for block in plan.backward:
+        given = {f"grad_{name}": _like(forward[name], f"grad_{name}") for name in block.roots}
+        check_statements(block.steps, program, {**known, **given}, "plan")
+    if plan.tangent is not None:
+        given = {name: _like(forward[name.removeprefix("tangent_")], name) for name in plan.tangent.roots}
+        check_statements(plan.tangent.steps, program, {**known, **given}, "plan")
 
 
 def _like(info: TensorInfo, name: str) -> TensorInfo:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from tensorgrad_gen.derive import derive
 from tensorgrad_gen.ir import (
     Access,
     Apply,
@@ -30,7 +31,10 @@ from tensorgrad_gen.ir import (
     const,
     mul,
 )
-from tensorgrad_gen.legality import STAGE_RULES, LegalityError, check_derivatives, check_program
+from tensorgrad_gen.legality import STAGE_RULES, LegalityError, check_plan, check_program
+from tensorgrad_gen.normalise import normalise
+from tensorgrad_gen.plan import plan
+from tensorgrad_gen.simplify import simplify
 from tests.elaborating import build, spec
 
 b, i, k, j = Index("b", "b"), Index("i", "i"), Index("k", "k"), Index("j", "i")
@@ -102,12 +106,23 @@ def test_bound_names_may_recur_once_a_program_is_canonical() -> None:
     check_program(ILLEGAL["one name bound twice"], "normalise")
 
 
-def test_derivatives_read_cotangents_and_tangents() -> None:
-    adjoint = Statement("grad_v", (i,), Sum((b,), mul(Access("grad_y", (b,)), X)))
-    tangent = Statement("tangent_y", (b,), Sum((i,), mul(Access("tangent_x", (b, i)), V)))
-    check_derivatives(BASE, ["y"], [adjoint], [tangent], "derive")
-    with pytest.raises(LegalityError, match="unknown tensor grad_y"):
-        check_derivatives(BASE, [], [adjoint], [], "derive")
+PLANNED = {
+    "a sum that two gradients share": "y[j,b] = v[i]*x[b,i]*where(a > 0, delta[i,j], one[b])",
+    "a matrix function": "y = logdet(w)*a",
+    "a label": "y[b] = x[b,t[b]]*v[t[b]]",
+    "a mask": "y[b,i] = softmax[i](where(c[b], x[b,i], -1))*v[i]",
+}
+
+
+@pytest.mark.parametrize("what", PLANNED)
+def test_a_plan_reads_only_what_is_there(what: str) -> None:
+    inputs = {**INPUTS, "a": "[]", "w": "{indices: [i, k], domain: spd}"}
+    program, _ = build(spec(PLANNED[what], inputs))
+    planned = plan(simplify(derive(normalise(program))))
+    check_plan(planned)
+    first, *_ = planned.backward
+    with pytest.raises(LegalityError, match="after plan"):
+        check_plan(replace(planned, backward=(replace(first, steps=first.steps[::-1] * 2),)))
 
 
 def test_an_illegal_program_is_an_internal_fault() -> None:

@@ -18,7 +18,10 @@ def order_contractions(statements: Sequence[Statement], names: Namer, known: Kno
     for statement in statements:
         value = statement.value
         scale, contraction = _scaled(value)
-        if contraction is not None:
+        same = None if contraction is None or scale else known.find(contraction)
+        if same is not None:
+            value = same
+        elif contraction is not None:
             split = _split(contraction, out, names, known, regime)
             if split is not contraction:
                 value = mul(*scale, split)

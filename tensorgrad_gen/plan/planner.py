@@ -70,17 +70,22 @@ class _Planner:
     def block(self, roots: tuple[str, ...], statements: Sequence[Statement], results: Results) -> Block:
         """Steps of a linear program, without what it recomputes of forward."""
         names = Namer(self.taken | self.local | {s.target for s in statements}, self.reserved)
-        known = Known()
-        for statement in self.forward:
-            known.enter(statement)
         statements = self._own_names(statements, {t for _, t in results}, names)
         clean = [replace(s, value=apart(split_contractions(s.value), frozenset(s.indices))) for s in statements]
-        split = drop_broadcasts(Hoister(names, known).run(clean), {t for _, t in results})
+        split = drop_broadcasts(Hoister(names, self._known()).run(clean), {t for _, t in results})
         shared = share_products(split, names)
-        ordered = order_contractions(shared, names, known, self.regime)
+        # Known anew: what hoisting named may stand behind the contraction that would read it.
+        ordered = order_contractions(shared, names, self._known(), self.regime)
         steps = tuple(Step(s.target, s.indices, s.value, s.kind) for s in map(plain_letters, ordered))
         self.local |= {s.target for s in steps}
         return Block(roots, steps, results, ())
+
+    def _known(self) -> Known:
+        """The values that forward has named."""
+        known = Known()
+        for statement in self.forward:
+            known.enter(statement)
+        return known
 
     def _own_names(self, statements: Sequence[Statement], kept: set[str], names: Namer) -> list[Statement]:
         """The statements, each intermediate that another block has too under a new name: it may be another tensor."""
