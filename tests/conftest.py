@@ -1,0 +1,20 @@
+"""Fixtures of several files of tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from command_line import DOUBLE, SQUARE, put
+
+import tensorgrad_gen
+
+
+@pytest.fixture
+def op_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two specs in two groups, in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(Path(tensorgrad_gen.__file__).parents[1]))
+    put("specs/basics/square_it.yaml", SQUARE)
+    put("specs/nn/double_it.yaml", DOUBLE)
+    return tmp_path
