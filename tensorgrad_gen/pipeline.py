@@ -17,6 +17,7 @@ from tensorgrad_gen.ir.budget import TooLargeError, limited
 if TYPE_CHECKING:
     from tensorgrad_gen.derive import Derivatives
     from tensorgrad_gen.ir import Program
+    from tensorgrad_gen.plan.model import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +167,12 @@ def _check_derivatives(derivatives: Derivatives, stage: str) -> None:
         check_statements(statements, program, program.tensors | known, stage)
 
 
+def _check_plan(plan: Plan, _stage: str) -> None:
+    from tensorgrad_gen.legality import check_plan
+
+    check_plan(plan)
+
+
 def _warn(compiled: Compiled) -> None:
     """Warnings that only the canonical form can tell."""
     from tensorgrad_gen.normalise.singular import warn_singular
@@ -179,6 +186,7 @@ _CHECKS: dict[str, Callable[[Any, str], None]] = {
     "normalise": _check_program,
     "derive": _check_derivatives,
     "simplify": _check_derivatives,
+    "plan": _check_plan,
 }
 
 
