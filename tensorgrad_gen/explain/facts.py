@@ -42,9 +42,7 @@ def torch_lines(planned: Plan, name: str) -> list[str]:
     body = _lowered(planned)
     if body is None:
         return []
-    lines = [
-        f"{s.target} = {print_texpr(s.call)}" for s in body.statements if name in s.needed_by or not s.needed_by
-    ]
+    lines = [f"{s.target} = {print_texpr(s.call)}" for s in body.statements if name in s.needed_by or not s.needed_by]
     result = print_texpr(dict(body.results)[name]) if name in dict(body.results) else f"grad_{name}"
     return lines if result == f"grad_{name}" else [*lines, f"grad_{name} = {result}"]
 
@@ -217,5 +215,3 @@ def saved(planned: Plan, name: str) -> str:
     known = planned.program.tensors
     shown = [print_expr(Access(t, known[t].indices), "math") for t in extra if t in known]
     return f"{', '.join(shown or extra)} {beyond}"
-
-
