@@ -46,6 +46,7 @@ class _Elaboration:
     functions: functions.Functions = field(init=False)
     statements: list[Statement] = field(default_factory=list)
     unknown_letters: set[str] = field(default_factory=set)  # whose extent nothing gives, reported
+    unsolved: set[str] = field(default_factory=set)  # unknowns whose equation is refused
     _matrices: dict[tuple[str, ...], str] = field(default_factory=dict)
 
     def run(self) -> Program:
@@ -186,6 +187,7 @@ class _Elaboration:
         # What this trial defined has extents that are not joined yet.
         self.statements, self._matrices, self.names.taken = statements, matrices, taken
         if found is None:
+            self.unsolved.add(definition.target)
             return
         keys = dict(zip(found.axes, self.names.tensors[definition.target].keys))
         for row, col in implicit.paired(found):
@@ -211,8 +213,8 @@ class _Elaboration:
         return len(self.report.diagnostics) == before
 
     def _build_implicit(self, definition: Definition, scope: Scope) -> None:
-        found = self._system(definition, scope)
-        if found is not None:
+        found = None if definition.target in self.unsolved else self._system(definition, scope)
+        if found is not None and not self.report.failed:
             self._add(implicit.statement(found, definition.target, self._declared(definition, scope)), definition.span)
 
     def _check_extents(self, scope: Scope) -> None:
