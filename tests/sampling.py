@@ -39,12 +39,22 @@ SQUARE: dict[str, str] = {
     "trace_xtbxc": "jk il",
 }
 FIXED: dict[str, dict[str, int]] = {
+    "avg_pool": {"n": 7},
+    "conv1d": {"n": 7, "k": 3},
+    "conv2d": {"h": 7, "v": 6, "p": 3, "q": 2},
+    "depthwise_conv": {"k": 3},
+    "max_pool": {"n": 7},
     "levi_civita_cross": {"i": 3},
     "logdet_gram": {"n": 6, "i": 3},  # more rows than columns, or the Gram matrix is singular
     "rope": {"c": 2},
 }
 # Keyword arguments to try; without an entry, the defaults.
 PARAMS: dict[str, list[dict[str, Any]]] = {
+    "avg_pool": [{}, {"kernel": 3, "stride": 1}],
+    "conv1d": [{}, {"stride": 2}],
+    "conv2d": [{}, {"stride": 2}, {"stride": 2, "dilation": 2}],
+    "depthwise_conv": [{}, {"left": 0}, {"left": 2}],
+    "max_pool": [{}, {"kernel": 3, "stride": 2}],
     "broadcast": [{"n": 4}, {"n": 1}],
     "clamp_op": [{}, {"lo": -0.3, "hi": 0.2}],
     "count": [{"length": 3}],
