@@ -83,7 +83,8 @@ class Generator:
         for extent in self.random.sample(EXTENTS, self.random.randint(0, 2)):
             free.append(Index(self.random.choice((extent, f"{extent}f")), extent))
         value = self.expr(tuple(free), self.size)
-        lacking = [i for i in free if i not in value.free]
+        # text gives the extent of an index by a tensor that has it
+        lacking = [i for i in free if not any(i in a.free for a in accesses(value))]
         value = mul(value, *(self.reader((i,)) for i in lacking))
         if any(i not in value.free for i in free):
             free = [i for i in free if i in value.free]
@@ -171,7 +172,7 @@ class Generator:
         index = self.new(Index("k", extent))
         body = mul(*(self.expr((*scope, index), depth - 1) for _ in range(2)))
         if not any(index in a.free for a in accesses(body)):
-            body = mul(body, self.reader((index,)))  # text gives the extent of an index by a tensor that has it
+            body = mul(body, self.reader((index,)))
         return self.bind((index,), body) if self.random.random() < 0.3 else Sum((index,), body)
 
     def quotient(self, scope: tuple[Index, ...], depth: int) -> Expr:
