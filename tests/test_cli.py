@@ -42,6 +42,11 @@ def test_verify_exits_with_1_on_a_wrong_derivative(op_library: Path, monkeypatch
     assert "failed" in command("verify", "specs/nn/double_it.yaml", "--quick", status=1).stdout
 
 
+def test_verify_without_torch_says_what_to_install(op_library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tensorgrad_gen.cli.verify.find_spec", lambda _: None)
+    assert "needs torch" in command("verify", "specs", status=2).stderr
+
+
 def test_a_bad_spec_makes_verify_exit_with_2(op_library: Path) -> None:
     put("specs/nn/bad.yaml", "op: bad\n")
     assert "E108" in command("verify", "specs/nn/bad.yaml", "--quick", status=2).stderr

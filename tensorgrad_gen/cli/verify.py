@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,8 @@ class _Options:
 @click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write the outcome as JUnit XML.")
 def command(specs: tuple[str, ...], quick: bool, jobs: int, device: str, as_json: bool, junit: Path | None) -> None:
     """Verify spec files, or folders of them (default: specs): values, derivatives of every kind, edge cases."""
+    if find_spec("torch") is None:
+        raise click.UsageError("`verify` needs torch: pip install 'tensorgrad-gen[torch]'")
     found = select(specs or ("specs",)).specs
     done = list(track(_verify_all(found, _Options(quick, device), jobs), len(found), "verifying"))
     from tensorgrad_gen.cli.tables import print_verified
