@@ -48,6 +48,7 @@ CASES: dict[str, tuple[str, dict[str, str], str, dict[str, Any], Any]] = {
     "reversal of a declared letter": ("y[n] = x[N-1-n]", {"x": "[n]"}, SIZES, {"x": X}, X[::-1]),
     "upsampling": ("y[i] = x[i//2]", {"x": "[n]"}, "", {"x": X}, np.repeat(X, 2)),
     "upsampling by three": ("y[i] = x[(i+1)//3]", {"x": "[n]"}, "", {"x": X}, np.repeat(X, 3)[1:]),
+    "a masked read": ("y[n] = where(n > 0, x[n-1], 0)", {"x": "[n]"}, "", {"x": X}, np.r_[0, X[:-1]]),
     "clamp": ("y[n] = x[clamp(n-1)]", {"x": "[n]"}, "", {"x": X}, np.concatenate([X[:1], X[:-1]])),
     "mod": ("y[n] = x[mod(n-2)]", {"x": "[n]"}, "", {"x": X}, np.roll(X, 2)),
     "pad of a quotient": ("y[n] = x[pad((n-1)//2)]", {"x": "[n]"}, "", {"x": X}, np.r_[0, np.repeat(X, 2)[: N - 1]]),

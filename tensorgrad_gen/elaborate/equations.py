@@ -109,6 +109,8 @@ def register(definition: Definition, number: int, names: Names) -> Scope:
     letters = tuple(letter for letter in left if letter is not None)
     access = t.Access(definition.target, definition.left, definition.span, definition.span)
     scope = Scope(names, number, index_letters((access, *definition.trees), names), letters)
+    nodes = (node for tree in definition.trees for node in walk.nodes(tree))
+    scope.masks = any(isinstance(n, t.Iverson) or (isinstance(n, t.Call) and n.name == "where") for n in nodes)
     scope.window_letters = frozenset(
         name.name
         for tree in definition.trees

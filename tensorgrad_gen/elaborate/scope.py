@@ -52,6 +52,7 @@ class Scope:
     window_letters: frozenset[str] = frozenset()  # that stand in a position whose outside is not read
     deferred: list[tuple[str, Key, Span]] = field(default_factory=list)  # plain reads of an axis by such letters
     windows: list[tuple[Position, Key]] = field(default_factory=list)  # positions, and the axes they read
+    masks: bool = False  # whether the equation has a condition: what it masks is not read
     unranged: set[str] = field(default_factory=set)  # letters whose range could not be found, reported
     _letters: dict[int, tuple[Tree, dict[str, Span]]] = field(default_factory=dict)
 

@@ -156,7 +156,7 @@ def _name_range(letter: str, value: Poly, scope: Scope, names: Names) -> None:
 
 def _check_inside(position: Position, axis: Key, scope: Scope, names: Names) -> None:
     """Report a position that certainly leaves its axis; what may leave it is found when it is run."""
-    if position.wrapper is not None or scope.unranged.intersection(dict(position.coefficients)):
+    if position.wrapper is not None or scope.masks or scope.unranged.intersection(dict(position.coefficients)):
         return
     low, high = (_canonical(end, names) for end in _reach(position, scope))
     top = _canonical(extent(axis) * integer(position.divisor), names)

@@ -6,7 +6,7 @@ implicitly; an index that a body lacks is written with its one-tensor.
 
 from __future__ import annotations
 
-from tensorgrad_gen.ir import Access, Apply, Const, Expr, Extent, Index, Linalg, Mul, Pow, Sub, Sum, inverse
+from tensorgrad_gen.ir import Access, Add, Apply, Const, Expr, Extent, Index, Linalg, Mul, Pow, Sub, Sum, inverse, mul
 from tensorgrad_gen.notation.levels import ATOM, POWER, SUM, TERM, Text
 from tensorgrad_gen.notation.printer import Printer, exponent
 
@@ -54,8 +54,30 @@ def matrix_call(expr: Linalg) -> tuple[str, tuple[Sub, ...]] | None:
     return f"{matrix.tensor}, {rhs.tensor}", (*batch, *expr.cols, *rhs.subs[order:])
 
 
+def quotient(expr: Expr) -> tuple[Expr, int] | None:
+    """`i` and 2, if the expression is `i//2`: the floor of `i/2 + 1/4`, as elaboration makes it."""
+    if not (isinstance(expr, Apply) and expr.function == "floor" and isinstance(expr.args[0], Add)):
+        return None
+    *terms, half = expr.args[0].terms
+    if len(terms) == 1 and isinstance(terms[0], Mul):
+        factor, whole = terms[0].factors[0], mul(*terms[0].factors[1:])
+        if isinstance(half, Const) and isinstance(factor, Const) and half.value * 2 == factor.value:
+            return whole, factor.value.denominator
+    return None
+
+
 class SpecPrinter(Printer):
     """Text that reads back."""
+
+    def sub(self, sub: Sub) -> str:
+        """A subscript: an index, a label, or a position as the language writes it."""
+        if isinstance(sub, Apply) and sub.function in ("clamp", "mod"):
+            return f"{sub.function}({self.sub(sub.args[0])})"
+        divided = None if isinstance(sub, Index) else quotient(sub)
+        if divided is not None:
+            whole, divisor = divided
+            return f"{self.at(whole, ATOM)}//{divisor}"
+        return super().sub(sub)
 
     def binder(self, kind: str, indices: tuple[Index, ...], body: Expr) -> Text:
         names = ",".join(self.index(i) for i in indices)
