@@ -32,11 +32,13 @@ class Extents:
 
     def find(self, key: Key) -> Key:
         """The representative of the key's class: an integer, else the first letter with a source."""
-        parent = self._parent.get(key, key)
-        if parent == key:
-            return key
-        root = self.find(parent)
-        self._parent[key] = root
+        root = key
+        while root in self._parent:
+            root = self._parent[root]
+        while key != root:
+            above = self._parent[key]
+            self._parent[key] = root
+            key = above
         return root
 
     def join(self, a: Key, b: Key) -> bool:
