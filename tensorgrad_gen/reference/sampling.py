@@ -28,14 +28,21 @@ def sample_inputs(
     return inputs, params
 
 
+MOST_TURNS = 25  # arrangements of extents that are tried
+
+
 def sample_extents(program: Program, fixed: Mapping[str, int], params: Mapping[str, float]) -> dict[str, int]:
     """Small hints as they are, else 2, 3, 4, ... in order of first use; then what the spec gives itself."""
     lengths = {symbol: extent for symbol, extent in program.hints if extent <= MOST} | dict(fixed)
     symbols = [symbol for symbol, _ in program.axes if symbol != "..."]
-    for k, symbol in enumerate(s for s in symbols if s not in lengths):
-        lengths[symbol] = 2 + k % 5
-    for symbol, size in program.size_defs:
-        lengths[symbol] = size_value(size, lengths, params)
+    free = [s for s in symbols if s not in lengths]
+    for turn in range(MOST_TURNS):
+        # A window must fit into what it slides along: where it does not, the extents change places.
+        lengths |= {symbol: 2 + (k + turn * (k + 1)) % 5 for k, symbol in enumerate(free)}
+        for symbol, size in program.size_defs:
+            lengths[symbol] = size_value(size, lengths, params)
+        if all(lengths[symbol] > 0 for symbol, _ in program.size_defs):
+            break
     return lengths
 
 
