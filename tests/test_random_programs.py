@@ -33,3 +33,8 @@ def test_generated_ops_agree_with_both_oracles(share: int) -> None:
         check_program(random_program(Random(seed), 3), seed % 1000, orders=2 if seed % 3 == 0 else 1)
 
     agree()
+
+
+@pytest.mark.parametrize("seed", [99041034, 6375, 244])
+def test_programs_that_once_failed(seed: int) -> None:
+    check_program(random_program(Random(seed), 3), seed % 1000, orders=2)

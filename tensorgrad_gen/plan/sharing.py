@@ -93,7 +93,10 @@ def _replace(
                 found, own = abstract_key(mul(left, right))
                 if found == name:
                     back = dict(zip(order, own, strict=True))
-                    rest = [f for f in node.factors if f is not left and f is not right]
+                    # One occurrence of each: a product may have the same factor twice.
+                    rest = list(node.factors)
+                    rest.remove(left)
+                    rest.remove(right)
                     return mul(Access(target, tuple(back[i] for i in indices)), *rest)
         return node
 
