@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from fractions import Fraction
 from math import inf
 
-MOST_STEPS = 600_000
+MOST_STEPS = 300_000
 MOST_BITS = 8192  # of the parts of a rational number
 _left: list[float] = [inf]
 
