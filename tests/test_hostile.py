@@ -14,7 +14,7 @@ from tensorgrad_gen.errors import SpecError
 from tensorgrad_gen.outputs import check_generated, parse_header
 from tensorgrad_gen.pipeline import run
 
-SECONDS = 60.0  # of processor time; each takes far less on an idle machine, and a hang takes forever
+SECONDS = 15.0  # of processor time; each takes far less on an idle machine, and a hang takes forever
 HEAD = "op: t\ninputs:\n  x: [b, i]\n  w: [i]\n  s: []\n"
 
 
