@@ -6,7 +6,6 @@ Law: a body computes the same after as before; no statement moves before what it
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 
 from tensorgrad_gen.ir.budget import spend
@@ -52,16 +51,16 @@ def scheduled(body: Body, taken: frozenset[str], params: frozenset[str] = frozen
     names = Names(taken)
     statements, results = _merge(body, names)
     numbers = frozenset(s.target for s in body.sizes) | params
-    statements, results = _share(statements, results, numbers, names)
+    statements, results = _apart(*_share(statements, results, numbers, names), names)
     return replace(body, statements=tuple(_sink(_live(statements, results))), results=results)
 
 
 def _merge(body: Body, fresh: Names) -> tuple[list[TorchStatement], Results]:
     """A statement that calls what an earlier one calls gives way to it.
 
-    Where both are results the tensor gets a name of its own: neither result stands for the other.
+    Where results are made of both, the tensor gets a name of its own: neither result stands for the other.
     """
-    given = {expr.name for _, expr in body.results if isinstance(expr, Var)}
+    given = {name for _, expr in body.results for name in reads(expr)}
     known: dict[str, int] = {}
     names: dict[str, str] = {}
     kept: list[TorchStatement] = []
@@ -84,37 +83,84 @@ def _merge(body: Body, fresh: Names) -> tuple[list[TorchStatement], Results]:
     return kept, tuple((name, renamed(expr, names)) for name, expr in body.results)
 
 
+def _apart(statements: list[TorchStatement], results: Results, fresh: Names) -> tuple[list[TorchStatement], Results]:
+    """A tensor that several results are made of does not bear the name of one of them.
+
+    That name is assigned again where the result is another layout of the tensor: `grad_x = grad_x.expand(B)`.
+    """
+    own = {prefix + name for name, _ in results for prefix in ("", "grad_", "tangent_")}
+    read = Counter(name for _, expr in results for name in reads(expr))
+    names = {s.target: fresh.fresh(s.target) for s in statements if read[s.target] > 1 and s.target in own}
+    if not names:
+        return statements, results
+    renewed = [replace(s, target=names.get(s.target, s.target), call=renamed(s.call, names)) for s in statements]
+    return renewed, tuple((name, renamed(expr, names)) for name, expr in results)
+
+
 def _either(first: TorchStatement, second: TorchStatement) -> frozenset[str]:
     return first.needed_by | second.needed_by if first.needed_by and second.needed_by else frozenset()
+
+
+class _Parts:
+    """The parts of expressions that compute on tensors, with their text: looked up once for each expression."""
+
+    def __init__(self, numbers: frozenset[str]) -> None:
+        self.numbers = numbers
+        # By identity; the expression is kept too, so that no other one gets its identity.
+        self.known: dict[int, tuple[TExpr, tuple[tuple[str, TExpr], ...]]] = {}
+
+    def of(self, expr: TExpr) -> tuple[tuple[str, TExpr], ...]:
+        """Text and part, the innermost first, each as often as it occurs."""
+        known = self.known.get(id(expr))
+        if known is not None:
+            return known[1]
+        parts = tuple(part for child in texpr_children(expr) for part in self.of(child))
+        if _costly(expr, self.numbers):
+            text = print_texpr(expr)
+            spend(1 + len(text) // 4)
+            parts = (*parts, (text, expr))
+        self.known[id(expr)] = (expr, parts)
+        return parts
+
+    def has(self, expr: TExpr, text: str) -> bool:
+        """Whether a part has that text."""
+        return any(own == text for own, _ in self.of(expr))
+
+    def replaced(self, expr: TExpr, text: str, by: Var) -> TExpr:
+        """The expression with the variable in place of each part of that text."""
+        if not self.has(expr, text):
+            return expr
+        if print_texpr(expr) == text:
+            return by
+        return rebuilt(expr, lambda part: self.replaced(part, text, by))
 
 
 def _share(
     statements: list[TorchStatement], results: Results, numbers: frozenset[str], names: Names
 ) -> tuple[list[TorchStatement], Results]:
     """A part that several places compute becomes a statement before the first, the largest part first."""
+    lookup = _Parts(numbers)
     while True:
         counts: Counter[str] = Counter()
         parts: dict[str, TExpr] = {}
         for expr in (*(s.call for s in statements), *(expr for _, expr in results)):
-            for part in _costly_parts(expr, numbers):
-                text = print_texpr(part)
-                spend(1 + len(text) // 4)
+            for text, part in lookup.of(expr):
                 counts[text] += 1
                 parts[text] = part
         repeated = [text for text, count in counts.items() if count > 1]
         if not repeated:
             return statements, results
         text = max(repeated, key=len)
-        statements, target = _named(statements, text, parts[text], numbers, names)
-        results = tuple((name, _replaced(expr, text, Var(target))) for name, expr in results)
+        statements, target = _named(statements, text, parts[text], lookup, names)
+        results = tuple((name, lookup.replaced(expr, text, Var(target))) for name, expr in results)
 
 
 def _named(
-    statements: list[TorchStatement], text: str, part: TExpr, numbers: frozenset[str], names: Names
+    statements: list[TorchStatement], text: str, part: TExpr, lookup: _Parts, names: Names
 ) -> tuple[list[TorchStatement], str]:
     """The statements with one that makes the part before the first that has it, and the name of it."""
-    readers = [k for k, s in enumerate(statements) if text in _texts(s.call, numbers)]
-    made = next((s for s in statements if print_texpr(s.call) == text), None)
+    readers = [k for k, s in enumerate(statements) if lookup.has(s.call, text)]
+    made = next((s for k in readers if print_texpr((s := statements[k]).call) == text), None)
     if made is None:
         needs = [statements[k].needed_by for k in readers]
         needed_by = frozenset[str]().union(*needs) if needs and all(needs) else frozenset[str]()
@@ -125,34 +171,20 @@ def _named(
         if k == first:
             out.append(made)
         if statement is not made:
-            out.append(replace(statement, call=_replaced(statement.call, text, Var(made.target))))
+            out.append(replace(statement, call=lookup.replaced(statement.call, text, Var(made.target))))
     return out if readers else [*out, made], made.target
 
 
-def _costly_parts(expr: TExpr, numbers: frozenset[str]) -> Iterator[TExpr]:
-    """Parts that compute on tensors."""
-    for child in texpr_children(expr):
-        yield from _costly_parts(child, numbers)
+def _costly(expr: TExpr, numbers: frozenset[str]) -> bool:
+    """Whether the expression itself computes on tensors: a view, a size or a number costs nothing worth a name."""
     match expr:
         case Var() | Lit() | Attr() | Tup() | Item() | Prefix("*", _):
-            return
+            return False
         case Method(_, name) if name in _VIEWS:
-            return
+            return False
         case Call(function) if function.startswith("math.") or function in ("slice", "max", "min"):
-            return
-        case _ if reads(expr) <= numbers:
-            return
-    yield expr
-
-
-def _texts(expr: TExpr, numbers: frozenset[str]) -> set[str]:
-    return {print_texpr(part) for part in _costly_parts(expr, numbers)}
-
-
-def _replaced(expr: TExpr, text: str, by: Var) -> TExpr:
-    if not isinstance(expr, Var | Lit) and print_texpr(expr) == text:
-        return by
-    return rebuilt(expr, lambda part: _replaced(part, text, by))
+            return False
+    return not reads(expr) <= numbers
 
 
 def _word(part: TExpr) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from functools import cache
+from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
@@ -9,10 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tensorgrad_gen.api import compile_spec, load_module
+from tensorgrad_gen.api import compile_spec
 from tensorgrad_gen.ir import Program
 from tensorgrad_gen.notation import print_spec
+from tensorgrad_gen.outputs import check_generated
 from tensorgrad_gen.reference import evaluate, sample_inputs
+from tensorgrad_gen.render import render_runtime
 from tensorgrad_gen.verify.composed import compose
 
 
@@ -35,11 +40,28 @@ def close(what: str, got: Tensor | None, want: Tensor | None, tolerance: float) 
         raise DisagreementError(f"{what}: {a} is not {b}")
 
 
+@cache
+def _package() -> str:
+    """A package in memory that has `_runtime`, as an output folder has."""
+    name = "_random_ops"
+    package = ModuleType(name)
+    package.__path__ = []
+    runtime = ModuleType(f"{name}._runtime")
+    exec(compile(render_runtime("tests"), f"<{runtime.__name__}>", "exec"), runtime.__dict__)  # noqa: S102 - our own text
+    sys.modules |= {name: package, runtime.__name__: runtime}
+    package.__dict__["_runtime"] = runtime
+    return name
+
+
 def build(program: Program) -> Any:
-    """The generated function; unformatted, because black would take most of the time."""
+    """The generated function, and what it was compiled from; unformatted, as black would take half the time."""
     with patch("black.format_str", lambda text, mode: text):
-        compiled = compile_spec(print_spec(program), standalone=True)
-    return getattr(load_module(program.name, compiled.source), program.name), compiled
+        compiled = compile_spec(print_spec(program))
+    check_generated(compiled.source)
+    module = ModuleType(f"{_package()}.{program.name}")
+    module.__package__ = _package()
+    exec(compile(compiled.source, f"<{module.__name__}>", "exec"), module.__dict__)  # noqa: S102 - what is tested
+    return module.__dict__[program.name], compiled
 
 
 def tensors(program: Program, inputs: dict[str, Any]) -> list[Tensor | None]:

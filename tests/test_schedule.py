@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from lower_cases import CASES, spec
 from lowered import arguments_of, function, plain_plan, program_of
@@ -46,6 +48,21 @@ def test_one_tensor_that_is_two_results_is_neither_of_them() -> None:
     done = scheduled(body(*lines, results=(Var("grad_a"), Var("grad_b"), Var("c"))), TAKEN)
     assert statements(done) == ["grad_a_b = torch.exp(x)", "c = torch.sin(grad_a_b)"]
     assert [print_texpr(expr) for _, expr in done.results] == ["grad_a_b", "grad_a_b", "c"]
+
+
+def test_one_tensor_in_two_layouts_is_neither_of_the_results() -> None:
+    wide = Method(Var("grad_b"), "expand", (Var("n"),))
+    lines = (("grad_a", call("exp", x)), ("grad_b", call("exp", x)))
+    done = scheduled(body(*lines, results=(Var("grad_a"), wide)), TAKEN)
+    assert statements(done) == ["grad_a_b = torch.exp(x)"]
+    assert [print_texpr(expr) for _, expr in done.results] == ["grad_a_b", "grad_a_b.expand(n)"]
+
+
+def test_a_result_that_two_results_are_made_of_bears_neither_name() -> None:
+    named = (("a", Method(Var("grad_a"), "expand", (Lit(3),))), ("b", Method(Var("grad_a"), "expand", (Lit(4),))))
+    done = scheduled(replace(body(("grad_a", call("exp", x)), results=()), results=named), TAKEN | {"grad_a"})
+    assert statements(done) == ["grad_a2 = torch.exp(x)"]
+    assert [print_texpr(expr) for _, expr in done.results] == ["grad_a2.expand(3)", "grad_a2.expand(4)"]
 
 
 def test_a_repeated_part_is_computed_once_before_its_first_reader() -> None:

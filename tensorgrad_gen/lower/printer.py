@@ -55,7 +55,15 @@ def walk(expr: TExpr) -> Iterator[TExpr]:
 
 def reads(expr: TExpr) -> frozenset[str]:
     """Names of the variables that the expression reads."""
-    return frozenset(part.name for part in walk(expr) if isinstance(part, Var))
+    found = set()
+    open_ = [expr]
+    while open_:
+        part = open_.pop()
+        if isinstance(part, Var):
+            found.add(part.name)
+        elif not isinstance(part, Lit):
+            open_.extend(texpr_children(part))
+    return frozenset(found)
 
 
 class _Printer:
