@@ -12,6 +12,7 @@ from tensorgrad_gen.errors import NotBuiltError
 from tensorgrad_gen.render.runtime_text import runtime_body
 
 SHOWN = 12  # digits of a hash in a header
+TESTS = "test.py.jinja"  # of the tests of an op, which change without it
 Templates = tuple[tuple[str, str], ...]
 
 
@@ -30,11 +31,12 @@ def load_templates(folder: Path) -> Templates:
 
 
 @cache
-def template_sha(own: Templates = ()) -> str:
-    """One hash of all templates and of the runtime."""
+def template_sha(own: Templates = (), *, tests: bool = False) -> str:
+    """One hash of the templates of an op, or of its tests, and of the runtime."""
     digest = hashlib.sha256()
     for name, text in sorted((_built_in() | dict(own)).items()):
-        digest.update(f"{name}\0{text}\0".encode())
+        if tests or name != TESTS:
+            digest.update(f"{name}\0{text}\0".encode())
     digest.update(runtime_body().encode())
     return digest.hexdigest()[:SHOWN]
 
