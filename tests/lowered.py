@@ -11,15 +11,16 @@ import torch
 from tensorgrad_gen.elaborate import elaborate
 from tensorgrad_gen.errors import Report
 from tensorgrad_gen.ir import Program, Statement
-from tensorgrad_gen.lower import lower_plan, runtime_ops
+from tensorgrad_gen.lower import lower_plan
 from tensorgrad_gen.lower.model import Body, LoweredOp
 from tensorgrad_gen.lower.names import local_name
 from tensorgrad_gen.lower.printer import print_texpr
 from tensorgrad_gen.plan.model import Plan, Step
+from tensorgrad_gen.runtime import ops
 from tensorgrad_gen.schedule import schedule
 from tensorgrad_gen.spec import load_text
 
-RUNTIME = SimpleNamespace(**{k: v for k, v in vars(runtime_ops).items() if not k.startswith("__")})
+RUNTIME = SimpleNamespace(**{k: v for k, v in vars(ops).items() if not k.startswith("__")})
 
 
 def program_of(text: str) -> Program:

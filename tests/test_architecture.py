@@ -13,6 +13,7 @@ PACKAGE = ROOT / "tensorgrad_gen"
 # A part may import itself and what stands above it.
 ROAD = (
     "__init__",
+    "runtime",
     "errors",
     "paths",
     "ir",
@@ -47,7 +48,7 @@ MAX_FUNCTION = 50
 LONG: dict[str, str] = {}
 
 # Text that goes into what is generated: it runs there, never here.
-RUNTIME_TEXT = {"tensorgrad_gen/render/runtime_core.py", "tensorgrad_gen/lower/runtime_ops.py"}
+RUNTIME_TEXT = {"tensorgrad_gen/runtime/core.py", "tensorgrad_gen/runtime/ops.py"}
 
 SOURCES = sorted(p for p in PACKAGE.rglob("*.py"))
 OWN_CODE = SOURCES + sorted(p for folder in ("tests", "benchmarks", "examples") for p in (ROOT / folder).rglob("*.py"))

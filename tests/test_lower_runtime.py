@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tensorgrad_gen.lower import runtime_ops as ops
+from tensorgrad_gen.runtime import ops
 
 D = torch.float64
 

@@ -298,6 +298,15 @@ def test_the_layout_is_that_of_black(name: str) -> None:
     assert black.format_str(init, mode=mode) == init
 
 
+def test_the_layout_of_the_runtime_is_that_of_black() -> None:
+    import black
+
+    mode = black.Mode({black.TargetVersion.PY311}, line_length=100, magic_trailing_comma=False)
+    text = render_runtime("tensorgrad-gen build")
+    assert black.format_str(text, mode=mode) == text
+    assert max(map(len, text.splitlines())) <= 100
+
+
 @pytest.mark.slow
 def test_generated_code_is_clean(tmp_path: Path) -> None:
     package(tmp_path)

@@ -51,10 +51,11 @@ def check_generated(source: str, *, shared: bool = False) -> None:
         tree = ast.parse(source)
     except (SyntaxError, ValueError) as error:
         raise NotAllowedError(f"the text is no Python: {error}") from error
-    known = BUILTINS | frozenset(_bound(tree))
+    nodes = list(ast.walk(tree))
+    known = BUILTINS | frozenset(_bound(nodes))
     if shared or _inlines(tree):
         known |= RUNTIME_BUILTINS
-    for node in ast.walk(tree):
+    for node in nodes:
         if word := _refused(node, known, shared):
             raise NotAllowedError(f"line {getattr(node, 'lineno', 1)}: {word} is not allowed in generated code")
 
@@ -64,9 +65,9 @@ def _inlines(tree: ast.Module) -> bool:
     return not any(isinstance(n, ast.ImportFrom) and any(a.name == "_runtime" for a in n.names) for n in tree.body)
 
 
-def _bound(tree: ast.Module) -> Iterator[str]:
+def _bound(nodes: list[ast.AST]) -> Iterator[str]:
     """Every name that the module itself gives a meaning."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
             yield node.id
         elif isinstance(node, ast.arg):

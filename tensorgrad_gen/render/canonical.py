@@ -25,7 +25,9 @@ def _canonical(node: object) -> str:
     if isinstance(node, ast.AST):
         fields = ((name, getattr(node, name, None)) for name in node._fields)
         # Empty fields come and go between versions of Python.
-        shown = ", ".join(f"{name}={_canonical(value)}" for name, value in fields if value not in (None, []))
+        shown = ", ".join(
+            [f"{name}={_canonical(value)}" for name, value in fields if value is not None and value != []]
+        )
         return f"{type(node).__name__}({shown})"
     if isinstance(node, list):
         return f"[{', '.join(_canonical(item) for item in node)}]"

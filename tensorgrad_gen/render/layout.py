@@ -25,7 +25,7 @@ def laid_out(text: str) -> str:
             out += _blackened(line).split("\n")
         else:
             out.append(line)
-    return _spaced(out)
+    return spaced(out)
 
 
 def _whole(text: str) -> set[int]:
@@ -57,7 +57,7 @@ def _blackened(line: str) -> str:
     return "\n".join(indent + part if part else part for part in done.split("\n"))
 
 
-def _spaced(lines: list[str]) -> str:
+def spaced(lines: list[str]) -> str:
     """No more than two blank lines together, one inside a definition, none after a line that opens a block."""
     out: list[str] = []
     for line in lines:

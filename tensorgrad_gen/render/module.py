@@ -14,7 +14,7 @@ from tensorgrad_gen.render.bodies import forward_view, setup_view, tangent_view
 from tensorgrad_gen.render.canonical import body_sha
 from tensorgrad_gen.render.docs import module_doc, quoted
 from tensorgrad_gen.render.facts import Facts, gather
-from tensorgrad_gen.render.layout import laid_out
+from tensorgrad_gen.render.layout import laid_out, spaced
 from tensorgrad_gen.render.meta import OpMeta, one_line
 from tensorgrad_gen.render.names import FORBIDDEN_OPS, class_name
 from tensorgrad_gen.render.public import public_view
@@ -66,7 +66,7 @@ def render_op(lowered: LoweredOp, meta: OpMeta) -> str:
     if meta.standalone:
         imports, helpers = inlined(_used(text), modules_of(lowered), lowered.plan.program.name)
         text = filled(template, module_view(lowered, meta, "_", imports, helpers), meta.templates)
-    return headed(text, one_line(meta.spec_path), meta.command, meta.spec_sha[:SHOWN], meta.templates)
+    return headed(laid_out(text), one_line(meta.spec_path), meta.command, meta.spec_sha[:SHOWN], meta.templates)
 
 
 def _refuse(program: Program) -> None:
@@ -99,12 +99,13 @@ def render_init(ops: Sequence[InitEntry], command: str) -> str:
     if clash := sorted(packages & set(names)) or sorted({n for n in names if names.count(n) > 1}):
         raise NotBuiltError(f"two things are called {clash[0]}: ops, or an op and a folder of ops")
     view = InitView(tuple(sorted(ops, key=lambda op: op.name)), tuple(sorted(ops, key=lambda op: op.module)))
-    return headed(filled("init.py.jinja", view), "", one_line(command), "")
+    return headed(laid_out(filled("init.py.jinja", view)), "", one_line(command), "")
 
 
 def render_runtime(command: str) -> str:
     """`_runtime.py`, which the ops of an output folder share."""
-    return headed(filled("runtime.py.jinja", RuntimeView(runtime_body())), "", one_line(command), "")
+    text = filled("runtime.py.jinja", RuntimeView(runtime_body()))
+    return headed(spaced(text.split("\n")), "", one_line(command), "")
 
 
 def module_view(lowered: LoweredOp, meta: OpMeta, runtime: str, imports: str = "", helpers: str = "") -> ModuleView:
@@ -147,8 +148,7 @@ def modules_of(lowered: LoweredOp) -> tuple[str, ...]:
     return tuple(sorted({name for body in bodies for name in body.imports} - {"torch"}))
 
 
-def headed(text: str, spec: str, command: str, spec_sha: str, own: Templates = ()) -> str:
-    """The text, laid out, under a header with the hashes."""
-    body = laid_out(text)
+def headed(body: str, spec: str, command: str, spec_sha: str, own: Templates = ()) -> str:
+    """The text under a header with the hashes."""
     view = HeaderView(spec, command, spec_sha, template_sha(own), body_sha(body))
     return filled("header.txt.jinja", view, own) + body

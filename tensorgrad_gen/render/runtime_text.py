@@ -11,8 +11,8 @@ from functools import cache
 from importlib import resources
 from itertools import pairwise
 
-# Package and file of each part, in order.
-PARTS = (("tensorgrad_gen.render", "runtime_core.py"), ("tensorgrad_gen.lower", "runtime_ops.py"))
+# The modules of `tensorgrad_gen.runtime`, in order.
+PARTS = ("core.py", "ops.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Definition:
 
 def runtime_sources() -> tuple[str, ...]:
     """The text of each part."""
-    return tuple(resources.files(package).joinpath(name).read_text("utf-8") for package, name in PARTS)
+    return tuple(resources.files("tensorgrad_gen.runtime").joinpath(name).read_text("utf-8") for name in PARTS)
 
 
 @cache

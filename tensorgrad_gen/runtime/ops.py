@@ -1,7 +1,8 @@
-"""What lowered code calls beside torch.  Render copies these functions into the generated `_runtime.py`.
+"""What lowered code calls beside torch.
 
-Law: pure, out of place, differentiable to any order, no value of a tensor read in Python; right for zero batch axes
-and for extents 0; right under `vmap`, forward mode, `torch.compile`, and legacy batched cotangents.
+Law: pure, out of place, differentiable to any order, no value of a tensor read in Python; right for
+zero batch axes and for extents 0; right under `vmap`, forward mode, `torch.compile`, and legacy
+batched cotangents.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from torch import Tensor
 
 
 def rows(x: Tensor, keep: int = 1) -> Tensor:
-    """All axes but the last `keep` flattened into one, also where there are none (then of size 1)."""
+    """All axes but the last `keep` flattened into one, of size 1 where there are none."""
     lead = x.shape[: x.dim() - keep]
     return x.reshape((lead.numel(), *x.shape[x.dim() - keep :]))
 
 
 def merge_last(x: Tensor, count: int) -> Tensor:
-    """The last `count` axes flattened into one.  (`flatten` has no rule for legacy batched tensors.)"""
+    """The last `count` axes as one.  (`flatten` has no rule for legacy batched tensors.)"""
     return x.reshape((*x.shape[:-count], x.shape[-count:].numel()))
 
 
@@ -37,7 +38,11 @@ def sum_lead(x: Tensor, keep: int = 1) -> Tensor:
 def ratio(a: float, b: float) -> float:
     """`a / b` as tensors divide: inf or nan where `b` is 0."""
     if b == 0:
-        return math.nan if a == 0 or math.isnan(a) else math.copysign(math.inf, a) * math.copysign(1.0, b)
+        return (
+            math.nan
+            if a == 0 or math.isnan(a)
+            else math.copysign(math.inf, a) * math.copysign(1.0, b)
+        )
     return a / b
 
 
@@ -52,7 +57,7 @@ def power(base: float, exponent: float) -> float:
 
 
 def take(x: Tensor, label: Tensor, dim: int) -> Tensor:
-    """`x` at the labels along an axis: first the axes of `label`, then those of `x` without `dim`."""
+    """`x` at the labels along an axis: the axes of `label`, then those of `x` without `dim`."""
     picked = x.movedim(dim, 0).index_select(0, label.reshape(label.numel()))
     return picked.reshape((*label.shape, *picked.shape[1:]))
 
@@ -64,14 +69,14 @@ def gather(x: Tensor, label: Tensor) -> Tensor:
 
 
 def scatter_sum(x: Tensor, label: Tensor, size: int) -> Tensor:
-    """`y[.., v] = sum over n of x[.., n] where label[.., n] == v`; the axes before the last broadcast."""
+    """`y[.., v] = sum over n of x[.., n] where label[.., n] == v`; leading axes broadcast."""
     shape = torch.broadcast_shapes(x.shape, label.shape)  # type: ignore[no-untyped-call]
     zeros = x.new_zeros((*shape[:-1], size))
     return zeros.scatter_add(-1, label.expand(shape), x.expand(shape))
 
 
 def add_at(y: Tensor, label: Tensor, x: Tensor) -> Tensor:
-    """`y` with `x[.., n]` added at `label[.., n]` of its last axis; the axes before it broadcast to those of `y`."""
+    """`y` with `x[.., n]` added at `label[.., n]` of its last axis; leading axes broadcast."""
     shape = (*y.shape[:-1], max(label.shape[-1], x.shape[-1]))
     return y.scatter_add(-1, label.expand(shape), x.expand(shape))
 
@@ -84,7 +89,7 @@ def index_sum(x: Tensor, label: Tensor, size: int) -> Tensor:
 
 
 def cumsum(x: Tensor, dim: int, reverse: bool = False, exclusive: bool = False) -> Tensor:
-    """Running sum along a negative axis: from the end if `reverse`, without the element itself if `exclusive`."""
+    """Running sum along a negative axis: from the end, or without the element itself, as asked."""
     if reverse:
         x = x.flip(dim)
     if exclusive:
@@ -98,7 +103,9 @@ def cumsum(x: Tensor, dim: int, reverse: bool = False, exclusive: bool = False) 
 def levi_civita(order: int, like: Tensor) -> Tensor:
     """The permutation symbol of that order: the determinant of rows of the unit matrix, exactly."""
     position = torch.arange(order, device=like.device)
-    axes = [position.reshape([-1 if k == axis else 1 for k in range(order)]) for axis in range(order)]
+    axes = [
+        position.reshape([-1 if k == axis else 1 for k in range(order)]) for axis in range(order)
+    ]
     y = like.new_ones((order,) * order)
     for first in range(order):
         for second in range(first + 1, order):
@@ -118,11 +125,15 @@ def log_cosh(z: Tensor) -> Tensor:
     near = z.abs() < 1
     small = torch.tanh(torch.where(near, z, 0))
     far = torch.where(near, 1, z).abs()
-    return torch.where(near, -0.5 * torch.log1p(-small * small), far + torch.log1p(torch.exp(-2 * far)) - math.log(2.0))
+    return torch.where(
+        near,
+        -0.5 * torch.log1p(-small * small),
+        far + torch.log1p(torch.exp(-2 * far)) - math.log(2.0),
+    )
 
 
 def spherical_bessel(n: int, z: Tensor) -> Tensor:
-    """Spherical Bessel function of order `n`: `sin(z)/z` for 0; by its series near 0, else by recurrence."""
+    """Spherical Bessel function of order `n` (0: `sin(z)/z`): by series near 0, else upwards."""
     near = z.abs() < n + 1.5
     small = torch.where(near, z, 0)
     square = small * small * -0.5
@@ -141,7 +152,7 @@ def spherical_bessel(n: int, z: Tensor) -> Tensor:
 
 
 def exprel(n: int, z: Tensor) -> Tensor:
-    """The series of exp from `z^n` on, divided by `z^n`: `(exp(z) - 1)/z` for 1; by its series near 0."""
+    """The series of exp from `z^n` on, divided by `z^n` (1: `(exp(z) - 1)/z`); near 0 by series."""
     near = z.abs() < 1.0 + 0.5 * n
     small = torch.where(near, z, 0)
     term = torch.ones_like(small) / math.factorial(n)
@@ -157,8 +168,10 @@ def exprel(n: int, z: Tensor) -> Tensor:
 
 
 def einsum(formula: str, a: Tensor, b: Tensor) -> Tensor:
-    """`torch.einsum` of two operands; legacy batched tensors, for which it has no rule, go by `bmm`."""
-    if not torch.compiler.is_compiling() and any(torch._C._functorch.is_legacy_batchedtensor(t) for t in (a, b)):
+    """`torch.einsum` of two operands; legacy batched tensors, which it refuses, go by `bmm`."""
+    if not torch.compiler.is_compiling() and any(
+        torch._C._functorch.is_legacy_batchedtensor(t) for t in (a, b)
+    ):
         return _bmm_einsum(formula, a, b)
     return torch.einsum(formula, a, b)
 

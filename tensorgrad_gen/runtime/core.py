@@ -1,4 +1,4 @@
-"""What every generated op uses of PyTorch beside tensors: switches, dtypes, cotangents, checks of arguments.
+"""What every generated op uses beside tensors: switches, dtypes, cotangents, argument checks.
 
 This file is read as text and written beside the generated ops; the generator never imports it.
 """
@@ -30,7 +30,7 @@ def compiling() -> bool:
 
 
 def signature_cached(op: _FunctionClass) -> _FunctionClass:
-    """The class, its `forward` knowing its signature: `apply` asks for it on each call (24 -> 16 us)."""
+    """The class, with the signature that `apply` asks for on each call kept (24 -> 16 us)."""
     op.forward.__dict__["__signature__"] = inspect.signature(op.forward)
     return op
 
@@ -38,8 +38,9 @@ def signature_cached(op: _FunctionClass) -> _FunctionClass:
 def call(op: Any, dual: Any, *args: Any) -> tuple[Tensor, ...]:
     """The outputs of the Function: with forward mode, or as `torch.compile` can trace it.
 
-    Dynamo refuses a Function that defines `jvp` (pytorch#118397), one that is given a tensor twice, and
-    one inside a functorch transform: there it gets the plain body, which differentiates correctly.
+    Dynamo refuses a Function that defines `jvp` (pytorch#118397), one that is given a tensor
+    twice, and one inside a functorch transform: there it gets the plain body, which differentiates
+    correctly.
     """
     outputs: tuple[Tensor, ...]
     if not torch.compiler.is_compiling():
@@ -69,7 +70,7 @@ def no_autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:
 
 
 def promote(*tensors: Tensor | None) -> torch.dtype:
-    """The dtype of the result: of all the tensors together, the default one where there are none."""
+    """The dtype of the result: of all the tensors together; the default where there are none."""
     dtype: torch.dtype | None = None
     for tensor in tensors:
         if tensor is not None and tensor.dtype != dtype:
@@ -103,7 +104,7 @@ def cast_number(tensor: Tensor, dtype: torch.dtype) -> Tensor: ...
 @overload
 def cast_number(tensor: Tensor | None, dtype: torch.dtype | None) -> Tensor | None: ...
 def cast_number(tensor: Tensor | None, dtype: torch.dtype | None) -> Tensor | None:
-    """As `cast`, in an op with complex inputs: real stays real, and the gradient of a real tensor is real."""
+    """As `cast`, in an op with complex inputs: real stays real."""
     if tensor is None or dtype is None:
         return None
     if tensor.is_complex() and not dtype.is_complex:
@@ -111,7 +112,9 @@ def cast_number(tensor: Tensor | None, dtype: torch.dtype | None) -> Tensor | No
     return tensor.to(dtype if tensor.is_complex() else dtype.to_real())
 
 
-def filled(tensor: Tensor | None, value: int, axes: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+def filled(
+    tensor: Tensor | None, value: int, axes: int, dtype: torch.dtype, device: torch.device
+) -> Tensor:
     """The tensor in the dtype; where it was left out, its default, one element that broadcasts."""
     if tensor is None:
         return torch.full((1,) * axes, value, dtype=dtype, device=device)
@@ -126,12 +129,14 @@ def add(left: Tensor | None, right: Tensor | None) -> Tensor | None:
 
 
 def own(tensor: Tensor) -> Tensor:
-    """A view of what nothing else sees, as a tensor of its own: an output that is a view cannot be changed in place."""
+    """A view of what nothing else sees, as no view: no output that is one can change in place."""
     result: Tensor = torch.ops.aten._unsafe_view.default(tensor, tensor.shape)
     return result
 
 
-def cotangent(grad: Tensor | None, shape: torch.Size, dtype: torch.dtype, device: torch.device) -> Tensor:
+def cotangent(
+    grad: Tensor | None, shape: torch.Size, dtype: torch.dtype, device: torch.device
+) -> Tensor:
     """The cotangent in the dtype, zeros for None."""
     if grad is None:
         return torch.zeros(shape, dtype=dtype, device=device)
@@ -166,7 +171,9 @@ def primal(tensor: Tensor | None) -> Any:
 
 def integral(tensor: Tensor) -> bool:
     """Whether a tensor can hold labels."""
-    return not (tensor.dtype.is_floating_point or tensor.dtype.is_complex or tensor.dtype == torch.bool)
+    return not (
+        tensor.dtype.is_floating_point or tensor.dtype.is_complex or tensor.dtype == torch.bool
+    )
 
 
 def numeric(tensor: Tensor) -> bool:
@@ -209,7 +216,9 @@ def mismatch(op: str, table: tuple[InputRow, ...], *tensors: Tensor | None) -> N
 def _check_kind(op: str, name: str, kind: str, tensor: Tensor) -> None:
     words, test = _KINDS[kind]
     if not test(tensor):
-        raise TypeError(f"{op}: {name} {words} tensor is needed, not {str(tensor.dtype).removeprefix('torch.')}")
+        raise TypeError(
+            f"{op}: {name} {words} tensor is needed, not {str(tensor.dtype).removeprefix('torch.')}"
+        )
 
 
 def _check_order(op: str, name: str, letters: tuple[str, ...], tensor: Tensor) -> None:
@@ -222,18 +231,25 @@ def _check_order(op: str, name: str, letters: tuple[str, ...], tensor: Tensor) -
 
 
 def _check_extent(
-    op: str, known: dict[str | int, tuple[str, str, int, Any]], extent: str | int, place: tuple[str, str, int, Any]
+    op: str,
+    known: dict[str | int, tuple[str, str, int, Any]],
+    extent: str | int,
+    place: tuple[str, str, int, Any],
 ) -> None:
     letter, name, axis, size = place
     if isinstance(extent, int):
         if size != extent:
-            raise ValueError(f"{op}: index {letter} is {size} in {name} (axis {axis}) but must be {extent}")
+            raise ValueError(
+                f"{op}: index {letter} is {size} in {name} (axis {axis}) but must be {extent}"
+            )
         return
     first, first_name, first_axis, first_size = known.setdefault(extent, place)
     if size == first_size:
         return
     if letter == "...":
-        raise ValueError(f"{op}: the leading axes are {first_size} in {first_name} but {size} in {name}")
+        raise ValueError(
+            f"{op}: the leading axes are {first_size} in {first_name} but {size} in {name}"
+        )
     other = "" if letter == first else f"index {letter} is "
     raise ValueError(
         f"{op}: index {first} is {first_size} in {first_name} (axis {first_axis})"
@@ -241,8 +257,10 @@ def _check_extent(
     )
 
 
-def call_labelled(op: Any, dual: Any, name: str, table: tuple[InputRow, ...], *args: Any) -> tuple[Tensor, ...]:
-    """As `call`, for an op with labels: what PyTorch says about one out of range is said in the op's words."""
+def call_labelled(
+    op: Any, dual: Any, name: str, table: tuple[InputRow, ...], *args: Any
+) -> tuple[Tensor, ...]:
+    """As `call`, for an op with labels: an error about one out of range is in the op's words."""
     if torch.compiler.is_compiling():
         return call(op, dual, *args)
     try:
@@ -252,4 +270,6 @@ def call_labelled(op: Any, dual: Any, name: str, table: tuple[InputRow, ...], *a
         if "out of range" not in text and "out of bounds" not in text:
             raise
         labels = " or ".join(row[0] for row in table if row[1] == "label")
-        raise IndexError(f"{name}: a label in {labels} is outside the axis that it is a position along") from error
+        raise IndexError(
+            f"{name}: a label in {labels} is outside the axis that it is a position along"
+        ) from error
