@@ -68,6 +68,8 @@ def _map(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
 @cache
 def opinfos() -> dict[tuple[str, str], Any]:
     """PyTorch's entries by name and variant; importing them takes seconds, so only a test that runs does."""
+    import expecttest  # noqa: F401 - PyTorch's import needs it, and takes seconds to find out
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from torch.testing._internal.common_methods_invocations import op_db
