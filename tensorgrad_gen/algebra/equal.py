@@ -18,6 +18,7 @@ from tensorgrad_gen.ir import Expr, Program, Size
 _SAMPLES = 2  # that must agree
 _TRIES = 400  # of which one in two has a value for each square root
 _POINTS = 48  # most positions of the free indices that one sample looks at
+_FREE = 8  # most extents whose lengths are searched for a sample that a window fits into
 _LENGTHS = (2, 4)  # squares modulo the prime, as the root of an extent must exist; later 2 only: fewer roots
 
 
@@ -56,19 +57,28 @@ def _agree(first: Expr, second: Expr, program: Program, seed: int) -> bool:
 
 def sample_lengths(program: Program, choice: tuple[int, int] = _LENGTHS) -> dict[str, int]:
     """A small extent for each symbol; those that the spec gives, by its formula."""
-    lengths = {"...": 2}
-    given = dict(program.size_defs)
     symbols = {index.extent for info in program.tensors.values() for index in info.indices}
-    symbols |= {symbol for symbol, _ in program.axes} | set(given)
-    for position, symbol in enumerate(sorted(s for s in symbols if isinstance(s, str) and s != "...")):
-        lengths[symbol] = choice[position % 2]
-    if given:
-        lengths = dict.fromkeys(lengths, 4) | {"...": 2}
-    for symbol, size in program.size_defs:
-        lengths[symbol] = _size(size, lengths)
-        if lengths[symbol] < 1:
-            raise UndecidedError(f"extent {symbol} of a small sample is {lengths[symbol]}")
-    return lengths
+    symbols |= {symbol for symbol, _ in program.axes}
+    names = sorted(s for s in symbols if isinstance(s, str) and s != "..." and s not in dict(program.size_defs))
+    usual = {"...": 2} | {symbol: choice[position % 2] for position, symbol in enumerate(names)}
+    if not program.size_defs:
+        return usual
+    read = sorted({symbol for _, size in program.size_defs for symbol in _symbols(size)} & set(names))
+    # The longest first: a window fits into most of them.
+    for choices in product((4, 2), repeat=min(len(read), _FREE)):
+        lengths = usual | dict(zip(read, choices, strict=False))
+        for symbol, size in program.size_defs:
+            lengths[symbol] = _size(size, lengths)
+        if all(lengths[symbol] >= 1 for symbol, _ in program.size_defs):
+            return lengths
+    raise UndecidedError(f"no small sample has a position of {', '.join(symbol for symbol, _ in program.size_defs)}")
+
+
+def _symbols(size: Size) -> set[str]:
+    """The extents that a size is computed from."""
+    if size.op == "size":
+        return {str(size.args[0])}
+    return {symbol for arg in size.args if isinstance(arg, Size) for symbol in _symbols(arg)}
 
 
 _OPERATORS: dict[str, Callable[[int, int], int]] = {

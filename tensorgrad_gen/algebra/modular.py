@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from itertools import product
+from math import floor
 from typing import Any, TypeAlias
 
 from tensorgrad_gen.algebra.field import (
@@ -97,9 +98,12 @@ class Modular:
             return Fraction(INT_PARAM)
         if isinstance(expr, Access) and self.program.tensors.get(expr.tensor) is not None:
             return self.label(expr, at) if self.program.tensors[expr.tensor].kind == "label" else None
-        if not isinstance(expr, Add | Mul):
+        if not isinstance(expr, Add | Mul) and not (isinstance(expr, Apply) and expr.function in _WHOLE):
             return None
         parts = [self.exact(child, at) for child in expr.children]
+        if isinstance(expr, Apply):
+            known = [part for part in parts if part is not None]
+            return _WHOLE[expr.function](*known) if len(known) == len(parts) else None
         total = Fraction(0) if isinstance(expr, Add) else Fraction(1)
         for part in parts:
             if part is None:
@@ -202,6 +206,14 @@ def rational(value: Fraction) -> int:
 
 
 RULES: dict[type[Expr], Callable[[Modular, Any, At], int]] = {}  # filled by `modular_rules`
+
+# What positions are made with beside sums and products.
+_WHOLE: dict[str, Callable[..., Fraction]] = {
+    "floor": lambda z: Fraction(floor(z)),
+    "mod": lambda z, m: z - m * floor(z / m),
+    "max": max,
+    "min": min,
+}
 
 _COMPARE: dict[str, Callable[[Fraction, Fraction], bool]] = {
     "<": lambda a, b: a < b,

@@ -104,7 +104,7 @@ def _pow(m: Modular, e: Pow, at: At) -> int:
 
 def _apply(m: Modular, e: Apply, at: At) -> int:
     if e.function in _BY_EXPONENTIAL:
-        return _BY_EXPONENTIAL[e.function](m, e.args[0], at)
+        return _BY_EXPONENTIAL[e.function](m, e.args[0], at, *e.args[1:])
     if e.function == "softplus" and number(e.args[-1]) == 1:
         return m.logarithm((1 + m.exponential(e.args[0], at)) % PRIME)
     args = [m.value(a, at) for a in e.args]
@@ -121,12 +121,18 @@ def _sigmoid(m: Modular, z: Expr, at: At) -> int:
     return reciprocal(1 + m.exponential(z, at, Fraction(-1)))
 
 
+def _elu(m: Modular, z: Expr, at: At, scale: Expr) -> int:
+    value = m.value(z, at)
+    return value if sign(value) > 0 else m.value(scale, at) * (m.exponential(z, at) - 1)
+
+
 def _tanh(m: Modular, z: Expr, at: At) -> int:
     double = m.exponential(z, at, Fraction(2))
     return (double - 1) * reciprocal(double + 1)
 
 
-_BY_EXPONENTIAL: dict[str, Callable[[Modular, Expr, At], int]] = {
+_BY_EXPONENTIAL: dict[str, Callable[..., int]] = {
+    "elu": _elu,
     "exp": lambda m, z, at: m.exponential(z, at),
     "expm1": lambda m, z, at: m.exponential(z, at) - 1,
     "log": lambda m, z, at: m.log_of(z, at),
