@@ -1,4 +1,4 @@
-"""Every spec of the language page builds, or is refused as it says; the tutorial runs from top to bottom."""
+"""Every spec of the language page builds, or is refused as it says; the tutorial and the page on correctness run."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tensorgrad_gen import SpecError, compile_spec
 from tensorgrad_gen.pipeline import STAGES
@@ -84,6 +85,23 @@ def run(block: Block, folder: Path, names: dict[str, Any]) -> None:
             assert done.returncode == 0, done.stdout + done.stderr
     else:
         exec(compile(block.text, "tutorial.md", "exec"), names)  # noqa: S102 - the page is ours
+
+
+def test_what_the_page_on_correctness_prints_is_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+    default = torch.get_default_dtype()
+    names: dict[str, Any] = {}
+    printed = ""
+    try:
+        for block in blocks("correctness.md"):
+            if block.language == "python":
+                assert not printed, f"no text follows the block that prints {printed!r}"
+                exec(compile(block.text, "correctness.md", "exec"), names)  # noqa: S102 - the page is ours
+                printed = capsys.readouterr().out
+            else:
+                assert printed == block.text
+                printed = ""
+    finally:
+        torch.set_default_dtype(default)
 
 
 def test_the_table_of_stages_is_the_list_of_stages() -> None:
