@@ -199,10 +199,12 @@ def _op_meta(compiled: Compiled, meta: Mapping[str, Any]) -> Any:
 
 def _closed_forms(derivatives: Derivatives) -> tuple[str, ...]:
     """Every gradient in index notation, `dl/dx` for what the op returns, aligned at `=`."""
-    from tensorgrad_gen.notation import print_statement, size_names
+    from tensorgrad_gen.algebra import readable
+    from tensorgrad_gen.notation import loss_name, print_statement, size_names
 
     adjoint, program = derivatives.adjoint, derivatives.program
-    shown = {tensor: f"dl/d{name}" for name, tensor in adjoint.gradients}
-    lines = [print_statement(s, "math", size_names(program), shown).split(" = ", 1) for s in adjoint.statements]
+    shown = {tensor: f"d{loss_name(program)}/d{name}" for name, tensor in adjoint.gradients}
+    statements = [readable(s) for s in adjoint.statements]
+    lines = [print_statement(s, "math", size_names(program), shown).split(" = ", 1) for s in statements]
     width = max((len(left) for left, _ in lines), default=0)
     return tuple(f"{left.ljust(width)} = {right}" for left, right in lines)

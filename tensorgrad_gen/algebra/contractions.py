@@ -94,13 +94,14 @@ def _scalar(expr: Expr) -> bool:
     return isinstance(expr, Const | Param | Extent)
 
 
-@rule(Sum, "constant factor out of a sum", "sum_i a b[i] -> a sum_i b[i]")
+@rule(Sum, "constant factor out of a sum", "sum_i a b[i] -> a sum_i b[i]; sum_i [c] a b[i] -> [c] a sum_i b[i]")
 def _pull_out(expr: Sum) -> Expr | None:
     if not isinstance(expr.body, Mul):
         return None
     bound = frozenset(expr.indices)
-    under_mask = masked(expr.body.factors)
-    # Under a mask a tensor is not read everywhere, so it may not be moved out of the masked product.
+    # Under a mask a tensor is not read everywhere, so it may not be moved out of the masked product,
+    # unless the whole mask goes before it.
+    under_mask = masked(tuple(f for f in expr.body.factors if f.free & bound))
     out = [f for f in expr.body.factors if not (f.free & bound) and (not under_mask or _scalar(f))]
     if not out:
         return None

@@ -9,11 +9,11 @@ from tensorgrad_gen.algebra import accesses, apart
 from tensorgrad_gen.algebra.parts import factors_of, terms_of
 from tensorgrad_gen.derive import Derivatives
 from tensorgrad_gen.errors import NotBuiltError
-from tensorgrad_gen.explain.model import loss_name, new_indices
+from tensorgrad_gen.explain.model import new_indices
 from tensorgrad_gen.explain.reasons import index_text
 from tensorgrad_gen.ir import Access, Add, Const, Expr, Extent, Index, Pow, Program, Statement, Sum, mul
 from tensorgrad_gen.lower import Body, lower_plan, print_texpr
-from tensorgrad_gen.notation import print_expr, size_names
+from tensorgrad_gen.notation import loss_name, print_expr, size_names
 from tensorgrad_gen.plan import Plan, Step
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from tensorgrad_gen.algebra import by_name
-from tensorgrad_gen.explain.model import BY, DIFFERENTIAL, Explanation, Line, Section, loss_name
+from tensorgrad_gen.explain.model import BY, DIFFERENTIAL, Explanation, Line, Section
 from tensorgrad_gen.explain.ones import written_out
 from tensorgrad_gen.explain.reasons import index_text
 from tensorgrad_gen.ir import Access, Apply, Expr, Index, Position, Program, Sub
-from tensorgrad_gen.notation import size_names
+from tensorgrad_gen.notation import loss_name, size_names
 from tensorgrad_gen.notation.latex_style import LatexPrinter, symbol
 from tensorgrad_gen.notation.levels import ATOM, Text
 from tensorgrad_gen.notation.math_style import MathPrinter

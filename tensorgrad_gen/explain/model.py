@@ -57,8 +57,3 @@ def new_indices(own: tuple[Index, ...], program: Program) -> tuple[Index, ...]:
     letters = [letter for letter in "pqrsuvwzefg" if letter not in names]
     letters += [f"p{n}" for n in range(1, len(own) + 1) if f"p{n}" not in names]
     return tuple(fresh(i, names) if i.extent == "..." else Index(letters.pop(0), i.extent) for i in own)
-
-
-def loss_name(program: Program) -> str:
-    """The scalar whose gradients these are: `l`, or another letter where the op has a tensor of that name."""
-    return next(name for name in ("l", "L", "loss", "the_loss") if name not in program.tensors)

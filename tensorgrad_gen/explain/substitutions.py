@@ -7,9 +7,9 @@ from itertools import pairwise
 
 from tensorgrad_gen.algebra import accesses
 from tensorgrad_gen.algebra.indices import substitute
-from tensorgrad_gen.explain.model import Line, Section, loss_name, new_indices
+from tensorgrad_gen.explain.model import Line, Section, new_indices
 from tensorgrad_gen.ir import Access, Expr, Index, Program, Statement, Sum
-from tensorgrad_gen.notation import print_left
+from tensorgrad_gen.notation import loss_name, print_left
 from tensorgrad_gen.simplify import Trace
 from tensorgrad_gen.simplify.trace import Event
 from tensorgrad_gen.simplify.zeros import expansion

@@ -13,12 +13,26 @@ from tensorgrad_gen.notation.spec_style import SpecPrinter, with_ones
 
 STYLES: dict[str, type[Printer]] = {"spec": SpecPrinter, "math": MathPrinter, "latex": LatexPrinter}
 
-__all__ = ["STYLES", "print_expr", "print_left", "print_program", "print_spec", "print_statement", "size_names"]
+__all__ = [
+    "STYLES",
+    "loss_name",
+    "print_expr",
+    "print_left",
+    "print_program",
+    "print_spec",
+    "print_statement",
+    "size_names",
+]
 
 
 def size_names(program: Program) -> dict[str, str]:
     """Extent symbol -> the user's first name for it, as `sizes` of the printers."""
     return {symbol: name for name, symbol in reversed(program.size_names)}
+
+
+def loss_name(program: Program) -> str:
+    """The scalar whose gradients these are: `l`, or another letter where the op has a tensor of that name."""
+    return next(name for name in ("l", "L", "loss", "the_loss") if name not in program.tensors)
 
 
 def print_expr(

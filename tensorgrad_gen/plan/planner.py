@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from tensorgrad_gen.algebra import accesses, apart, map_nodes
+from tensorgrad_gen.algebra import accesses, apart, map_nodes, plain_letters
 from tensorgrad_gen.algebra.broadcasts import drop_broadcasts
 from tensorgrad_gen.algebra.hoist import Hoister, Known
 from tensorgrad_gen.algebra.naming import Namer, derivative_names
@@ -16,7 +16,7 @@ from tensorgrad_gen.ir import Access, Expr, Program, Statement
 from tensorgrad_gen.plan.contraction import order_contractions
 from tensorgrad_gen.plan.model import Block, Plan, Step
 from tensorgrad_gen.plan.saving import choose_saved
-from tensorgrad_gen.plan.shaping import plain_letters, split_contractions
+from tensorgrad_gen.plan.shaping import split_contractions
 from tensorgrad_gen.plan.sharing import share_products
 from tensorgrad_gen.plan.sizes import Regime
 from tensorgrad_gen.simplify import simplify_adjoint, simplify_tangent
@@ -73,7 +73,7 @@ class _Planner:
         statements = self._own_names(statements, {t for _, t in results}, names)
         clean = [replace(s, value=apart(split_contractions(s.value), frozenset(s.indices))) for s in statements]
         split = drop_broadcasts(Hoister(names, self._known()).run(clean), {t for _, t in results})
-        shared = share_products(split, names)
+        shared = share_products(split, names, frozenset(t for _, t in results))
         # Known anew: what hoisting named may stand behind the contraction that would read it.
         ordered = order_contractions(shared, names, self._known(), self.regime)
         steps = tuple(Step(s.target, s.indices, s.value, s.kind) for s in map(plain_letters, ordered))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
-from tensorgrad_gen.algebra import abstract_key, by_name
+from tensorgrad_gen.algebra import abstract_key, by_name, map_nodes
 from tensorgrad_gen.algebra.hoist import scalar
+from tensorgrad_gen.algebra.indices import substitute
 from tensorgrad_gen.algebra.naming import Namer, describe
 from tensorgrad_gen.ir import Access, Delta, Expr, Index, Iverson, Mul, Statement, Where, mul
 
@@ -21,8 +22,11 @@ class _Pair:
     example: Expr
 
 
-def share_products(statements: list[Statement], names: Namer) -> list[Statement]:
-    """The statements with recurring pairs of factors named, the most frequent first."""
+def share_products(statements: list[Statement], names: Namer, results: frozenset[str]) -> list[Statement]:
+    """The statements with recurring pairs of factors named, the most frequent first.
+
+    A pair that is all there is of a statement has its name, unless that is one of the results.
+    """
     current = list(statements)
     while (pair := _best(current)) is not None:
         name, found = pair
@@ -34,8 +38,49 @@ def share_products(statements: list[Statement], names: Namer) -> list[Statement]
         target = names.name(describe(found.example))
         statement = Statement(target, indices, found.example)
         replaced = [_replace(s, name, target, indices, order) for s in current]
-        current = [*replaced[: found.first], statement, *replaced[found.first :]]
+        current = _without_copies([*replaced[: found.first], statement, *replaced[found.first :]], statement, results)
     return current
+
+
+def _without_copies(statements: list[Statement], shared: Statement, results: frozenset[str]) -> list[Statement]:
+    """`s = a b; t = s` -> `t = a b`, and `t` for every other copy of `s`."""
+    copies = [s for s in statements if s.target not in results and _copies(s, shared)]
+    if not copies:
+        return statements
+    first = copies[0]
+    places = {s.target: s for s in copies} | {shared.target: shared}
+
+    def visit(node: Expr) -> Expr:
+        if not isinstance(node, Access) or node.tensor not in places or node.tensor == first.target:
+            return node
+        own = places[node.tensor]
+        if own is not shared:  # the subscripts as the shared product has them
+            at = dict(zip(own.indices, node.subs, strict=True))
+            assert isinstance(own.value, Access)
+            node = Access(shared.target, tuple(at[i] for i in own.value.subs if isinstance(i, Index)))
+        assert isinstance(first.value, Access)
+        position = {sub: node.subs[k] for k, sub in enumerate(first.value.subs)}
+        return Access(first.target, tuple(position[i] for i in first.indices))
+
+    made = Statement(first.target, first.indices, _under(shared, first))
+    return [made if s is shared else replace(s, value=map_nodes(s.value, visit)) for s in statements if s not in copies]
+
+
+def _copies(statement: Statement, shared: Statement) -> bool:
+    """Whether the statement is the shared product and nothing else, its axes in any order."""
+    value = statement.value
+    return (
+        isinstance(value, Access)
+        and value.tensor == shared.target
+        and set(value.subs) == set(statement.indices)
+        and len(set(value.subs)) == len(shared.indices)
+    )
+
+
+def _under(shared: Statement, copy: Statement) -> Expr:
+    """The shared product on the indices of its copy."""
+    assert isinstance(copy.value, Access)
+    return substitute(shared.value, dict(zip(shared.indices, copy.value.subs, strict=True)))
 
 
 def _candidates(product: Mul) -> list[Expr]:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from fractions import Fraction
 
-from tensorgrad_gen.ir import Index, Input
+from tensorgrad_gen.algebra import readable
+from tensorgrad_gen.ir import Index, Input, Parameter, Program
 from tensorgrad_gen.lower.model import LoweredOp
-from tensorgrad_gen.notation import print_program, size_names
+from tensorgrad_gen.notation import loss_name, print_program, size_names
 from tensorgrad_gen.render.facts import Facts
+from tensorgrad_gen.render.layout import WIDTH
 from tensorgrad_gen.render.meta import OpMeta
 
 
@@ -41,17 +45,31 @@ def module_doc(facts: Facts, meta: OpMeta) -> str:
     """Forward, every gradient, what is saved."""
     program = facts.lowered.plan.program
     parts = [_paragraph(program.doc) or f"{program.name}.", "\n".join(_glossary(facts.lowered))]
-    parts.append(_indented(meta.equations or tuple(print_program(program, "math").split("\n"))))
+    parts.append(_indented(meta.equations or _equations(program)))
     if facts.gradients:
-        given = ", ".join(f"grad_{t} = dl/d{t}" for t in facts.lowered.plan.outputs if not facts.discrete(t))
+        loss = loss_name(program)
+        given = ", ".join(f"grad_{t} = d{loss}/d{t}" for t in facts.lowered.plan.outputs if not facts.discrete(t))
         parts.append(f"with {given}:")
         parts.append(_indented(meta.gradients or gradient_lines(facts)))
         parts.append("\n".join(wrapped(saved_text(facts))))
     return "\n\n".join(parts)
 
 
+def _equations(program: Program) -> tuple[str, ...]:
+    statements = tuple(readable(s) for s in program.statements)
+    return tuple(print_program(replace(program, statements=statements), "math").split("\n"))
+
+
 def _paragraph(doc: str) -> str:
-    return "\n".join(line.rstrip() for line in doc.strip().split("\n"))
+    """The text in lines that fit: the author's own where they do."""
+    from textwrap import wrap
+
+    lines = [line.rstrip() for line in doc.strip().split("\n")]
+    if all(len(line) <= WIDTH for line in lines):
+        return "\n".join(lines)
+    return "\n".join(
+        part for line in lines for part in wrap(line, WIDTH - len('"' * 3), break_long_words=False) or [""]
+    )
 
 
 def _indented(lines: tuple[str, ...]) -> str:
@@ -62,7 +80,7 @@ def wrapped(line: str, indent: str = "") -> list[str]:
     """The line in pieces that fit, later ones indented deeper."""
     from textwrap import wrap
 
-    return wrap(line, 100, initial_indent=indent, subsequent_indent=indent + "    ", break_long_words=False)
+    return wrap(line, WIDTH, initial_indent=indent, subsequent_indent=indent + "    ", break_long_words=False)
 
 
 def _glossary(lowered: LoweredOp) -> list[str]:
@@ -75,10 +93,20 @@ def _glossary(lowered: LoweredOp) -> list[str]:
             text = "... any leading axes" if index.name == "..." else index.name
             seen.setdefault(index.name, f"{text} (extent {extent})" if extent else text)
     lines = [f"Indices: {', '.join(seen.values())}."] if seen else []
-    lines += [f"Input {input_text(item)}." for item in program.inputs]
+    bare = [item for item in program.inputs if not item.doc.strip()]
+    if bare:
+        lines.append(f"Input{'s' * (len(bare) > 1)} {', '.join(map(input_text, bare))}.")
+    lines += [f"Input {input_text(item)}." for item in program.inputs if item not in bare]
     for param in program.params:
-        lines.append(f"Param {param.name}: {'required' if param.default is None else f'default {param.default}'}.")
+        default = "required" if param.default is None else f"default {default_text(param)}"
+        lines.append(f"Param {param.name}: {default}.")
     return [part for line in lines for part in wrapped(line)]
+
+
+def default_text(param: Parameter) -> str:
+    """The default as a Python number: the nearest one where the rational has none."""
+    value = Fraction(0) if param.default is None else param.default
+    return repr(float(value)) if param.kind == "real" else repr(int(value))
 
 
 def input_text(item: Input) -> str:
@@ -93,12 +121,13 @@ def input_text(item: Input) -> str:
 def gradient_lines(facts: Facts) -> tuple[str, ...]:
     """The formulas of the first block, those of the code, then which tensor is which gradient."""
     plan = facts.lowered.plan
+    loss = loss_name(plan.program)
     lines = [item.formula for item in facts.blocks[0].live.lines if item.formula]
     inputs = {item.name: item for item in facts.inputs}
     steps = {step.target: step for step in plan.backward[0].steps}
     for name, tensor in plan.backward[0].results:
         held = accessed(tensor, steps[tensor].indices) if tensor in steps else tensor
-        lines.append(f"{accessed(f'dl/d{name}', inputs[name].indices)} = {held}")
+        lines.append(f"{accessed(f'd{loss}/d{name}', inputs[name].indices)} = {held}")
     return tuple(lines)
 
 

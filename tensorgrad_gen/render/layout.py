@@ -58,10 +58,15 @@ def _blackened(line: str) -> str:
 
 
 def spaced(lines: list[str]) -> str:
-    """No more than two blank lines together, one inside a definition, none after a line that opens a block."""
+    """No more than two blank lines together, one inside a definition, none after a line that opens a block.
+
+    The lines of a docstring stay as they are.
+    """
     out: list[str] = []
+    quoted = False
     for line in lines:
-        if not line:
+        inside, quoted = quoted, quoted ^ (line.count('"' * 3) % 2 == 1)
+        if not line or inside:
             out.append(line)
             continue
         blank = 0

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 from tensorgrad_gen.ir import Input, Parameter
 from tensorgrad_gen.lower.names import local_name
-from tensorgrad_gen.render.docs import public_doc
+from tensorgrad_gen.render.docs import default_text, public_doc
 from tensorgrad_gen.render.facts import Facts
 from tensorgrad_gen.render.names import class_name
 from tensorgrad_gen.render.view import PublicView
@@ -58,12 +56,6 @@ def _parameters(inputs: tuple[Input, ...], params: tuple[Parameter, ...]) -> str
         default = "" if param.default is None else f" = {default_text(param)}"
         parts.append(f"{param.name}: {kind}{default}")
     return ", ".join(parts)
-
-
-def default_text(param: Parameter) -> str:
-    """The default as a Python number: the nearest one where the rational has none."""
-    value = Fraction(0) if param.default is None else param.default
-    return repr(float(value)) if param.kind == "real" else repr(int(value))
 
 
 def _row(item: Input) -> str:

@@ -9,6 +9,7 @@ from tensorgrad_gen.derive.model import Adjoint, Derivatives, Tangent
 from tensorgrad_gen.ir import Program
 from tensorgrad_gen.simplify.factor import factor
 from tensorgrad_gen.simplify.inline import inline
+from tensorgrad_gen.simplify.merge import merge_equal
 from tensorgrad_gen.simplify.through_values import through_values
 from tensorgrad_gen.simplify.trace import Trace
 from tensorgrad_gen.simplify.zeros import drop_vanishing
@@ -18,6 +19,7 @@ __all__ = [
     "drop_vanishing",
     "factor",
     "inline",
+    "merge_equal",
     "simplify",
     "simplify_adjoint",
     "simplify_tangent",
@@ -33,6 +35,8 @@ def simplify_adjoint(program: Program, adjoint: Adjoint, trace: Trace | None = N
     statements = [replace(s, value=through_values(s.value, program)) for s in adjoint.statements]
     trace.record("through values", statements)
     statements = inline(statements, wanted, program, trace)
+    statements = merge_equal(statements, wanted)
+    trace.record("equal values", statements)
     statements = [replace(s, value=drop_vanishing(s.value, program, trace)) for s in statements]
     trace.record("vanishing", statements)
     statements = [replace(s, value=factor(s.value)) for s in statements]

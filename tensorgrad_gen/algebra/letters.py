@@ -1,0 +1,46 @@
+"""Indices under letters that a reader expects."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tensorgrad_gen.algebra.indices import all_indices, apart, by_name, substitute
+from tensorgrad_gen.ir import Add, Expr, Index, Mul, Statement, Sub, Sum
+
+
+def readable(statement: Statement) -> Statement:
+    """The statement with no dummy that has the letter of an index around it, and plain letters otherwise."""
+    value = apart(statement.value, frozenset(statement.indices))
+    return plain_letters(replace(statement, value=value))
+
+
+def plain_letters(statement: Statement) -> Statement:
+    """The statement with each index under its stem where that is free: `h1` as `h`."""
+    value = statement.value
+    names = {i.name for i in all_indices(value)} | {i.name for i in statement.indices}
+    renaming: dict[Index, Sub] = {}
+    for index in statement.indices:
+        stem = index.name.rstrip("0123456789")
+        if stem and stem != index.name and stem not in names:
+            names.add(stem)
+            renaming[index] = Index(stem, index.extent)
+    if renaming:
+        value = substitute(value, renaming)
+    indices = tuple(n if isinstance(n := renaming.get(i, i), Index) else i for i in statement.indices)
+    return replace(statement, indices=indices, value=_plain_bound(value, {i.name for i in indices}))
+
+
+def _plain_bound(expr: Expr, used: set[str]) -> Expr:
+    """Dummies under their stems, as long as nothing around or inside has the name."""
+    if isinstance(expr, Sum):
+        for index in by_name(expr.indices):
+            stem = index.name.rstrip("0123456789")
+            taken = used | {i.name for i in all_indices(expr) if i is not index}
+            if stem and stem != index.name and stem not in taken:
+                new = Index(stem, index.extent)
+                indices = tuple(new if i is index else i for i in expr.indices)
+                expr = Sum(indices, substitute(expr.body, {index: new}))
+        return Sum(expr.indices, _plain_bound(expr.body, used | {i.name for i in expr.indices}))
+    if isinstance(expr, Add | Mul):
+        return expr.rebuild(tuple(_plain_bound(c, used) for c in expr.children))
+    return expr
