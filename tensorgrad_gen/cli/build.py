@@ -10,6 +10,7 @@ import click
 from tensorgrad_gen.cli.cache import BuildCache, generator_hash
 from tensorgrad_gen.cli.files import Selection, SpecFile, select
 from tensorgrad_gen.cli.making import Made, Options, Plain, fault, make_all, own_templates, refuse_same_names
+from tensorgrad_gen.cli.op_tests import tests_of
 from tensorgrad_gen.cli.progress import track
 from tensorgrad_gen.cli.support import listed, orphans, support_files, support_text
 
@@ -30,16 +31,28 @@ from tensorgrad_gen.cli.support import listed, orphans, support_files, support_t
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder of templates that replace the built-in ones of the same name.",
 )
+@click.option(
+    "--tests",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder to write tests to, for pytest: <tests>/<group>/test_<op>.py.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
 def command(
-    specs: tuple[str, ...], out: Path, jobs: int, standalone: bool, templates: Path | None, as_json: bool
+    specs: tuple[str, ...],
+    out: Path,
+    jobs: int,
+    standalone: bool,
+    templates: Path | None,
+    tests: Path | None,
+    as_json: bool,
 ) -> None:
     """Build spec files, or folders of them (default: specs), into Python modules."""
     own_templates(templates)
     selection = select(specs or ("specs",))
-    rows = _Build(selection, Options(out, standalone, templates)).run(jobs)
+    build = _Build(selection, Options(out, standalone, templates, tests))
+    rows = build.run(jobs)
     count = {status: sum(row["status"] == status for row in rows) for status in ("built", "unchanged", "failed")}
-    lost = [str(path) for path in orphans(selection, out)]
+    lost = [str(path) for path in build.orphans()]
     if as_json:
         click.echo(json.dumps({"ops": rows, "orphans": lost}, indent=2))
     else:
@@ -58,6 +71,7 @@ class _Build:
         self.selection = selection
         self.options = options
         self.cache = BuildCache(options.out, generator_hash(options.templates) + options.cache_key)
+        self.tests = tests_of(options)
         self.refused = refuse_same_names(selection)
         self.rows: list[Plain] = []
 
@@ -68,6 +82,8 @@ class _Build:
             self.keep(made)
         self.support()
         self.cache.save()
+        if self.tests is not None:
+            self.tests.cache.save()
         return sorted(self.rows, key=lambda row: (row["group"], row["op"]))
 
     def settled(self, spec: SpecFile) -> bool:
@@ -75,7 +91,7 @@ class _Build:
         output = spec.output(self.options.out)
         if spec in self.refused:
             self.add(spec, "failed", [self.refused[spec]])
-        elif self.cache.fresh(output, self.cache.spec_key(spec)):
+        elif self.cache.fresh(output, self.cache.spec_key(spec)) and (self.tests is None or self.tests.fresh(spec)):
             self.add(spec, "unchanged", self.cache.warnings(output))
         else:
             return False
@@ -87,12 +103,15 @@ class _Build:
             self.add(made.spec, "failed", made.diagnostics)
             return
         output = made.spec.output(self.options.out)
-        error = self.write(output, made.text)
+        folder, error = self.options.out, self.write(output, made.text)
         if error is None:
             self.cache.record(output, self.cache.spec_key(made.spec), made.text, made.diagnostics)
+            if self.tests is not None:
+                folder, error = self.tests.folder, self.tests.write(made.spec, made.tests)
+        if error is None:
             self.add(made.spec, "built", made.diagnostics)
         else:
-            self.add(made.spec, "failed", [fault(str(made.spec.path), "output", error, f"{self.options.out}/{error}")])
+            self.add(made.spec, "failed", [fault(str(made.spec.path), "output", error, f"{folder}/{error}")])
 
     def write(self, path: Path, text: str) -> str | None:
         """Write a generated file; the reason why it may not be written, if there is one."""
@@ -116,7 +135,14 @@ class _Build:
                     raise click.UsageError(error)
                 self.cache.record(file.path, file.key, text, [])
 
+    def orphans(self) -> list[Path]:
+        """Files that no spec makes, although they say that one did."""
+        tests = [] if self.tests is None else self.tests.orphans(self.selection)
+        return [*orphans(self.selection, self.options.out), *tests]
+
     def add(self, spec: SpecFile, status: str, diagnostics: list[Plain]) -> None:
         """A row of the outcome."""
         files = {"spec": str(spec.path), "output": str(spec.output(self.options.out))}
+        if self.tests is not None:
+            files["tests"] = str(self.tests.file(spec))
         self.rows.append({"op": spec.name, "group": spec.group, **files, "status": status, "diagnostics": diagnostics})

@@ -13,6 +13,7 @@ import click
 from tensorgrad_gen.cli.cache import BuildCache, generator_hash
 from tensorgrad_gen.cli.files import Selection, select
 from tensorgrad_gen.cli.making import Options, Plain, make_all, own_templates, refuse_same_names
+from tensorgrad_gen.cli.op_tests import tests_of
 from tensorgrad_gen.cli.progress import track
 from tensorgrad_gen.cli.support import Op, listed, orphans, support_files, support_text
 
@@ -46,14 +47,21 @@ class Finding:
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes to build with.")
 @click.option("--standalone", is_flag=True, help="As for build.")
 @click.option("--templates", type=click.Path(exists=True, file_okay=False, path_type=Path), help="As for build.")
+@click.option("--tests", type=click.Path(file_okay=False, path_type=Path), help="As for build.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def command(
-    specs: tuple[str, ...], out: Path, jobs: int, standalone: bool, templates: Path | None, as_json: bool
+    specs: tuple[str, ...],
+    out: Path,
+    jobs: int,
+    standalone: bool,
+    templates: Path | None,
+    tests: Path | None,
+    as_json: bool,
 ) -> None:
     """Compare the generated files with what the specs (default: specs) make, and write nothing."""
     own_templates(templates)
     selection = select(specs or ("specs",))
-    bad, findings = _check(selection, Options(out, standalone, templates), jobs)
+    bad, findings = _check(selection, Options(out, standalone, templates, tests), jobs)
     if as_json:
         click.echo(json.dumps({"findings": [asdict(f) for f in findings], "diagnostics": bad}, indent=2))
     else:
@@ -69,10 +77,12 @@ def _check(selection: Selection, options: Options, jobs: int) -> tuple[list[Plai
     """Errors of bad specs, and findings, in the order of the specs; then the files that belong to no single op."""
     out = options.out
     cache = BuildCache(out, generator_hash(options.templates) + options.cache_key)
+    tests = tests_of(options)
     refused = refuse_same_names(selection)
     bad = list(refused.values())
     specs = [s for s in selection.specs if s not in refused]
-    doubtful = [s for s in specs if not cache.fresh(s.output(out), cache.spec_key(s))]
+    fresh = {s for s in specs if cache.fresh(s.output(out), cache.spec_key(s)) and (tests is None or tests.fresh(s))}
+    doubtful = [s for s in specs if s not in fresh]
     findings: list[Finding] = []
     good = set(specs)
     for made in track(make_all(doubtful, options, jobs), len(doubtful), "checking"):
@@ -81,9 +91,11 @@ def _check(selection: Selection, options: Options, jobs: int) -> tuple[list[Plai
             good.remove(made.spec)
         else:
             findings += _compare(made.spec.output(out), made.text)
+            findings += [] if tests is None else _compare(tests.file(made.spec), made.tests)
     if selection.groups is None:  # of a part of the library one cannot say what the whole should offer
         findings += _shared(listed(selection, out, good), cache, options, options.command(selection.specs))
-    return bad, findings + [Finding(str(path), "orphaned") for path in orphans(selection, out)]
+    lost = [*orphans(selection, out), *([] if tests is None else tests.orphans(selection))]
+    return bad, findings + [Finding(str(path), "orphaned") for path in lost]
 
 
 def _shared(ops: list[Op], cache: BuildCache, options: Options, command: str) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from tensorgrad_gen.cli.files import Selection, SpecFile, same_names
 
 if TYPE_CHECKING:
     from tensorgrad_gen.errors import Diagnostic
+    from tensorgrad_gen.pipeline import Compiled
 
 Plain = dict[str, Any]
 
@@ -25,6 +27,7 @@ class Options:
     out: Path
     standalone: bool = False
     templates: Path | None = None
+    tests: Path | None = None
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -46,16 +49,17 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What a spec came to: its module's text, or none; errors and warnings as plain values."""
+    """What a spec came to: its module's text, or none; errors and warnings as plain values; its tests, if asked for."""
 
     spec: SpecFile
     text: str | None
     diagnostics: list[Plain]
+    tests: str = ""
 
 
 def make(spec: SpecFile, options: Options) -> Made:
     """The module that a spec file makes.  A bad spec is a result, never an exception."""
-    from tensorgrad_gen.errors import SpecError
+    from tensorgrad_gen.errors import NotBuiltError, SpecError
     from tensorgrad_gen.pipeline import InternalError, run
     from tensorgrad_gen.spec import read_text
 
@@ -70,14 +74,27 @@ def make(spec: SpecFile, options: Options) -> Made:
             "templates": own_templates(options.templates),
         }
         compiled = run(read_text(spec.path), path, meta=meta)
+        tests = "" if options.tests is None else _tests(compiled, shown, options)
     except SpecError as error:
         return Made(spec, None, [plain(d, error.path, error.text) for d in error.diagnostics])
+    except NotBuiltError as error:
+        return Made(spec, None, [fault(path, "E901", str(error), f"{path}: error[E901]: {error}")])
     except InternalError as error:
         if options.templates is not None and error.stage == "render":
             message = f"the templates in {options.templates} do not fit: {error.cause}"
             return Made(spec, None, [fault(path, "template", message, f"{path}: error: {message}")])
         return Made(spec, None, [fault(path, "internal", error.message, str(error))])
-    return Made(spec, compiled.source, [plain(d, path, compiled.text) for d in compiled.warnings])
+    return Made(spec, compiled.source, [plain(d, path, compiled.text) for d in compiled.warnings], tests)
+
+
+def _tests(compiled: Compiled, shown: str, options: Options) -> str:
+    """The file of tests of an op."""
+    from tensorgrad_gen.cli.op_tests import package_of
+    from tensorgrad_gen.op_tests import TestMeta, render_test
+
+    sha = hashlib.sha256(compiled.text.encode()).hexdigest()
+    meta = TestMeta(shown, sha, package_of(options.out), own_templates(options.templates))
+    return render_test(compiled["elaborate"], meta)
 
 
 def own_templates(folder: Path | None) -> tuple[tuple[str, str], ...]:

@@ -38,14 +38,19 @@ FORBIDDEN = frozenset(
 )
 
 
+# What the tests of an op have beside that.
+TEST_FROM = {"torch.autograd": {"gradcheck", "gradgradcheck"}}
+TEST_ATTRIBUTES = frozenset({"compile"})
+
+
 class NotAllowedError(Exception):
     """Generated text that would do what no generated file may."""
 
 
-def check_generated(source: str, *, shared: bool = False) -> None:
+def check_generated(source: str, *, shared: bool = False, package: str = "") -> None:
     """Raise `NotAllowedError` unless the module keeps to the lists.
 
-    `shared`: it is `_runtime.py` or an `__init__.py`.
+    `shared`: it is `_runtime.py` or an `__init__.py`.  `package`: it is the tests of an op that is imported from there.
     """
     try:
         tree = ast.parse(source)
@@ -53,11 +58,23 @@ def check_generated(source: str, *, shared: bool = False) -> None:
         raise NotAllowedError(f"the text is no Python: {error}") from error
     nodes = list(ast.walk(tree))
     known = BUILTINS | frozenset(_bound(nodes))
-    if shared or _inlines(tree):
+    if shared or (not package and _inlines(tree)):
         known |= RUNTIME_BUILTINS
     for node in nodes:
+        if package and _of_tests(node, package):
+            continue
         if word := _refused(node, known, shared):
             raise NotAllowedError(f"line {getattr(node, 'lineno', 1)}: {word} is not allowed in generated code")
+
+
+def _of_tests(node: ast.AST, package: str) -> bool:
+    """Whether the node is what tests have and an op has not."""
+    if isinstance(node, ast.Import):
+        return [(alias.name, alias.asname) for alias in node.names] == [("pytest", None)]
+    if isinstance(node, ast.ImportFrom) and node.level == 0:
+        names = {alias.name for alias in node.names}
+        return (node.module == package and len(names) == 1) or names <= TEST_FROM.get(node.module or "", set())
+    return isinstance(node, ast.Attribute) and node.attr in TEST_ATTRIBUTES
 
 
 def _inlines(tree: ast.Module) -> bool:
