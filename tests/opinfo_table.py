@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 PER_SHAPES = 2  # of the samples whose tensors have the same shapes, the first that are covered
-PER_ROW = 10
+PER_ROW = 8
 
 
 @dataclass(frozen=True)

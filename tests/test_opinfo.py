@@ -5,7 +5,7 @@ gradients along random directions, with respect to the inputs and to the cotange
 is, with transposed strides, as every second place of a larger tensor, and expanded. Where PyTorch refuses
 a derivative, the row has a plain formula to compare with as well, and says what PyTorch says.
 
-Bounded: float64; of PyTorch's samples, the first two of the same shapes, and ten an op (`opinfo_table`).
+Bounded: float64; of PyTorch's samples, the first two of the same shapes, and eight an op (`opinfo_table`).
 """
 
 from __future__ import annotations
