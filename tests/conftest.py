@@ -9,6 +9,9 @@ from command_line import DOUBLE, SQUARE, put
 
 import tensorgrad_gen
 
+# Specs among the tests are read by tests; most are bad on purpose.
+collect_ignore_glob = ["*.yaml"]
+
 
 @pytest.fixture
 def op_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
