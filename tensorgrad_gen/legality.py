@@ -283,7 +283,8 @@ def check_plan(plan: Plan) -> None:
     program = plan.program
     forward = {n: info for n, info in program.tensors.items() if info.role != "defined"}
     check_statements(plan.forward, program, forward, "plan")
-    known = {n: info for n, info in forward.items() if info.role != "defined" or n in plan.saved}
+    kept = {*plan.saved, *program.outputs}
+    known = {n: info for n, info in forward.items() if info.role != "defined" or n in kept}
     for block in plan.backward:
         given = {f"grad_{name}": _like(forward[name], f"grad_{name}") for name in block.roots}
         check_statements(block.steps, program, {**known, **given}, "plan")

@@ -19,6 +19,7 @@ from tensorgrad_gen.outputs import check_generated
 from tensorgrad_gen.reference import evaluate, sample_inputs
 from tensorgrad_gen.render import render_runtime
 from tensorgrad_gen.verify.composed import compose
+from tensorgrad_gen.verify.samples import distance_from_trouble
 
 
 class DisagreementError(AssertionError):
@@ -98,7 +99,8 @@ def check_program(program: Program, seed: int, orders: int = 1) -> None:
     names = [i.name for i, t in zip(raw.inputs, given, strict=True) if t is not None and t.requires_grad]
     for name, one, two in zip(names, first, second, strict=True):
         close(f"gradient of {name}", one, two, 1e-9)
-    if orders > 1:
+    # At a kink each side has a convention of its own for the second derivative: that of a norm at 0, say.
+    if orders > 1 and distance_from_trouble(raw, tuple(given), dict(params))[0] > 0:
         directions = [None if g is None else torch.randn(g.shape, dtype=g.dtype, generator=generator) for g in second]
         third = _again(first, directions, given)
         fourth = _again(second, directions, plain_inputs)

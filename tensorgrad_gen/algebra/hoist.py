@@ -10,7 +10,7 @@ from typing import TypeGuard
 from tensorgrad_gen.algebra.indices import by_name, substitute
 from tensorgrad_gen.algebra.keys import abstract_key
 from tensorgrad_gen.algebra.naming import Namer, describe
-from tensorgrad_gen.algebra.parts import terms_of
+from tensorgrad_gen.algebra.parts import factors_of, reads_at_position, terms_of
 from tensorgrad_gen.ir import (
     Access,
     Add,
@@ -19,7 +19,9 @@ from tensorgrad_gen.ir import (
     Expr,
     Extent,
     Index,
+    Iverson,
     Linalg,
+    Logic,
     Mul,
     Param,
     Pow,
@@ -29,9 +31,11 @@ from tensorgrad_gen.ir import (
     Statement,
     Sub,
     Sum,
+    Where,
     add,
     mul,
 )
+from tensorgrad_gen.ir.build import ZERO
 
 _KINDS = {"any": "bool", "all": "bool", "argmax": "label", "argmin": "label"}
 
@@ -101,12 +105,16 @@ class Hoister:
         return self._term(value, of)
 
     def _term(self, term: Expr, of: Statement) -> Expr:
-        """A number times a contraction may stay as a term; all else heavy gets a name."""
+        """A number times a contraction may stay as a term; all else heavy gets a name.
+
+        So does a matrix function and a clipped gradient: the one is a call of its own, the other is not linear.
+        """
         if heavy(term):
             return self._inside(term, of) if len(terms_of(of.value)) == 1 else self._visit(term, of, of.indices)
         if isinstance(term, Mul) and len(terms_of(of.value)) == 1:
             contractions = [f for f in term.factors if heavy(f)]
-            if len(contractions) == 1 and all(scalar(f) for f in term.factors if f is not contractions[0]):
+            plain = len(contractions) == 1 and isinstance(contractions[0], Sum | Reduce | Scan)
+            if plain and all(scalar(f) for f in term.factors if f is not contractions[0]):
                 return mul(*(self._inside(f, of) if heavy(f) else f for f in term.factors))
         return self._visit(term, of, of.indices)
 
@@ -121,11 +129,15 @@ class Hoister:
             return Reduce(expr.kind, expr.indices, self.name(expr.body, order))
         return expr
 
-    def _visit(self, expr: Expr, of: Statement, order: tuple[Index, ...]) -> Expr:
+    def _visit(self, expr: Expr, of: Statement, order: tuple[Index, ...], guards: tuple[Expr, ...] = ()) -> Expr:
+        """The expression with names for what is heavy; `guards` are the conditions under which it is read."""
         if expr.children:
             inner = order + tuple(i for i in expr.bound if i not in order)
-            expr = self._exact(expr.rebuild(tuple(self._visit(c, of, inner) for c in expr.children)), inner)
-        return self.name(expr, order) if heavy(expr) else expr
+            guards_here = tuple(g for g in guards if not g.free & frozenset(expr.bound))  # others mean another index
+            parts = zip(expr.children, _guards_inside(expr), strict=True)
+            children = tuple(self._visit(child, of, inner, guards_here + more) for child, more in parts)
+            expr = self._exact(expr.rebuild(children), inner)
+        return self.name(_guarded(expr, guards), order) if heavy(expr) else expr
 
     def name(self, expr: Expr, order: tuple[Index, ...]) -> Expr:
         """The value as an access to a named tensor, new or known."""
@@ -140,6 +152,28 @@ class Hoister:
         self.known.enter(statement)
         self.out.append(statement)
         return Access(statement.target, indices)
+
+
+def _guards_inside(expr: Expr) -> tuple[tuple[Expr, ...], ...]:
+    """For each child, the conditions of this node under which the child is read."""
+    if isinstance(expr, Mul):
+        conditions = tuple(f.condition for f in expr.factors if isinstance(f, Iverson))
+        return tuple(() if isinstance(f, Iverson) else conditions for f in expr.factors)
+    if isinstance(expr, Where):
+        return (), (expr.condition,), (Logic("not", (expr.condition,)),)
+    return tuple(() for _ in expr.children)
+
+
+def _guarded(expr: Expr, guards: tuple[Expr, ...]) -> Expr:
+    """What a mask keeps inside an axis takes the mask along: `[c] sum_d w[t,d]` -> `[c] sum_d [c] w[t,d]`."""
+    own = tuple(g for g in dict.fromkeys(guards) if g.free <= expr.free)
+    if not own or not reads_at_position(expr) or not isinstance(expr, Sum | Reduce | Scan):
+        return expr
+    if isinstance(expr, Sum):
+        missing = [Iverson(g) for g in own if Iverson(g) not in factors_of(expr.body)]
+        return Sum(expr.indices, mul(*missing, expr.body)) if missing else expr
+    condition = own[0] if len(own) == 1 else Logic("and", own)
+    return expr.rebuild((Where(condition, expr.body, ZERO),))
 
 
 def renamed(value: Expr, old: tuple[Index, ...], new: tuple[Sub, ...]) -> Expr:

@@ -85,7 +85,9 @@ def _substitute_kept(expr: Scan | Linalg, mapping: dict[Index, Sub]) -> Expr:
     own = expr.indices if isinstance(expr, Scan) else expr.rows + expr.cols
     kept = frozenset(own) - frozenset(expr.bound)
     targets = {renamed(i) for i in kept}
-    if len(targets) < len(kept) or targets & (expr.free - kept - frozenset(mapping)):
+    others = expr.free - kept
+    incoming = _incoming({i: mapping[i] for i in others & frozenset(mapping)})
+    if len(targets) < len(kept) or targets & ((others - frozenset(mapping)) | incoming):
         raise IRError(f"indices of {type(expr).__name__} would be joined")
     children = tuple(substitute(child, mapping) for child in expr.children)
     if isinstance(expr, Scan):

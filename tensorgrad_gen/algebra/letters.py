@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tensorgrad_gen.algebra.indices import all_indices, apart, by_name, substitute
-from tensorgrad_gen.ir import Add, Expr, Index, Mul, Statement, Sub, Sum
+from tensorgrad_gen.ir import Expr, Index, Reduce, Statement, Sub, Sum
 
 
 def readable(statement: Statement) -> Statement:
@@ -32,15 +32,20 @@ def plain_letters(statement: Statement) -> Statement:
 
 def _plain_bound(expr: Expr, used: set[str]) -> Expr:
     """Dummies under their stems, as long as nothing around or inside has the name."""
-    if isinstance(expr, Sum):
+    if not expr.children:
+        return expr
+    if isinstance(expr, Sum | Reduce):
         for index in by_name(expr.indices):
             stem = index.name.rstrip("0123456789")
             taken = used | {i.name for i in all_indices(expr) if i is not index}
             if stem and stem != index.name and stem not in taken:
-                new = Index(stem, index.extent)
-                indices = tuple(new if i is index else i for i in expr.indices)
-                expr = Sum(indices, substitute(expr.body, {index: new}))
-        return Sum(expr.indices, _plain_bound(expr.body, used | {i.name for i in expr.indices}))
-    if isinstance(expr, Add | Mul):
-        return expr.rebuild(tuple(_plain_bound(c, used) for c in expr.children))
-    return expr
+                expr = _rename_one(expr, index, Index(stem, index.extent))
+    inner = used | {i.name for i in expr.bound}
+    children = tuple(_plain_bound(child, inner) for child in expr.children)
+    return expr if children == expr.children else expr.rebuild(children)
+
+
+def _rename_one(expr: Sum | Reduce, old: Index, new: Index) -> Sum | Reduce:
+    indices = tuple(new if i is old else i for i in expr.indices)
+    body = substitute(expr.body, {old: new})
+    return Sum(indices, body) if isinstance(expr, Sum) else Reduce(expr.kind, indices, body)

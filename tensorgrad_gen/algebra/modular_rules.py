@@ -143,6 +143,11 @@ _BY_EXPONENTIAL: dict[str, Callable[..., int]] = {
     "tanh": _tanh,
 }
 
+
+def _sinc(m: Modular, order: int, z: int) -> int:
+    return m.atom("sin", z) * reciprocal(z) if order == 0 else m.atom("spherical_bessel", order, z)
+
+
 _FUNCTIONS: dict[str, Callable[..., int]] = {
     "sqrt": lambda m, z: root(z),
     "rsqrt": lambda m, z: reciprocal(root(z)),
@@ -153,6 +158,7 @@ _FUNCTIONS: dict[str, Callable[..., int]] = {
     "relu": lambda m, z: z if sign(z) > 0 else 0,
     "max": _larger,
     "min": lambda m, a, b: a + b - _larger(m, a, b),
+    "spherical_bessel": _sinc,
     "clip_gradient": lambda m, z, *_: z,
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from tensorgrad_gen.ir import Add, Delta, Expr, Iverson, Mul, mul, number
+from tensorgrad_gen.ir import Access, Add, Delta, Expr, Iverson, Mul, mul, number
 from tensorgrad_gen.ir.build import ONE
 
 
@@ -33,6 +33,13 @@ def split_coefficient(term: Expr) -> tuple[Fraction, Expr]:
 def has_delta(term: Expr) -> bool:
     """Whether the term has a Kronecker delta as a factor."""
     return any(isinstance(f, Delta) for f in factors_of(term))
+
+
+def reads_at_position(expr: Expr) -> bool:
+    """Whether a tensor inside is read at a label or a computed position, which may be outside of its axis."""
+    if isinstance(expr, Access) and any(isinstance(sub, Expr) for sub in expr.subs):
+        return True
+    return any(reads_at_position(child) for child in expr.children)
 
 
 def masked(factors: tuple[Expr, ...]) -> bool:

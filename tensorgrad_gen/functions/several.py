@@ -48,9 +48,10 @@ def pow_partials(y: Expr, a: Expr, b: Expr) -> Partials:
 
 
 def atan2_partials(y: Expr, a: Expr, b: Expr) -> Partials:
-    """`b/(a^2 + b^2)` and `-a/(a^2 + b^2)`."""
+    """`b/(a^2 + b^2)` and `-a/(a^2 + b^2)`, 0 at the origin as in PyTorch."""
+    mask = Iverson(Logic("or", (Compare("!=", a, ZERO), Compare("!=", b, ZERO))))
     square = inverse(add(power(a, 2), power(b, 2)))
-    return mul(b, square), neg(mul(a, square))
+    return mul(mask, b, square), neg(mul(mask, a, square))
 
 
 def hypot_partials(y: Expr, a: Expr, b: Expr) -> Partials:

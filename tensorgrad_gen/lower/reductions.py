@@ -156,7 +156,7 @@ def _unflatten(b: Builder, expr: TExpr, axes: tuple[Index, ...], dim: int) -> TE
 
 
 def _solve(b: Builder, node: Linalg, batch: tuple[Index, ...], matrix: TExpr, order: Layout) -> Val:
-    """`torch.linalg.solve` with a right side of the same number of axes, so that it is never taken for vectors."""
+    """A solve with a right side of the same number of axes, so that it is never taken for vectors."""
     if node.rhs is None:
         raise LoweringError("solve without a right side")
     own = node.rhs.free - set(node.rows) - set(batch)
@@ -164,10 +164,10 @@ def _solve(b: Builder, node: Linalg, batch: tuple[Index, ...], matrix: TExpr, or
     right = _placed(b, node.rhs, (*batch, *node.rows, *columns))
     if columns:
         side = _matrix(right, len(node.rows), len(columns))
-        solved = _unflatten(b, Call("torch.linalg.solve", (matrix, side)), columns, -1)
+        solved = _unflatten(b, Call("_runtime.solve", (matrix, side)), columns, -1)
         solved = _unflatten(b, solved, node.cols, -1 - len(columns))
         return align(Val(solved, (*batch, *node.cols, *columns)), order)
     side = right.expr if len(node.rows) == 1 else Call("_runtime.merge_last", (right.expr, Lit(len(node.rows))))
-    solved = Call("torch.linalg.solve", (matrix, Method(side, "unsqueeze", (Lit(-1),))))
+    solved = Call("_runtime.solve", (matrix, Method(side, "unsqueeze", (Lit(-1),))))
     solved = _unflatten(b, Method(solved, "squeeze", (Lit(-1),)), node.cols, -1)
     return align(Val(solved, (*batch, *node.cols)), order)

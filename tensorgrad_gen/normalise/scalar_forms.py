@@ -5,7 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 
 from tensorgrad_gen.algebra import key, simplify
-from tensorgrad_gen.algebra.parts import split_coefficient, terms_of
+from tensorgrad_gen.algebra.hoist import scalar
+from tensorgrad_gen.algebra.parts import factors_of, split_coefficient, terms_of
 from tensorgrad_gen.ir import (
     Access,
     Add,
@@ -174,6 +175,8 @@ def quotient(expr: Expr) -> Expr | None:
     if not isinstance(expr, Mul):
         return None
     for n, first in enumerate(expr.factors):
+        if (whole := _over_argument(first, [f for k, f in enumerate(expr.factors) if k != n])) is not None:
+            return whole
         for m, second in enumerate(expr.factors):
             new = _pair(first, second) if n != m else None
             if new is not None:
@@ -181,17 +184,30 @@ def quotient(expr: Expr) -> Expr | None:
     return None
 
 
+def _over_argument(function: Expr, others: list[Expr]) -> Expr | None:
+    """`sin(c u v) / (u v)`, `c` a number, as the function of that quotient, which has a value at 0."""
+    if not isinstance(function, Apply) or function.function not in _QUOTIENTS:
+        return None
+    name, order = _QUOTIENTS[function.function]
+    (argument,) = function.args
+    tensors = [f for f in factors_of(argument) if not scalar(f)]
+    numbers = [f for f in factors_of(argument) if scalar(f)]
+    if not tensors:
+        return None
+    left = list(others)
+    for part in factors_of(simplify(power(mul(*tensors), -1))):
+        place = next((k for k, f in enumerate(left) if key(f) == key(part)), None)
+        if place is None:
+            return None
+        left.pop(place)
+    return mul(*left, *numbers, Apply(name, (const(order), argument)))
+
+
 def _pair(first: Expr, second: Expr) -> Expr | None:
     if _is(first, "log") and key(first.children[0]) == key(second):
         return Apply("xlogy", (second, second))
     if not isinstance(second, Pow) or number(second.exponent) != -1:
         return None
-    if isinstance(first, Apply) and first.function in _QUOTIENTS:
-        name, order = _QUOTIENTS[first.function]
-        over, argument = split_coefficient(first.args[0])
-        under, base = split_coefficient(second.base)
-        if key(argument) == key(base):
-            return mul(const(over / under), Apply(name, (const(order), first.args[0])))
     if _is(second.base, "abs") and key(second.base.children[0]) == key(first):
         return Apply("sign", (first,))
     return None

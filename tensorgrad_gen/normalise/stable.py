@@ -17,6 +17,7 @@ from tensorgrad_gen.ir import (
     Add,
     Apply,
     Expr,
+    Extent,
     Index,
     Mul,
     Pow,
@@ -165,18 +166,40 @@ def _log_of_exp(expr: Expr, definitions: Definitions) -> Expr | None:
 
 
 def _norm(expr: Expr, definitions: Definitions) -> Expr | None:
-    if not isinstance(expr, Pow) or not isinstance(expr.base, Sum):
+    exponent = number(expr.exponent) if isinstance(expr, Pow) else None
+    if not isinstance(expr, Pow) or exponent is None or exponent.denominator != 2:
         return None
-    exponent = number(expr.exponent)
-    if exponent is None or exponent.denominator != 2:
+    # A scale that is positive whatever the extents leaves the root, as in a standard deviation.
+    scale = [f for f in factors_of(expr.base) if _positive(f)]
+    sums = [f for f in factors_of(expr.base) if not _positive(f)]
+    total = sums[0] if len(sums) == 1 else None
+    if not isinstance(total, Sum):
         return None
     roots = []
-    for factor in factors_of(expr.base.body):
+    for factor in factors_of(total.body):
         inner = number(factor.exponent) if isinstance(factor, Pow) else None
         if not isinstance(factor, Pow) or inner is None or inner.denominator != 1 or inner % 2:
             return None
         roots.append(power(factor.base, inner / 2))
-    return power(Reduce("norm", expr.base.indices, mul(*roots)), exponent * 2)
+    norm = power(Reduce("norm", total.indices, mul(*roots)), exponent * 2)
+    return mul(power(mul(*scale), exponent), norm) if scale else norm
+
+
+def _positive(expr: Expr) -> bool:
+    """A positive number, an extent, or a power of one."""
+    if isinstance(expr, Pow):
+        return _positive(expr.base) and number(expr.exponent) is not None
+    value = number(expr)
+    return isinstance(expr, Extent) or (value is not None and value > 0)
+
+
+def _square_of_norm(expr: Expr, definitions: Definitions) -> Expr | None:
+    exponent = number(expr.exponent) if isinstance(expr, Pow) else None
+    if not isinstance(expr, Pow) or exponent is None or exponent.denominator != 1 or exponent <= 0 or exponent % 2:
+        return None
+    if not isinstance(expr.base, Reduce) or expr.base.kind != "norm":
+        return None
+    return power(Sum(expr.base.indices, power(expr.base.body, 2)), exponent / 2)
 
 
 STABLE_RULES = (
@@ -191,5 +214,6 @@ STABLE_RULES = (
     StableRule("shifted elu", "elu(z) + 1 -> where(z > 0, z + 1, exp(z))", _scalar(forms.elu_shifted)),
     StableRule("quotients at 0", "sin(x)/x, expm1(x)/x, x/|x|, p log(p)", _scalar(forms.quotient)),
     StableRule("log of a determinant", "log(det(x)) -> logdet(x)", _scalar(forms.log_of_determinant)),
-    StableRule("norm", "sqrt(sum_i x[i]^2) -> norm[i](x[i])", _norm),
+    StableRule("norm", "sqrt(c sum_i x[i]^2) -> sqrt(c) norm[i](x[i]), c a positive number", _norm),
+    StableRule("square of a norm", "norm[i](x[i])^2 -> sum_i x[i]^2, smooth at 0", _square_of_norm),
 )

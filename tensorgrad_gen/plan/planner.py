@@ -61,7 +61,8 @@ class _Planner:
     def __init__(self, program: Program) -> None:
         self.regime = Regime(program)
         names = Namer(taken_names(program), derivative_names(set(program.tensors)))
-        self.forward = order_contractions(program.statements, names, Known(), self.regime)
+        ordered = order_contractions(program.statements, names, Known(), self.regime)
+        self.forward = [_plain_dummies(statement) for statement in ordered]
         self.program = replace(program, statements=tuple(self.forward))
         self.taken = names.taken
         self.reserved = derivative_names(set(self.program.tensors))
@@ -142,7 +143,8 @@ class _Planner:
         for step in block.steps:
             for access in accesses(step.value):
                 require(access.tensor)
-        steps = _mark((*recomputed, *block.steps), block.results if prune else ())
+        steps = _mark((*recomputed, *block.steps), block.results)
+        steps = steps if prune else tuple(replace(step, needed_by=frozenset()) for step in steps)
         reads = {a.tensor for step in steps for a in accesses(step.value)}
         uses = tuple(n for n in self.program.tensors if n in reads & available and n not in dict(self._constants()))
         return Block(block.roots, steps, block.results, uses)
@@ -161,10 +163,14 @@ class _Planner:
         return tuple(reversed(kept))
 
 
+def _plain_dummies(statement: Statement) -> Statement:
+    """`plain_letters`, but the indices on the left stay as they are declared."""
+    plain = plain_letters(statement)
+    return plain if plain.indices == statement.indices else statement
+
+
 def _mark(steps: tuple[Step, ...], results: Results) -> tuple[Step, ...]:
-    """Each step with the inputs whose gradient reads it; with no results, steps stay unmarked."""
-    if not results:
-        return steps
+    """Each step that a result reads, with the inputs whose gradient that is."""
     needed: dict[str, set[str]] = {}
     for wanted, tensor in results:
         needed.setdefault(tensor, set()).add(wanted)

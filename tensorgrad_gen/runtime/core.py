@@ -21,6 +21,7 @@ _NOTHING = contextlib.nullcontext()
 _set_forward_mode: Any = getattr(forward_ad, "_set_fwd_grad_enabled", None)
 _unpack_dual: Any = getattr(forward_ad, "unpack_dual", None)
 _transforming: Any = getattr(torch._C, "_are_functorch_transforms_active", None)
+_batched: Any = getattr(getattr(torch._C, "_functorch", None), "is_batchedtensor", None)
 HAS_FORWARD_MODE = _set_forward_mode is not None and _unpack_dual is not None
 
 
@@ -165,8 +166,19 @@ def save_for_forward(ctx: Any, *tensors: Tensor | None) -> None:
 
 
 def primal(tensor: Tensor | None) -> Any:
-    """The tensor without the tangent of the level that `jvp` serves."""
-    return None if tensor is None else _unpack_dual(tensor, level=0).primal
+    """The tensor without the tangent of the level that `jvp` serves.
+
+    `unpack_dual` has no batching rule, so what `vmap` wraps is unpacked inside.
+    """
+    if tensor is None:
+        return None
+    if _batched is None or not _batched(tensor):
+        return _unpack_dual(tensor, level=0).primal
+    functorch = torch._C._functorch
+    inner = primal(functorch.get_unwrapped(tensor))
+    return functorch._add_batch_dim(
+        inner, functorch.maybe_get_bdim(tensor), functorch.maybe_get_level(tensor)
+    )
 
 
 def integral(tensor: Tensor) -> bool:

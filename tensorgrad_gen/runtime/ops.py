@@ -167,6 +167,24 @@ def exprel(n: int, z: Tensor) -> Tensor:
     return torch.where(near, series, value)
 
 
+def solve(a: Tensor, c: Tensor) -> Tensor:
+    """The solution of `a @ x = c`.
+
+    By the factors: the rule of `torch.linalg.solve` for forward mode is wrong when it is
+    differentiated again (pytorch#192540), those of these two are right.
+    """
+    if torch.compiler.is_compiling():
+        factors, pivots = torch.linalg.lu_factor(a)
+    else:
+        try:
+            factors, pivots = torch.linalg.lu_factor(a)
+        except RuntimeError as error:
+            message = str(error).replace("lu_factor", "solve")
+            raise torch.linalg.LinAlgError(message) from error  # type: ignore[attr-defined]
+    solution: Tensor = torch.linalg.lu_solve(factors, pivots, c)
+    return solution
+
+
 def einsum(formula: str, a: Tensor, b: Tensor) -> Tensor:
     """`torch.einsum` of two operands; legacy batched tensors, which it refuses, go by `bmm`."""
     if not torch.compiler.is_compiling() and any(

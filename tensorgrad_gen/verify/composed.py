@@ -81,13 +81,14 @@ class _Interpreter:
     def _keys(self, indices: Iterable[Index]) -> tuple[str, ...]:
         out: list[str] = []
         for index in indices:
-            out += [f"...{axis}" for axis in range(len(self.batch))] if index.name == "..." else [index.name]
+            leading = [f"{index.name}/{axis}" for axis in range(len(self.batch))]
+            out += leading if index.extent == "..." else [index.name]
         return tuple(out)
 
     def _shape(self, indices: Iterable[Index]) -> tuple[int, ...]:
         out: list[int] = []
         for index in indices:
-            out += self.batch if index.name == "..." else [self._extent(index.extent)]
+            out += self.batch if index.extent == "..." else [self._extent(index.extent)]
         return tuple(out)
 
     def _extent(self, extent: str | int) -> int:
@@ -315,7 +316,10 @@ class _Interpreter:
             if tensor.shape[-1] == 0:
                 raise UndefinedValueError(f"{kind} over nothing: index {indices[0].name} has extent 0")
             self._see("kink", Value(gap(tensor, kind.endswith("max")), rest), mask)
-        return Value(REDUCTIONS[kind](tensor), rest)
+        value = Value(REDUCTIONS[kind](tensor), rest)
+        if kind == "norm":
+            self._see("kink", value, mask)
+        return value
 
     def _scan(self, kind: str, indices: tuple[Index, ...], body: Expr, mask: Value | None) -> Value:
         bound = self._keys(indices)

@@ -1,0 +1,217 @@
+"""Features of the language side by side: an op equals a formula in torch, in value and in two derivatives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+from torch import Tensor
+from torch.testing import assert_close
+
+from tensorgrad_gen import load_op
+
+Formula = Callable[..., Tensor]
+EXACT = {"rtol": 1e-10, "atol": 1e-10}
+MASKED = torch.tensor([1, 0, -100])
+LABEL = "{w: [v, d], x: [b, d], t: {indices: [b], kind: label, labels: v}}"
+
+
+class Case(NamedTuple):
+    """A spec's inputs, equations and further keys, the same in torch, and the shapes of the inputs that are numbers."""
+
+    inputs: str
+    equations: str
+    formula: Formula
+    shapes: tuple[tuple[int, ...], ...]
+    others: tuple[Tensor, ...] = ()
+    more: str = ""
+
+
+def op_of(inputs: str, equations: str, more: str = "") -> Callable[..., Any]:
+    body = "\n".join(f"  {line.strip()}" for line in equations.split(";"))
+    return load_op(f"op: composed\ninputs: {inputs}\nequations: |\n{body}\n{more}")
+
+
+def rows(x: Tensor) -> Tensor:
+    return x.reshape(-1, x.shape[-1])
+
+
+def before(k: Tensor) -> Tensor:
+    return torch.cat([torch.zeros_like(k[:1]), k[:-1]])
+
+
+def embedded(w: Tensor) -> Tensor:
+    return w[MASKED.clamp(min=0)] * (MASKED != -100).double()[:, None]
+
+
+CASES = {
+    "a delta on a softmax": Case(
+        "{s: [n, m]}", "y = delta[n,m]*softmax[m](s[n,m])", lambda s: s.softmax(1).trace(), ((4, 4),)
+    ),
+    "a delta on a softmax over its other index": Case(
+        "{s: [n, m]}", "y = delta[n,m]*softmax[n](s[n,m])", lambda s: s.softmax(0).trace(), ((4, 4),)
+    ),
+    "a contrastive loss": Case(
+        "{s: [n, m]}",
+        "l = -mean[n](delta[n,m]*log_softmax[m](s[n,m]))",
+        lambda s: -s.log_softmax(1).trace() / 4,
+        ((4, 4),),
+    ),
+    "a delta on a softmax beside a contraction": Case(
+        "{s: [n, m]}",
+        "y[n] = softmax[m](s[n,m])*delta[m,n]*one[k]*s[k,n]",
+        lambda s: s.softmax(1).diagonal() * s.sum(0),
+        ((4, 4),),
+    ),
+    "a padded read in a contraction": Case(
+        "{q: [t, d], k: [t, d]}", "y[t] = q[t,d]*k[pad(t-1),d]", lambda q, k: (q * before(k)).sum(1), ((5, 3), (5, 3))
+    ),
+    "a masked label in a contraction": Case(
+        LABEL,
+        "y[b] = [t[b] != -100]*sum[d](w[t[b],d]*x[b,d])",
+        lambda w, x, t: (embedded(w) * x).sum(-1),
+        ((2, 3), (3, 3)),
+        (MASKED,),
+    ),
+    "a masked label in a reduction": Case(
+        LABEL,
+        "y[b] = where(t[b] != -100, logsumexp[d](w[t[b],d]*x[b,d]), 0)",
+        lambda w, x, t: (embedded(w) * x).logsumexp(-1) * (t != -100),
+        ((2, 3), (3, 3)),
+        (MASKED,),
+    ),
+    "a scaled right side": Case(
+        "{a: [i, k], q: [i]}",
+        "y = x[k]*x[k]",
+        lambda a, q: torch.linalg.solve(a, -q / 2).square().sum(),
+        ((4, 4), (4,)),
+        more='implicit: {unknown: "x[k]", equation: "a[i,k]*x[k] = -q[i]/2"}\n',
+    ),
+    "the square of a norm": Case(
+        "{x: [i]}", "y = exp(-norm[i](x[i])^2)", lambda x: x.square().sum().neg().exp(), ((4,),)
+    ),
+    "a cardinal sine of a product": Case(
+        "{x: [i], z: [i]}",
+        "y[i] = sin(pi*x[i]*z[i])/(pi*x[i]*z[i])",
+        lambda x, z: torch.sinc(x * z),
+        ((4,), (4,)),
+    ),
+    "a sum of two sums": Case(
+        "{a: [i], b: [j, k]}",
+        "y = exp(a[i]*one[i] + sum[j,k](b[j,k]))",
+        lambda a, b: (a.sum() + b.sum()).exp(),
+        ((3,), (2, 4)),
+    ),
+    "a mask on an output that nothing else reads": Case(
+        "{x: [a, b]}",
+        "u[a,b] = tanh(x[a,b]); l = sum[a](exp(x[a,a])) + erf(2*[max[i,j](u[i,j]) > 0.1]) + mean[a,b](u[a,b])",
+        lambda x: x.diagonal().exp().sum() + torch.erf(2 * (x.tanh().max() > 0.1).double()) + x.tanh().mean(),
+        ((3, 3),),
+        more="outputs: [l]\n",
+    ),
+}
+
+LEADING = {
+    "less the sum": ("y[...,c] = x[...,c] - sum[...](x[...,c])^2", lambda x: x - rows(x).sum(0).square()),
+    "less the mean": ("y[...,c] = x[...,c]*mean[...](x[...,c])", lambda x: x * rows(x).mean(0)),
+    "variance": ("y[c] = var[...](x[...,c])", lambda x: rows(x).var(0, correction=0)),
+    "maximum of all": ("y[...,c] = x[...,c]*max[...,c](x[...,c])", lambda x: x * x.max()),
+    "norm": ("y[...,c] = x[...,c]/norm[...](x[...,c])", lambda x: x / torch.linalg.vector_norm(rows(x), dim=0)),
+    "softmax": ("y[...,c] = softmax[...](x[...,c])*x[...,c]", lambda x: rows(x).softmax(0).reshape(x.shape) * x),
+    "log-sum-exp": ("y[c] = logsumexp[...](x[...,c])", lambda x: rows(x).logsumexp(0)),
+    "batch normalisation": (
+        "y[...,c] = (x[...,c] - mean[...](x[...,c]))*rsqrt(var[...](x[...,c]) + 1/10)",
+        lambda x: (x - rows(x).mean(0)) * (rows(x).var(0, correction=0) + 0.1).rsqrt(),
+    ),
+}
+
+
+def drawn(shapes: tuple[tuple[int, ...], ...]) -> list[Tensor]:
+    source = torch.Generator().manual_seed(5)
+    return [torch.randn(shape, generator=source, dtype=torch.float64).requires_grad_() for shape in shapes]
+
+
+def derivatives(function: Formula, tensors: list[Tensor], others: tuple[Tensor, ...]) -> list[Tensor]:
+    """The value, the gradients of a random combination of it, and those of a random combination of these."""
+    source = torch.Generator().manual_seed(9)
+
+    def combined(items: list[Tensor]) -> Tensor:
+        return torch.stack([(t * torch.randn(t.shape, generator=source, dtype=t.dtype)).sum() for t in items]).sum()
+
+    value = function(*tensors, *others)
+    first = list(torch.autograd.grad(combined([value]), tensors, create_graph=True))
+    second = torch.autograd.grad(combined(first), tensors, allow_unused=True, materialize_grads=True)
+    return [value, *first, *second]
+
+
+def agree(op: Formula, formula: Formula, tensors: list[Tensor], others: tuple[Tensor, ...] = ()) -> None:
+    for got, want in zip(derivatives(op, tensors, others), derivatives(formula, tensors, others), strict=True):
+        assert_close(got, want, **EXACT)
+    directions = tuple(torch.ones_like(t) for t in tensors)
+    plain = tuple(t.detach() for t in tensors)
+    pushed = [torch.func.jvp(lambda *t, f=f: f(*t, *others), plain, directions)[1] for f in (op, formula)]
+    assert_close(*pushed, **EXACT)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_op_equals_its_formula(name: str) -> None:
+    case = CASES[name]
+    agree(op_of(case.inputs, case.equations, case.more), case.formula, drawn(case.shapes), case.others)
+
+
+@pytest.mark.parametrize("lead", [(), (2,), (2, 3)], ids=str)
+@pytest.mark.parametrize("name", LEADING)
+def test_reductions_over_any_number_of_leading_axes(name: str, lead: tuple[int, ...]) -> None:
+    equations, formula = LEADING[name]
+    agree(op_of("{x: [..., c]}", equations), formula, drawn(((*lead, 4),)))
+
+
+@pytest.mark.parametrize("factor", ["-1", "2", "1/size(i)"])
+def test_a_number_beside_a_clipped_gradient_leaves_it_clipped(factor: str) -> None:
+    op = op_of("{x: [i]}", f"y[i] = {factor}*clip_gradient(x[i], -0.3, 0.4)")
+    scale = {"-1": -1.0, "2": 2.0, "1/size(i)": 0.25}[factor]
+    [x] = drawn(((4,),))
+    cotangent = torch.tensor([4.0, -4.0, 0.1, -0.1], dtype=torch.float64)
+    [got] = torch.autograd.grad(op(x), x, cotangent)
+    assert_close(got, (scale * cotangent).clamp(-0.3, 0.4), **EXACT)
+
+
+def test_a_standard_deviation_of_equals_has_gradient_zero_as_in_torch() -> None:
+    op = op_of("{x: [i]}", "y = std[i](x[i])")
+    [got] = torch.autograd.grad(op(x := torch.ones(3).requires_grad_()), x)
+    assert got.tolist() == [0, 0, 0]
+
+
+def test_forward_mode_goes_through_vmap() -> None:
+    op = op_of("{x: [i]}", "y[i] = x[i]*sigmoid(x[i])*mean[i](x[i])")
+    x = torch.randn(3, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+    def formula(t: Tensor) -> Tensor:
+        return t * t.sigmoid() * t.mean(-1, keepdim=True)
+
+    def pushed(function: Formula) -> Formula:
+        return lambda t: torch.func.jvp(function, (t,), (t,))[1]
+
+    assert_close(pushed(torch.vmap(op))(x), pushed(formula)(x), **EXACT)
+    assert_close(pushed(pushed(torch.vmap(op)))(x), pushed(pushed(formula))(x), **EXACT)
+    assert_close(torch.vmap(pushed(op))(x), pushed(formula)(x), **EXACT)
+    assert_close(torch.func.jacfwd(torch.vmap(op))(x), torch.func.jacfwd(formula)(x), **EXACT)
+
+
+def test_third_derivatives_of_a_solve_are_right_in_forward_mode() -> None:
+    op = op_of("{a: [i, k], q: [i]}", "x[k] = solve(a, q)[k]")
+    a = torch.eye(3, dtype=torch.float64) + 0.3 * torch.arange(9, dtype=torch.float64).reshape(3, 3).sin()
+    q = torch.ones(3, dtype=torch.float64)
+
+    def value(function: Formula, t: Tensor) -> Tensor:
+        return function(a + t * a.mT, q * t.cos()).sum()
+
+    def thrice(function: Formula, along: Callable[[Formula], Formula]) -> Tensor:
+        return along(along(along(lambda t: value(function, t))))(torch.tensor(0.3, dtype=torch.float64))
+
+    want = thrice(torch.linalg.solve, torch.func.grad)
+    forward = thrice(op, lambda f: lambda t: torch.func.jvp(f, (t,), (torch.ones_like(t),))[1])
+    assert_close(thrice(op, torch.func.grad), want, **EXACT)
+    assert_close(forward, want, **EXACT)
