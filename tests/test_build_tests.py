@@ -17,11 +17,13 @@ from command_line import SQUARE, command, put, written
 
 from tensorgrad_gen.errors import NotBuiltError
 from tensorgrad_gen.ir import Program
-from tensorgrad_gen.op_tests import TestMeta, render_test
+from tensorgrad_gen.ir.binders import REDUCTIONS, SCANS
+from tensorgrad_gen.op_tests import TestMeta, functions, render_test
 from tensorgrad_gen.op_tests import module as op_tests
 from tensorgrad_gen.pipeline import run
 from tensorgrad_gen.render.allowed import NotAllowedError, check_generated
 from tensorgrad_gen.render.templates import filled
+from tensorgrad_gen.verify import functions as verified
 from tensorgrad_gen.verify.composed import compose
 from tensorgrad_gen.verify.samples import default_params
 
@@ -289,6 +291,12 @@ def test_an_op_may_not_do_what_its_tests_may() -> None:
     for line in ("import pytest", "from generated import f", "f.compile()"):
         with pytest.raises(NotAllowedError):
             check_generated(f"f = 1\n{line}")
+
+
+def test_every_function_that_is_verified_has_a_plain_form() -> None:
+    assert set(functions.FUNCTIONS) == set(verified.FUNCTIONS)
+    assert set(functions.REDUCTIONS) == set(REDUCTIONS)
+    assert set(functions.SCANS) == set(SCANS)
 
 
 def test_a_program_without_small_extents_is_refused() -> None:

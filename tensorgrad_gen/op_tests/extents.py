@@ -73,10 +73,10 @@ class Extents:
 
 def batched(program: Program) -> Input:
     """The input that `...` is read from."""
-    found = [item for item in program.inputs if any(index.name == BATCH for index in item.indices)]
+    found = [item for item in program.inputs if any(index.extent == BATCH for index in item.indices)]
     return min(found, key=lambda item: item.default is not None)
 
 
 def has_batch(program: Program) -> bool:
     """Whether an input has `...`."""
-    return any(index.name == BATCH for item in program.inputs for index in item.indices)
+    return any(index.extent == BATCH for item in program.inputs for index in item.indices)

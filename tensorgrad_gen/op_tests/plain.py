@@ -99,7 +99,7 @@ def _spread(value: Code, indices: Sequence[Index], extents: Extents) -> str:
 
 
 def _leads(item: Input) -> bool:
-    return any(index.name == BATCH for index in item.indices)
+    return any(index.extent == BATCH for index in item.indices)
 
 
 def _batch_axes(program: Program, locals_: dict[str, str]) -> str:
@@ -132,7 +132,7 @@ def _constant(constant: Constant, name: str) -> str:
 def _returned(program: Program, locals_: dict[str, str], batch: str) -> str:
     shown: list[str] = []
     for name in program.outputs:
-        leads = any(index.name == BATCH for index in program.tensors[name].indices)
+        leads = any(index.extent == BATCH for index in program.tensors[name].indices)
         local = locals_[name]
         shown.append(f"{local}.reshape({batch} + {local}.shape[1:])" if leads else local)
     return in_tuple(shown)

@@ -12,6 +12,7 @@ from fractions import Fraction
 from itertools import combinations
 
 from tensorgrad_gen import ir
+from tensorgrad_gen.errors import NotBuiltError
 from tensorgrad_gen.ir import Expr, Index, Program, Statement
 from tensorgrad_gen.op_tests import code as c
 from tensorgrad_gen.op_tests.code import Axes, Code
@@ -97,6 +98,8 @@ class Printer:
             case ir.Apply(name, (ir.Extent() | ir.Param() as argument,)) if name in OF_NUMBERS:
                 return Code(f"math.{name}({self.value(argument).text})", number=True)
             case ir.Apply(name, args):
+                if name not in FUNCTIONS:
+                    raise NotBuiltError(f"tests of an op with {name} are not built yet")
                 safe = SAFE_POINT.get(name, SAFE) if name in FRAGILE else None
                 return c.call(self.axes, FUNCTIONS[name], [self._guarded(a, mask, safe) for a in args])
             case ir.Compare() | ir.Logic():

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from tensorgrad_gen.verify.compare import agree, is_float, leaves, pull, relative_error, required
-from tensorgrad_gen.verify.model import FindingError, Outputs, SkippedError, Subject, Tensors
+from tensorgrad_gen.verify.compare import agree, cotangents, is_float, leaves, pull, relative_error, required
+from tensorgrad_gen.verify.model import FindingError, Outputs, Params, SkippedError, Subject, Tensors
 
 # Largest relative error of an output, by dtype: a few times the unit roundoff, and more for what cancels.
 TOLERANCES = {torch.float32: 2e-4, torch.bfloat16: 2e-1, torch.float16: 4e-2}
@@ -59,8 +59,6 @@ def _check_precision(subject: Subject, dtype: torch.dtype) -> float:
 
 
 def _pull_rounded(outputs: Outputs, inputs: Sequence[Tensor], seed: int, like: Outputs) -> list[Tensor | None]:
-    from tensorgrad_gen.verify.compare import cotangents
-
     floats = [o for o in outputs if is_float(o)]
     given = [c.to(o.dtype) for c, o in zip(cotangents(like, seed), floats, strict=True)]
     pairs = [(o, c) for o, c in zip(floats, given, strict=True) if o.requires_grad]
@@ -84,6 +82,62 @@ def precision(subject: Subject, dtype: torch.dtype) -> float:
 float32 = functools.partial(precision, dtype=torch.float32)
 bfloat16 = functools.partial(precision, dtype=torch.bfloat16)
 float16 = functools.partial(precision, dtype=torch.float16)
+
+
+def tangents(subject: Subject) -> float:
+    """In half precision too the tangent of an output has the output's dtype, and is near that in float64."""
+    _real_only(subject)
+    if not subject.forward:
+        raise SkippedError("the spec derives no jvp")
+    sample = subject.samples[0]
+    try:
+        got = _pushed(subject, subject.call, _cast(sample.tensors, torch.bfloat16))
+    except (RuntimeError, NotImplementedError) as error:
+        if _unsupported(error):
+            raise SkippedError(f"PyTorch has no kernel: {error}") from error
+        raise
+    exact = _cast(_cast(sample.tensors, torch.bfloat16), torch.float64)
+    worst = 0.0
+    for place, (one, two) in enumerate(zip(got, _pushed(subject, subject.reference, exact), strict=True)):
+        if one.dtype != torch.bfloat16:
+            raise FindingError(f"the tangent of output {place} is {one.dtype} where all inputs are torch.bfloat16")
+        name = f"the tangent of output {place}"
+        worst = max(worst, agree(name, one, two, "bfloat16", TOLERANCES[torch.bfloat16], floor=FLOOR))
+    return worst
+
+
+def _pushed(subject: Subject, function: Callable[[Tensors, Params], Outputs], tensors: Tensors) -> Outputs:
+    """Tangents of the outputs in a random direction."""
+    places = required(leaves(subject, tensors))
+    if not places:
+        raise SkippedError("no input has a derivative")
+    moved = tuple(t for k, t in enumerate(tensors) if k in places and t is not None)
+
+    def call(*arguments: Tensor) -> Outputs:
+        full = list(tensors)
+        for place, argument in zip(places, arguments, strict=True):
+            full[place] = argument
+        return tuple(o for o in function(tuple(full), subject.samples[0].params) if is_float(o))
+
+    # Directions that bfloat16 has, so that both are given the same.
+    directions = [d.bfloat16().to(t.dtype) for d, t in zip(cotangents(moved, subject.seed), moved, strict=True)]
+    return tuple(torch.func.jvp(call, moved, tuple(directions))[1])
+
+
+def labels(subject: Subject) -> float:
+    """Labels may be of any integer dtype."""
+    sample = subject.samples[0]
+    narrow = tuple(t.int() if t is not None and t.dtype == torch.int64 else t for t in sample.tensors)
+    if all(one is two for one, two in zip(narrow, sample.tensors, strict=True)):
+        raise SkippedError("no input holds labels")
+    inputs, wide = leaves(subject, narrow), leaves(subject, sample.tensors)
+    got, want = subject.call(inputs, sample.params), subject.call(wide, sample.params)
+    worst = max(agree(f"output {k}", a, b, "int32 labels") for k, (a, b) in enumerate(zip(got, want, strict=True)))
+    pairs = zip(*(pull(o, [i[k] for k in required(i)], subject.seed) for o, i in ((got, inputs), (want, wide))))  # type: ignore[misc]
+    for one, two in pairs:
+        if one is not None and two is not None:
+            worst = max(worst, agree("a gradient", one, two, "int32 labels"))
+    return worst
 
 
 def mixed(subject: Subject) -> float | None:

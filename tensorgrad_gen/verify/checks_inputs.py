@@ -23,7 +23,7 @@ from tensorgrad_gen.verify.compare import (
     pull,
     required,
 )
-from tensorgrad_gen.verify.model import FindingError, Sample, SkippedError, Subject, Tensors
+from tensorgrad_gen.verify.model import FindingError, Outputs, Sample, SkippedError, Subject, Tensors
 
 MOST_SUBSETS = 32
 MOST_PAIRS = 8
@@ -229,20 +229,25 @@ def _changed(
 
 
 def no_alias(subject: Subject) -> float | None:
-    """No output is a view, or shares memory with an input or another output."""
+    """No output is a view, or shares memory with an input or another output; nor is an auxiliary one."""
     sample = subject.samples[0]
-    for tensors in (leaves(subject, sample.tensors), sample.tensors):
-        outputs = subject.call(tensors, sample.params)
-        owners = [(subject.input_name(k), t) for k, t in enumerate(tensors) if t is not None]
-        for position, output in enumerate(outputs):
-            if output._is_view():
-                raise FindingError(f"output {position} is a view")
-            for name, other in owners:
-                shared = output.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
-                if shared and output.numel() and other.numel():
-                    raise FindingError(f"output {position} shares memory with {name}")
-            owners.append((f"output {position}", output))
+    calls = [("output", subject.call)] + ([("result of apply", subject.call_raw)] if subject.raw is not None else [])
+    for what, call in calls:
+        for tensors in (leaves(subject, sample.tensors), sample.tensors):
+            _owns_its_outputs(subject, tensors, call(tensors, sample.params), what)
     return None
+
+
+def _owns_its_outputs(subject: Subject, tensors: Tensors, outputs: Outputs, what: str) -> None:
+    owners = [(subject.input_name(k), t) for k, t in enumerate(tensors) if t is not None]
+    for position, output in enumerate(outputs):
+        if output._is_view():
+            raise FindingError(f"{what} {position} is a view")
+        for name, other in owners:
+            shared = output.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
+            if shared and output.numel() and other.numel():
+                raise FindingError(f"{what} {position} shares memory with {name}")
+        owners.append((f"{what} {position}", output))
 
 
 def unchanged(subject: Subject) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from torch import Tensor
 from tensorgrad_gen.ir import Index, Input, Program
 from tensorgrad_gen.verify.composed import compose
 from tensorgrad_gen.verify.extents import UndefinedValueError, extents
+from tensorgrad_gen.verify.ignored import with_ignored
 from tensorgrad_gen.verify.model import Params, Sample, Tensors
 
 # Nearer than this to a kink a finite difference straddles it; nearer to a pole it is inaccurate.
@@ -70,23 +72,23 @@ def make_shape(program: Program, sizes: Mapping[str, int], batch: tuple[int, ...
     return Shape(" ".join(parts) or "scalars", tuple(sizes.items()), batch)
 
 
-def default_params(program: Program, other: bool = False) -> Params:
-    """The defaults, something of order one where there is none; real ones moved a little if `other`."""
+def default_params(program: Program, moved: tuple[str, ...] = ()) -> Params:
+    """The defaults, something of order one where there is none; those of the kinds in `moved` (`real`, `int`) moved."""
     out: dict[str, float | int] = {}
     for param in program.params:
         if param.kind == "int":
-            out[param.name] = 2 if param.default is None else int(param.default)
+            out[param.name] = (2 if param.default is None else int(param.default)) + ("int" in moved)
         else:
             value = 0.7 if param.default is None else float(param.default)
-            out[param.name] = value * 1.25 if other else value
+            out[param.name] = (value * 1.25 or 0.3) if "real" in moved else value
     return out
 
 
-def candidate_shapes(program: Program, budget: Budget) -> list[Shape]:
+def candidate_shapes(program: Program, budget: Budget, params: Params) -> list[Shape]:
     """Shapes to try, the preferred ones first.
 
     Extents differ, so that swapped axes are seen, and are 3 or more where that is small enough: two numbers
-    normalised are plus and minus one, whatever they were.
+    normalised are plus and minus one, whatever they were.  A window has several places: at one its stride is not seen.
     """
     symbols = [symbol for symbol, _ in program.axes if symbol != "..."]
     batch = ((2,) if symbols else (3,)) if has_batch(program) else ()
@@ -94,11 +96,22 @@ def candidate_shapes(program: Program, budget: Budget) -> list[Shape]:
     for order in (symbols, symbols[::-1], symbols[1:] + symbols[:1]):
         sizes = {symbol: 3 + place for place, symbol in enumerate(order)}
         out.append(_shrunk(program, {s: sizes[s] for s in symbols}, batch, budget))
-    out += [make_shape(program, dict.fromkeys(symbols, n), batch) for n in (3, 2, 4, 5)]
-    for place in range(len(symbols)):  # one long axis: a window must fit into it
-        sizes = {symbol: 5 if k == place else 2 for k, symbol in enumerate(symbols)}
-        out.append(make_shape(program, sizes, batch))
-    return out
+    out += [make_shape(program, dict.fromkeys(symbols, n), batch) for n in (3, 2)]
+    # One long axis, or two: a window must fit into them.
+    longer = [((symbol,), 5) for symbol in symbols] + [(pair, 3) for pair in itertools.combinations(symbols, 2)]
+    longer += [((symbol,), 8) for symbol in symbols]
+    out += [make_shape(program, {s: n if s in long else 2 for s in symbols}, batch) for long, n in longer]
+    out += [make_shape(program, dict.fromkeys(symbols, n), batch) for n in (4, 5)]
+    return sorted(out, key=lambda shape: _has_single_place(program, shape, params))
+
+
+def _has_single_place(program: Program, shape: Shape, params: Params) -> bool:
+    """Whether an extent that the spec computes is 1 there, or cannot be."""
+    try:
+        sizes = extents(program, {i.name: torch.empty(shape.of(i)) for i in program.inputs}, params)
+    except (UndefinedValueError, ZeroDivisionError):
+        return True
+    return any(sizes[symbol] < 2 for symbol, _ in program.size_defs)
 
 
 def _shrunk(program: Program, sizes: dict[str, int], batch: tuple[int, ...], budget: Budget) -> Shape:
@@ -189,7 +202,7 @@ def draw(program: Program, shape: Shape, params: Params, rng: torch.Generator, d
     for item in program.inputs:
         dims = shape.of(item)
         if item.kind == "bool":
-            tensor = torch.rand(dims, generator=rng) > 0.4
+            tensor = _conditions(dims, rng)
         elif item.kind == "label":
             tensor = _labels(program, item, dims, shape, params, rng)
         elif item.kind == "complex":
@@ -198,6 +211,16 @@ def draw(program: Program, shape: Shape, params: Params, rng: torch.Generator, d
             tensor = structured(draw_real(item, dims, rng), item.structure)
         out.append(tensor.to(device))
     return tuple(out)
+
+
+def _conditions(dims: tuple[int, ...], rng: torch.Generator) -> Tensor:
+    """Some rows with any conditions, and one where all hold: where few do, much of what is masked is constant."""
+    tensor = torch.rand(dims, generator=rng) > 0.4
+    if len(dims) > 1 and math.prod(dims[:-1]) > 1:
+        tensor.view(-1, dims[-1])[-1:] = True
+    elif dims:
+        tensor[..., :2] = True
+    return tensor
 
 
 def _labels(
@@ -242,8 +265,7 @@ def regular_sample(program: Program, shape: Shape, params: Params, rng: torch.Ge
     """A sample away from kinks and poles: the first that is far enough, or the farthest."""
     best, best_distance, what = None, LEAST, "nothing drawn"
     for _ in range(ATTEMPTS):
-        tensors = draw(program, shape, params, rng, device)
-        distance, nearest = distance_from_trouble(program, tensors, params)
+        tensors, distance, nearest = _drawn(program, shape, params, rng, device)
         if distance > best_distance:
             best, best_distance = tensors, distance
         what = nearest
@@ -252,6 +274,23 @@ def regular_sample(program: Program, shape: Shape, params: Params, rng: torch.Ge
     if best is None:
         raise NoSampleError(f"{ATTEMPTS} samples at {shape.label} all met a {what}: narrow a `domain`")
     return Sample(shape.label, best, params)
+
+
+def _drawn(
+    program: Program, shape: Shape, params: Params, rng: torch.Generator, device: str
+) -> tuple[Tensors, float, str]:
+    """One draw, with labels that the spec ignores if it does, and how far it is from what."""
+    tensors = draw(program, shape, params, rng, device)
+    ignored = with_ignored(program, tensors, params)
+    if ignored is not None:
+        try:
+            distance, nearest = distance_from_trouble(program, ignored, params)
+        except (IndexError, RuntimeError):
+            pass  # what is compared with a number is looked up all the same
+        else:
+            if distance > LEAST:
+                return ignored, distance, nearest
+    return tensors, *distance_from_trouble(program, tensors, params)
 
 
 def without_defaults(program: Program, sample: Sample) -> Sample | None:

@@ -23,15 +23,15 @@ from tensorgrad_gen.verify.model import Function, Outputs, Params, Sample, Subje
 def make_subject(program: Program, module: ModuleType, seed: int = 0, device: str = "cpu") -> Subject:
     """The op, its plain formula and its samples."""
     rng = torch.Generator().manual_seed(seed)
-    base = _first_legal(program, draws.BASE, rng, device)
-    tiny = _first_legal(program, draws.TINY, rng, device)
+    params = draws.default_params(program)
+    base = _first_legal(program, draws.BASE, params, rng, device)
+    # Most derivatives are taken on the tiny sample: a param that is 0 or 1 by default hides where it stands.
+    tiny = _other_params(program, draws.TINY, rng, device) or _first_legal(program, draws.TINY, params, rng, device)
     square = _square(program, rng, device) or tiny[1]
     extra, undefined = _edges(program, base, rng, device)
-    public = getattr(module, program.name)
-    return Subject(
+    subject = Subject(
         name=program.name,
-        op=_on_structured(program, public),
-        bare=public,
+        op=getattr(module, program.name),
         reference=lambda tensors, params: compose(program, project(program, tensors), params),
         differentiable=tuple(item.grad and item.kind in ("real", "complex") for item in program.inputs),
         samples=_regular(program, base, rng, device),
@@ -39,7 +39,6 @@ def make_subject(program: Program, module: ModuleType, seed: int = 0, device: st
         square=square,
         edges=extra,
         undefined=undefined,
-        raw=_on_structured(program, _raw(program, module)),
         oracle=_oracle(program),
         smooth=lambda tensors, params: draws.distance_from_trouble(program, tensors, params)[0] >= 1.0,
         orders=1 if program.differentiable == "once" else 2,
@@ -47,10 +46,17 @@ def make_subject(program: Program, module: ModuleType, seed: int = 0, device: st
         surrogate=any(_has_surgery(s.value) for s in program.statements),
         domains=tuple(item.domain if isinstance(item.domain, str) else "interval" for item in program.inputs),
         names=tuple(item.name for item in program.inputs),
-        module=module,
         device=device,
         seed=seed,
     )
+    return on_module(subject, program, module)
+
+
+def on_module(subject: Subject, program: Program, module: ModuleType) -> Subject:
+    """The same samples and the same plain formula, for the op that a module has."""
+    public = getattr(module, program.name)
+    raw = _on_structured(program, _raw(program, module))
+    return replace(subject, op=_on_structured(program, public), bare=public, raw=raw, module=module)
 
 
 def project(program: Program, tensors: Sequence[Tensor | None]) -> Tensors:
@@ -73,16 +79,26 @@ def _on_structured(program: Program, function: Function | None) -> Any:
 
 
 def _first_legal(
-    program: Program, budget: draws.Budget, rng: torch.Generator, device: str
+    program: Program, budget: draws.Budget, params: Params, rng: torch.Generator, device: str
 ) -> tuple[draws.Shape, Sample]:
-    params = draws.default_params(program)
     problem: Exception | None = None
-    for shape in draws.candidate_shapes(program, budget):
+    for shape in draws.candidate_shapes(program, budget, params):
         try:
             return shape, draws.regular_sample(program, shape, params, rng, device)
         except (UndefinedValueError, RuntimeError, IndexError, draws.NoSampleError) as error:
             problem = problem or error
     raise draws.NoSampleError(f"{program.name}: no sample: {problem}")
+
+
+def _other_params(
+    program: Program, budget: draws.Budget, rng: torch.Generator, device: str
+) -> tuple[draws.Shape, Sample] | None:
+    for kinds in (("real", "int"), ("real",), ("int",)):
+        try:
+            return _first_legal(program, budget, draws.default_params(program, kinds), rng, device)
+        except draws.NoSampleError:
+            continue  # the defaults may be the only params with a value everywhere
+    return None
 
 
 def _square(program: Program, rng: torch.Generator, device: str) -> Sample | None:
@@ -103,14 +119,25 @@ def _regular(
     bare = draws.without_defaults(program, first)
     if bare is not None:
         out.append(bare)
-    other = draws.default_params(program, other=True)
-    if other != first.params:
-        try:
-            moved = draws.regular_sample(program, shape, other, rng, device)
-            out.append(replace(moved, label=f"{shape.label}, other params"))
-        except draws.NoSampleError:
-            pass  # the defaults may be the only params with a value everywhere
+    for kind in ("real", "int"):
+        other = draws.default_params(program, (kind,))
+        if other != first.params:
+            out += _moved(program, shape, kind, other, rng, device)
     return tuple(out)
+
+
+def _moved(
+    program: Program, shape: draws.Shape, kind: str, params: Params, rng: torch.Generator, device: str
+) -> list[Sample]:
+    """A sample with other params: whole numbers may need other extents."""
+    try:
+        if kind == "int":
+            shape, moved = _first_legal(program, draws.BASE, params, rng, device)
+        else:
+            moved = draws.regular_sample(program, shape, params, rng, device)
+    except draws.NoSampleError:
+        return []  # the defaults may be the only params with a value everywhere
+    return [replace(moved, label=f"{shape.label}, other {kind} params")]
 
 
 def _edges(
