@@ -82,6 +82,13 @@ CASES = {
         ((2, 3), (3, 3)),
         (MASKED,),
     ),
+    "a softmax under a mask along its own index": Case(
+        "{x: [a, b], t: {indices: [a], kind: label, labels: b}}",
+        "y[a] = where(x[a,0] > 0, softmax[a](x[a,t[a]]), -1/3)",
+        lambda x, t: torch.where(x[:, 0] > 0, x.gather(1, t[:, None])[:, 0].softmax(0), -1 / 3),
+        ((3, 2),),
+        (torch.tensor([1, 0, 1]),),
+    ),
     "a scaled right side": Case(
         "{a: [i, k], q: [i]}",
         "y = x[k]*x[k]",

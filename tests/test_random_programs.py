@@ -35,6 +35,6 @@ def test_generated_ops_agree_with_both_oracles(share: int) -> None:
     agree()
 
 
-@pytest.mark.parametrize("seed", [99041034, 6375, 244, 10000297, 10000382, 10000458, 10000550, 30000513])
+@pytest.mark.parametrize("seed", [99041034, 6375, 244, 10000297, 10000382, 10000458, 10000550, 30000513, 40000080])
 def test_programs_that_once_failed(seed: int) -> None:
     check_program(random_program(Random(seed), 3), seed % 1000, orders=2)

@@ -166,7 +166,9 @@ def _guards_inside(expr: Expr) -> tuple[tuple[Expr, ...], ...]:
 
 def _guarded(expr: Expr, guards: tuple[Expr, ...]) -> Expr:
     """What a mask keeps inside an axis takes the mask along: `[c] sum_d w[t,d]` -> `[c] sum_d [c] w[t,d]`."""
-    own = tuple(g for g in dict.fromkeys(guards) if g.free <= expr.free)
+    # A scan reads all along its own indices if anything there is wanted.
+    outer = expr.free - frozenset(expr.indices) if isinstance(expr, Scan) else expr.free
+    own = tuple(g for g in dict.fromkeys(guards) if g.free <= outer)
     if not own or not reads_at_position(expr) or not isinstance(expr, Sum | Reduce | Scan):
         return expr
     if isinstance(expr, Sum):
