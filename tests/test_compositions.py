@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 from torch.testing import assert_close
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tensorgrad_gen import load_op
 
@@ -222,3 +223,52 @@ def test_third_derivatives_of_a_solve_are_right_in_forward_mode() -> None:
     forward = thrice(op, lambda f: lambda t: torch.func.jvp(f, (t,), (torch.ones_like(t),))[1])
     assert_close(thrice(op, torch.func.grad), want, **EXACT)
     assert_close(forward, want, **EXACT)
+
+
+@pytest.mark.parametrize("structure", ["lower", "upper", "diagonal", "symmetric"])
+def test_second_derivatives_keep_to_the_structure_of_an_input(structure: str) -> None:
+    op = op_of(f"{{a: {{indices: [i, j], structure: {structure}}}, x: [j]}}", "y[i] = a[i,j]*tanh(x[j])")
+    raw, x = drawn(((3, 3), (3,)))
+    within: Formula = {
+        "lower": torch.tril,
+        "upper": torch.triu,
+        "diagonal": lambda a: a.diagonal().diag_embed(),
+        "symmetric": lambda a: (a + a.mT) / 2,
+    }[structure]
+    a = within(raw).detach().requires_grad_()
+    for got, want in zip(
+        derivatives(op, [a, x], ()), derivatives(lambda a, x: within(a) @ x.tanh(), [a, x], ()), strict=True
+    ):
+        assert_close(got, want, **EXACT)
+
+
+def test_nothing_is_differentiated_by_an_input_that_is_not_to_be() -> None:
+    op = op_of("{x: [i], s: {indices: [i], grad: false}}", "y[i] = x[i]^2*s[i]*s[i]")
+    x, s = drawn(((3,), (3,)))
+    [first] = torch.autograd.grad(op(x, s).sum(), x, create_graph=True)
+    assert torch.autograd.grad(first.sum(), [x, s], allow_unused=True)[1] is None
+
+
+def test_what_is_collected_by_label_is_collected_once_in_backward() -> None:
+    equations = "e[i] = exp(x[i]); z[n] = e[i]*delta[n,g[i]]; y[i] = e[i]/z[g[i]]"
+    op = op_of("{x: [i], g: {indices: [i], kind: label, labels: n}, w: [n]}", equations, "outputs: [y, z]\n")
+    labels = torch.tensor([0, 2, 0, 1, 2]).repeat(2000)
+    x = torch.linspace(-1, 1, 10_000, dtype=torch.float64).requires_grad_()
+    shares, totals = op(x, labels, torch.zeros(3, dtype=torch.float64))
+    want = x.exp() / torch.zeros(3, dtype=torch.float64).index_add(0, labels, x.exp())[labels]
+    with SizeMode() as sizes:
+        [got] = torch.autograd.grad(shares.square().sum() + totals.sum(), x)
+    [right] = torch.autograd.grad(want.square().sum() + x.exp().sum(), x)
+    assert_close(got, right, **EXACT)
+    assert sizes.largest <= 10_000
+
+
+class SizeMode(TorchDispatchMode):
+    """The number of elements of the largest tensor that a call makes."""
+
+    largest = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        self.largest = max(self.largest, out.numel() if isinstance(out, Tensor) else 0)
+        return out

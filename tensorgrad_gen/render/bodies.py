@@ -74,6 +74,10 @@ def input_cast(facts: Facts, item: Input, value: str, device: str, maybe: bool =
     """`x = x.to(acc)`, or what an input of another kind needs; None: nothing."""
     name, rt = local_name(item.name), facts.runtime
     dtype = _DTYPES.get(item.kind, facts.acc)
+    if item.kind == "real" and not item.grad:
+        value = f"{rt}constant({value})"
+    elif item.structure != "general":
+        value = f'{rt}structured({value}, "{item.structure}")'
     if item.default is not None:
         axes = sum(1 for index in item.indices if index.name != "...")
         return f"{name} = {rt}filled({value}, {item.default}, {axes}, {dtype}, {device})"

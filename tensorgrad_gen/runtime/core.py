@@ -129,6 +129,34 @@ def add(left: Tensor | None, right: Tensor | None) -> Tensor | None:
     return left if right is None else left + right
 
 
+@overload
+def constant(tensor: Tensor) -> Tensor: ...
+@overload
+def constant(tensor: None) -> None: ...
+@overload
+def constant(tensor: Tensor | None) -> Tensor | None: ...
+def constant(tensor: Tensor | None) -> Tensor | None:
+    """An input that nothing is differentiated by, in any mode, however often."""
+    return None if tensor is None else tensor.detach()
+
+
+@overload
+def structured(tensor: Tensor, kind: str) -> Tensor: ...
+@overload
+def structured(tensor: None, kind: str) -> None: ...
+@overload
+def structured(tensor: Tensor | None, kind: str) -> Tensor | None: ...
+def structured(tensor: Tensor | None, kind: str) -> Tensor | None:
+    """A matrix of that structure, through it where this is recorded: its derivative has it too."""
+    if tensor is None or not torch.is_grad_enabled():
+        return tensor
+    if kind == "symmetric":
+        return (tensor + tensor.mT) / 2
+    if kind == "diagonal":
+        return tensor.diagonal(dim1=-2, dim2=-1).diag_embed()
+    return tensor.tril() if kind == "lower" else tensor.triu()
+
+
 def own(tensor: Tensor) -> Tensor:
     """A view of what nothing else sees, as no view: no output that is one can change in place."""
     result: Tensor = torch.ops.aten._unsafe_view.default(tensor, tensor.shape)

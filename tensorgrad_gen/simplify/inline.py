@@ -82,6 +82,8 @@ def _merge(statement: Statement, later: list[Statement]) -> list[Statement] | No
         if not _count(consumer.value, statement.target):
             result.append(consumer)
             continue
+        if _collects(statement.value) and _read_at_label(consumer.value, statement.target):
+            return None  # added up once, then read: put in, every reader would add up for itself
         if _masked(statement.value) and _inside_sum(consumer.value, statement.target):
             return None
         value = simplify(put(consumer.value, statement))
@@ -89,6 +91,15 @@ def _merge(statement: Statement, later: list[Statement]) -> list[Statement] | No
             return None
         result.append(replace(consumer, value=value))
     return result
+
+
+def _collects(value: Expr) -> bool:
+    """Whether a sum is in the value."""
+    return any(isinstance(node, Sum) for node in walk(value))
+
+
+def _read_at_label(expr: Expr, tensor: str) -> bool:
+    return any(a.tensor == tensor and any(isinstance(sub, Expr) for sub in a.subs) for a in accesses(expr))
 
 
 def _inside_sum(expr: Expr, tensor: str) -> bool:
