@@ -84,7 +84,7 @@ def _preferred(program: Program) -> Iterator[Sizes]:
     symbols = [symbol for symbol, _ in program.axes if symbol != BATCH]
     # A matrix that is a sum over an index has full rank where that index is the longer one.
     symbols.sort(key=lambda symbol: symbol not in _of_matrices(program))
-    batch = ((2,) if symbols else (3,)) if has_batch(program) else ()
+    batch = ((2,) if symbols else (6,)) if has_batch(program) else ()
     for order in (symbols, symbols[::-1], symbols[1:] + symbols[:1]):
         sizes = {symbol: 3 + place for place, symbol in enumerate(order)}
         yield _shrunk(program, {symbol: sizes[symbol] for symbol in symbols}, batch), batch

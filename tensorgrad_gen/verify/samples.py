@@ -91,7 +91,8 @@ def candidate_shapes(program: Program, budget: Budget, params: Params) -> list[S
     normalised are plus and minus one, whatever they were.  A window has several places: at one its stride is not seen.
     """
     symbols = [symbol for symbol, _ in program.axes if symbol != "..."]
-    batch = ((2,) if symbols else (3,)) if has_batch(program) else ()
+    # A pointwise op has `...` alone: several elements, on both sides of what it compares with.
+    batch = ((2,) if symbols else (6,)) if has_batch(program) else ()
     out: list[Shape] = []
     for order in (symbols, symbols[::-1], symbols[1:] + symbols[:1]):
         sizes = {symbol: 3 + place for place, symbol in enumerate(order)}
