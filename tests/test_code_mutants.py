@@ -143,6 +143,7 @@ def points(of: Original) -> Iterator[Sample]:
         count += 1
         if count == POINTS:
             return
+    pytest.fail(f"only {count} points of {of.program.name}")
 
 
 def everything(subject: Subject, sample: Sample) -> list[Tensor]:
