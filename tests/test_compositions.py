@@ -127,6 +127,10 @@ LEADING = {
     "variance": ("y[c] = var[...](x[...,c])", lambda x: rows(x).var(0, correction=0)),
     "maximum of all": ("y[...,c] = x[...,c]*max[...,c](x[...,c])", lambda x: x * x.max()),
     "norm": ("y[...,c] = x[...,c]/norm[...](x[...,c])", lambda x: x / torch.linalg.vector_norm(rows(x), dim=0)),
+    "two reductions": (
+        "y = one[c]*mean[...](x[...,c])^2 + norm[...](x[...,c])*one[c]",
+        lambda x: (rows(x).mean(0).square() + torch.linalg.vector_norm(rows(x), dim=0)).sum(),
+    ),
     "softmax": ("y[...,c] = softmax[...](x[...,c])*x[...,c]", lambda x: rows(x).softmax(0).reshape(x.shape) * x),
     "log-sum-exp": ("y[c] = logsumexp[...](x[...,c])", lambda x: rows(x).logsumexp(0)),
     "batch normalisation": (

@@ -14,7 +14,7 @@ from tensorgrad_gen.algebra.indices import (
     walk,
 )
 from tensorgrad_gen.algebra.keys import abstract_key, key
-from tensorgrad_gen.algebra.letters import plain_letters, readable
+from tensorgrad_gen.algebra.letters import plain_dummies, plain_letters, readable
 from tensorgrad_gen.algebra.rewrite import RULES, Rule, rule, simplify, step
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "fresh",
     "key",
     "map_nodes",
+    "plain_dummies",
     "plain_letters",
     "readable",
     "rename_bound",

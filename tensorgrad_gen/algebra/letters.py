@@ -14,6 +14,11 @@ def readable(statement: Statement) -> Statement:
     return plain_letters(replace(statement, value=value))
 
 
+def plain_dummies(statement: Statement) -> Statement:
+    """The statement with its dummies alone under plain letters."""
+    return replace(statement, value=_plain_bound(statement.value, {i.name for i in statement.indices}))
+
+
 def plain_letters(statement: Statement) -> Statement:
     """The statement with each index under its stem where that is free: `h1` as `h`."""
     value = statement.value
@@ -27,7 +32,7 @@ def plain_letters(statement: Statement) -> Statement:
     if renaming:
         value = substitute(value, renaming)
     indices = tuple(n if isinstance(n := renaming.get(i, i), Index) else i for i in statement.indices)
-    return replace(statement, indices=indices, value=_plain_bound(value, {i.name for i in indices}))
+    return plain_dummies(replace(statement, indices=indices, value=value))
 
 
 def _plain_bound(expr: Expr, used: set[str]) -> Expr:

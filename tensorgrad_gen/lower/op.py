@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from tensorgrad_gen.algebra import all_indices
 from tensorgrad_gen.ir import (
     Access,
     Apply,
@@ -28,7 +29,7 @@ from tensorgrad_gen.lower.names import Names, local_name
 from tensorgrad_gen.lower.printer import reads, walk
 from tensorgrad_gen.lower.sizes import Sizes
 from tensorgrad_gen.lower.torch_ir import Attr, Call, Lit, Method, TExpr, TorchStatement, Var
-from tensorgrad_gen.lower.values import Val, align, fits, permute
+from tensorgrad_gen.lower.values import LEAD, LoweringError, Val, align, fits, permute
 from tensorgrad_gen.plan.model import Block, Plan, Step
 
 RULES: dict[str, dict[type, Rule]] = {
@@ -155,6 +156,8 @@ class _Lowering:
 
     def step(self, b: Builder, step: Step) -> None:
         """One step: its temporaries, then its own statement."""
+        if any(i.extent == LEAD.extent and i.name != LEAD.name for i in all_indices(step.value)):
+            raise LoweringError(f"two sets of leading axes in the statement of {step.target}")
         b.needed_by, b.shared = step.needed_by, repeated(step.value)
         order = as_layout(self.axes[step.target], step.indices)
         lower = {"bool": b.condition, "label": b.integer}.get(step.kind, b.lower)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from tensorgrad_gen.algebra import accesses, apart, map_nodes, plain_letters
+from tensorgrad_gen.algebra import accesses, apart, map_nodes, plain_dummies, plain_letters
 from tensorgrad_gen.algebra.broadcasts import drop_broadcasts
 from tensorgrad_gen.algebra.hoist import Hoister, Known
 from tensorgrad_gen.algebra.naming import Namer, derivative_names
@@ -62,7 +62,7 @@ class _Planner:
         self.regime = Regime(program)
         names = Namer(taken_names(program), derivative_names(set(program.tensors)))
         ordered = order_contractions(program.statements, names, Known(), self.regime)
-        self.forward = [_plain_dummies(statement) for statement in ordered]
+        self.forward = [plain_dummies(statement) for statement in ordered]
         self.program = replace(program, statements=tuple(self.forward))
         self.taken = names.taken
         self.reserved = derivative_names(set(self.program.tensors))
@@ -161,12 +161,6 @@ class _Planner:
                 needed |= {a.tensor for a in accesses(statement.value)}
                 kept.append(Step(statement.target, statement.indices, statement.value, statement.kind))
         return tuple(reversed(kept))
-
-
-def _plain_dummies(statement: Statement) -> Statement:
-    """`plain_letters`, but the indices on the left stay as they are declared."""
-    plain = plain_letters(statement)
-    return plain if plain.indices == statement.indices else statement
 
 
 def _mark(steps: tuple[Step, ...], results: Results) -> tuple[Step, ...]:

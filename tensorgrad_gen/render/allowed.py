@@ -28,6 +28,7 @@ BUILTINS = frozenset(
 )
 # Names of the runtime that reach further into Python than an op may, and where they may stand.
 RUNTIME_BUILTINS = frozenset({"getattr", "globals", "hasattr", "setattr"})
+RUNTIME_ATTRIBUTES = frozenset({"library"})
 DUNDERS = frozenset({"__all__", "__class__", "__dict__", "__dir__", "__getattr__", "__name__", "__setattr__"})
 FORBIDDEN = frozenset(
     {
@@ -58,10 +59,13 @@ def check_generated(source: str, *, shared: bool = False, package: str = "") -> 
         raise NotAllowedError(f"the text is no Python: {error}") from error
     nodes = list(ast.walk(tree))
     known = BUILTINS | frozenset(_bound(nodes))
-    if shared or (not package and _inlines(tree)):
+    runtime = shared or (not package and _inlines(tree))
+    if runtime:
         known |= RUNTIME_BUILTINS
     for node in nodes:
         if package and _of_tests(node, package):
+            continue
+        if runtime and isinstance(node, ast.Attribute) and node.attr in RUNTIME_ATTRIBUTES:
             continue
         if word := _refused(node, known, shared):
             raise NotAllowedError(f"line {getattr(node, 'lineno', 1)}: {word} is not allowed in generated code")

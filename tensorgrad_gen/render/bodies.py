@@ -100,7 +100,8 @@ def forward_view(facts: Facts) -> ForwardView:
     remedies = {"": "{}", "own": facts.runtime + "own({})", "clone": "{}.clone()"}
     own = {t: remedies[remedy].format(local_name(t)) for t, remedy in owned(facts.lowered.forward).items()}
     # Nobody changes an auxiliary output: it may be a view, though not of another output.
-    own |= {t: local_name(t) for t in facts.results if t not in facts.lowered.plan.outputs and "own(" in own[t]}
+    if program.target == "function":  # an operator of torch.library may not return one
+        own |= {t: local_name(t) for t in facts.results if t not in facts.lowered.plan.outputs and "own(" in own[t]}
     items = [result_item(facts, t, own[t], facts.dtype) for t in facts.results]
     return ForwardView(
         tuple(arguments),

@@ -14,6 +14,13 @@ from tensorgrad_gen.render.facts import Facts
 from tensorgrad_gen.render.layout import WIDTH
 from tensorgrad_gen.render.meta import OpMeta
 
+OPERATOR = (
+    "Registered as torch.ops.tensorgrad_gen.{op}: one node in exported and compiled graphs, which compilers do not "
+    "look into or fuse; a kernel of your own may take its place. It returns what is saved for backward beside the "
+    "outputs. Under torch.func and in forward mode, which know no such operator, the Function is called instead; "
+    "torch.ops.tensorgrad_gen.{op} itself has no forward mode, no torch.func.grad, and a loop for torch.vmap."
+)
+
 
 def quoted(text: str) -> str:
     """The text as a docstring literal: whatever is in it, it ends where the quotes are."""
@@ -52,6 +59,8 @@ def module_doc(facts: Facts, meta: OpMeta) -> str:
         parts.append(f"with {given}:")
         parts.append(_indented(meta.gradients or gradient_lines(facts)))
         parts.append("\n".join(wrapped(saved_text(facts))))
+    if program.target == "custom_op":
+        parts.append("\n".join(wrapped(OPERATOR.format(op=program.name))).replace("\n    ", "\n"))
     return "\n\n".join(parts)
 
 

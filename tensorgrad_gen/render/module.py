@@ -71,8 +71,6 @@ def render_op(lowered: LoweredOp, meta: OpMeta) -> str:
 
 def _refuse(program: Program) -> None:
     """Raise for what cannot be rendered."""
-    if program.target != "function":
-        raise NotBuiltError(f"target: {program.target} is not built yet")
     if program.name in FORBIDDEN_OPS:
         raise NotBuiltError(f"an op cannot have the name {program.name}: generated code uses it")
     for tensor in program.tensors:

@@ -16,12 +16,12 @@ def public_view(facts: Facts) -> PublicView:
     cls = class_name(op)
     dual = f"{cls}Dual" if facts.tangent is not None and facts.gradients else cls
     passed = ", ".join([i.name for i in facts.inputs] + [p.name for p in program.params])
-    if not facts.gradients:
-        call = f"{cls}.forward({passed})"
-    elif any(item.kind == "label" for item in facts.inputs):
-        call = f'{rt}call_labelled({cls}, {dual}, "{op}", _INPUTS, {passed})'
+    registered = program.target == "custom_op"
+    target, forward = ("_OPERATOR", "_OPERATOR") if registered else (cls, dual)
+    if any(item.kind == "label" for item in facts.inputs):
+        call = f'{rt}call_labelled({target}, {forward}, "{op}", _INPUTS, {passed})'
     else:
-        call = f"{rt}call({cls}, {dual}, {passed})"
+        call = f"{rt}call({target}, {forward}, {passed})"
     count = len(facts.lowered.plan.outputs)
     return PublicView(
         _parameters(facts.inputs, program.params),
@@ -34,7 +34,16 @@ def public_view(facts: Facts) -> PublicView:
         ", ".join(item.name for item in facts.inputs),
         call,
         "outputs[0]" if count == 1 else ", ".join(f"outputs[{k}]" for k in range(count)),
+        f'{rt}Registered("tensorgrad_gen::{op}", "{_schema(facts)}", {cls}, {dual})' if registered else "",
     )
+
+
+def _schema(facts: Facts) -> str:
+    """The operator's signature as torch.library writes it."""
+    takes = [f"Tensor{'?' if item.default is not None else ''} {local_name(item.name)}" for item in facts.inputs]
+    kinds = {"real": "float", "int": "SymInt"}
+    takes += [f"{kinds[param.kind]} {local_name(param.name)}" for param in facts.lowered.plan.program.params]
+    return f"({', '.join(takes)}) -> ({', '.join(['Tensor'] * len(facts.results))})"
 
 
 def _required(inputs: tuple[Input, ...]) -> tuple[str, ...]:

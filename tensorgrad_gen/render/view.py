@@ -128,6 +128,7 @@ class PublicView:
     tensors: str
     call: str
     item: str
+    operator: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import inspect
 import pickle
 import warnings
 from collections.abc import Callable
@@ -107,6 +108,22 @@ def copies(subject: Subject) -> float | None:
     for thing in (op, *function_classes(module)):
         if pickle.loads(pickle.dumps(thing)) is not thing:  # noqa: S301  our own bytes
             raise FindingError("pickle makes another object")
+    return None
+
+
+def operator(subject: Subject) -> float | None:
+    """The operator of torch.library passes `opcheck`: schema, derivative, fake tensors; others trace it."""
+    registered = getattr(subject.module, "_OPERATOR", None)
+    if registered is None:
+        raise SkippedError("the target is `function`")
+    sample = subject.samples[0]
+    tests = ("test_schema", "test_autograd_registration", "test_faketensor")
+    parameters = inspect.signature(subject.bare or subject.op).parameters.values()
+    defaults = {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        arguments = (*leaves(subject, sample.tensors), *(defaults | dict(sample.params)).values())
+        torch.library.opcheck(registered.operator, arguments, test_utils=tests)
     return None
 
 

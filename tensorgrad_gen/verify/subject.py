@@ -42,7 +42,7 @@ def make_subject(program: Program, module: ModuleType, seed: int = 0, device: st
         oracle=_oracle(program),
         smooth=lambda tensors, params: draws.distance_from_trouble(program, tensors, params)[0] >= 1.0,
         orders=1 if program.differentiable == "once" else 2,
-        forward="jvp" in program.derivatives and program.target == "function",
+        forward="jvp" in program.derivatives,
         surrogate=any(_has_surgery(s.value) for s in program.statements),
         domains=tuple(item.domain if isinstance(item.domain, str) else "interval" for item in program.inputs),
         names=tuple(item.name for item in program.inputs),

@@ -55,6 +55,7 @@ CHECKS = (
     Check("no_grad, inference_mode", 7, checks_compile.no_grad_modes),
     Check("checkpoint", 7, checks_compile.checkpoint),
     Check("pickle, deepcopy", 7, checks_compile.copies),
+    Check("operator", 7, checks_compile.operator),
     Check("compile, aot_eager", 7, checks_compile.aot_eager, quick=False),
     Check("compile, dynamic", 7, checks_compile.aot_eager_dynamic, quick=False),
     Check("compile, Inductor", 7, checks_compile.inductor, quick=False),
