@@ -49,6 +49,7 @@ SPECS = {
     "powers": "{x: {indices: [n], domain: positive}}\nparams: {p: 2.5}\nequations: 'y[n] = -x[n]^p - (-x[n]) + 2^x[n]'",
     "only_once": "{x: [n]}\ndifferentiable: once\nequations: 'y = x[n]*x[n]'",
     "backward_only": "{x: [n]}\nderivatives: [vjp]\nequations: 'y = x[n]*x[n]'",
+    "registered": "{x: [n]}\ntarget: custom_op\nequations: 'y[n] = x[n]^3'",
     "counted": "{x: {indices: [n], kind: bool}}\nequations: 'y = sum[n]([x[n]])'",
 }
 

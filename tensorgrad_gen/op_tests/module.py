@@ -110,7 +110,7 @@ def _view(program: Program, meta: TestMeta) -> TestView:
         True in moving,
         not surrogate,
         program.differentiable != "once",
-        "jvp" in program.derivatives,
+        "jvp" in program.derivatives and program.target == "function",
         ", fast_mode=True" if _elements(found[0]) > SLOW_ABOVE else "",
     )
 
