@@ -6,8 +6,13 @@ from pathlib import Path
 
 import pytest
 from command_line import DOUBLE, SQUARE, put
+from hypothesis import HealthCheck, settings
 
 import tensorgrad_gen
+
+# How long an example takes says more about the machine than about the example.
+settings.register_profile("laws", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("laws")
 
 # Specs among the tests are read by tests; most are bad on purpose.
 collect_ignore_glob = ["*.yaml"]

@@ -23,8 +23,11 @@ def register() -> bool:
 
         if torch._C._get_privateuse1_backend_name() == "privateuseone":
             _setup_privateuseone_for_python_backend(DEVICE)
-            # Checkpointing asks the current accelerator for this, even where all tensors are on the CPU.
-            torch.get_device_module(DEVICE).get_amp_supported_dtype = lambda: [torch.bfloat16]
+            # Parts of torch ask the current accelerator for these, even where all tensors are on the CPU.
+            module = torch.get_device_module(DEVICE)
+            module.get_amp_supported_dtype = lambda: [torch.bfloat16]
+            module.get_rng_state = lambda device=DEVICE: torch.empty(0, dtype=torch.uint8)
+            module.set_rng_state = lambda state, device=DEVICE: None
         return bool(torch._C._get_privateuse1_backend_name() == DEVICE)
     except (ImportError, AttributeError, RuntimeError):
         return False
