@@ -159,11 +159,6 @@ def _inputs(spec: OpSpec, names: Names) -> None:
             report.error("E309", message, item.name.span, "leave `grad` out")
         if item.kind == "complex":
             report.error("E901", f"complex tensors (`{item.name.text}`) are not built yet", item.name.span)
-        for prefix in ("grad_", "tangent_"):
-            other = item.name.text.removeprefix(prefix)
-            if other != item.name.text and any(other == one.name.text for one in spec.inputs):
-                message = f"`{item.name.text}` beside `{other}` is not built yet: generated code has a name like it"
-                report.error("E901", message, item.name.span, "rename it")
         if any(letter.text == ELLIPSIS for letter in item.indices[1:]):
             report.error("E209", "`...` may only be the first index", item.indices[-1].span)
             continue
