@@ -83,6 +83,30 @@ CASES = {
         ((2, 3), (3, 3)),
         (MASKED,),
     ),
+    "a masked label in a maximum": Case(
+        LABEL,
+        "y[b] = [t[b] != -100]*max[d](w[t[b],d]*x[b,d])",
+        lambda w, x, t: (embedded(w) * x).amax(-1),
+        ((2, 3), (3, 3)),
+        (MASKED,),
+    ),
+    "a masked label in a clipped gradient": Case(
+        LABEL,
+        "y[b] = x[b,0]^2 + [t[b] != -100]*clip_gradient(w[t[b],0], -100, 100)",
+        lambda w, x, t: x[:, 0].square() + embedded(w)[:, 0],
+        ((2, 3), (3, 3)),
+        (MASKED,),
+    ),
+    "a label masked by one of two conditions": Case(
+        LABEL,
+        "y[b,d] = x[b,d]*[t[b] != -100 and d <= b]*sum[e](w[t[b],e])",
+        lambda w, x, t: (x * embedded(w).sum(-1, keepdim=True)).tril(),
+        ((2, 3), (3, 3)),
+        (MASKED,),
+    ),
+    "a cardinal sine of a param": Case(
+        "{x: [i]}", "y[i] = x[i]*sin(c)/c", lambda x: x * 1.0, ((3,),), more="params: {c: 0}\n"
+    ),
     "a softmax under a mask along its own index": Case(
         "{x: [a, b], t: {indices: [a], kind: label, labels: b}}",
         "y[a] = where(x[a,0] > 0, softmax[a](x[a,t[a]]), -1/3)",
@@ -276,3 +300,18 @@ class SizeMode(TorchDispatchMode):
         out = func(*args, **(kwargs or {}))
         self.largest = max(self.largest, out.numel() if isinstance(out, Tensor) else 0)
         return out
+
+
+def test_forward_mode_keeps_to_the_structure_of_an_input() -> None:
+    op = op_of("{a: {indices: [i, j], structure: symmetric}, x: [j]}", "y[i] = exp(a[i,j]*x[j])")
+    raw, x = (t.detach() for t in drawn(((3, 3), (3,))))
+    a = raw + raw.mT
+    assert_close(torch.func.jacfwd(op)(a, x), torch.func.jacrev(op)(a, x), **EXACT)
+    assert_close(torch.func.hessian(op)(a, x), torch.func.jacrev(torch.func.jacrev(op))(a, x), **EXACT)
+
+
+def test_forward_mode_goes_without_an_input_that_has_a_default() -> None:
+    op = op_of("{x: [i], a: {indices: [i, j], default: 1}}", "y[i] = x[i]^2*a[i,j]*x[j]")
+    x = torch.arange(1.0, 4.0)
+    got, want = (torch.func.jvp(f, (x,), (x,))[1] for f in (op, lambda t: t**2 * t.sum()))
+    assert_close(got, want)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypeGuard
 
-from tensorgrad_gen.algebra.indices import by_name, substitute
+from tensorgrad_gen.algebra.indices import by_name, substitute, walk
 from tensorgrad_gen.algebra.keys import abstract_key
 from tensorgrad_gen.algebra.naming import Namer, describe
 from tensorgrad_gen.algebra.parts import factors_of, reads_at_position, terms_of
@@ -136,8 +136,9 @@ class Hoister:
             guards_here = tuple(g for g in guards if not g.free & frozenset(expr.bound))  # others mean another index
             parts = zip(expr.children, _guards_inside(expr), strict=True)
             children = tuple(self._visit(child, of, inner, guards_here + more) for child, more in parts)
-            expr = self._exact(expr.rebuild(children), inner)
-        return self.name(_guarded(expr, guards), order) if heavy(expr) else expr
+            expr = expr.rebuild(children)
+            expr = self._exact(_guarded(expr, guards) if heavy(expr) else expr, inner)
+        return self.name(expr, order) if heavy(expr) else expr
 
     def name(self, expr: Expr, order: tuple[Index, ...]) -> Expr:
         """The value as an access to a named tensor, new or known."""
@@ -157,11 +158,25 @@ class Hoister:
 def _guards_inside(expr: Expr) -> tuple[tuple[Expr, ...], ...]:
     """For each child, the conditions of this node under which the child is read."""
     if isinstance(expr, Mul):
-        conditions = tuple(f.condition for f in expr.factors if isinstance(f, Iverson))
-        return tuple(() if isinstance(f, Iverson) else conditions for f in expr.factors)
+        conditions = [(f, g) for f in expr.factors if isinstance(f, Iverson) for g in _conjuncts(f.condition)]
+        light = [(f, g) for f, g in conditions if not any(heavy(node) for node in walk(g))]
+        return tuple(
+            tuple(g for own, g in (light if isinstance(f, Iverson) else conditions) if own is not f)
+            for f in expr.factors
+        )
     if isinstance(expr, Where):
-        return (), (expr.condition,), (Logic("not", (expr.condition,)),)
+        return (), _conjuncts(expr.condition), _conjuncts(Logic("not", (expr.condition,)))
     return tuple(() for _ in expr.children)
+
+
+def _conjuncts(condition: Expr) -> tuple[Expr, ...]:
+    """Conditions that all hold where the condition does: `p and q` as p, q; `not (p or q)` as not p, not q."""
+    if isinstance(condition, Logic) and condition.op == "and":
+        return tuple(part for arg in condition.args for part in _conjuncts(arg))
+    inner = condition.args[0] if isinstance(condition, Logic) and condition.op == "not" else None
+    if isinstance(inner, Logic) and inner.op == "or":
+        return tuple(part for arg in inner.args for part in _conjuncts(Logic("not", (arg,))))
+    return (condition,)
 
 
 def _guarded(expr: Expr, guards: tuple[Expr, ...]) -> Expr:
@@ -169,13 +184,15 @@ def _guarded(expr: Expr, guards: tuple[Expr, ...]) -> Expr:
     # A scan reads all along its own indices if anything there is wanted.
     outer = expr.free - frozenset(expr.indices) if isinstance(expr, Scan) else expr.free
     own = tuple(g for g in dict.fromkeys(guards) if g.free <= outer)
-    if not own or not reads_at_position(expr) or not isinstance(expr, Sum | Reduce | Scan):
+    if not own or not reads_at_position(expr) or not isinstance(expr, Sum | Reduce | Scan | Apply):
         return expr
+    if isinstance(expr, Reduce) and expr.kind in ("any", "all"):
+        return expr  # what they reduce is a condition, and conditions are read whole
     if isinstance(expr, Sum):
         missing = [Iverson(g) for g in own if Iverson(g) not in factors_of(expr.body)]
         return Sum(expr.indices, mul(*missing, expr.body)) if missing else expr
     condition = own[0] if len(own) == 1 else Logic("and", own)
-    return expr.rebuild((Where(condition, expr.body, ZERO),))
+    return expr.rebuild((Where(condition, expr.children[0], ZERO), *expr.children[1:]))
 
 
 def renamed(value: Expr, old: tuple[Index, ...], new: tuple[Sub, ...]) -> Expr:

@@ -108,10 +108,14 @@ class _Lowering:
 
     def block(self, block: Block, prefix: str) -> Body:
         roots: dict[str, Local] = {}
+        defaults = {item.name for item in self.program.inputs if item.default is not None}
         for root in block.roots:
             base = root.removeprefix(prefix) if root.startswith(prefix) and root not in self.indices else root
             name = prefix + base
-            roots[name] = Local(local_name(name), self.indices[base], self.outside_axes(base))
+            axes = self.outside_axes(base)
+            # The tangent of an input that was left out is as small as its default.
+            loose = frozenset(range(len(axes))) if prefix == "tangent_" and base in defaults else frozenset()
+            roots[name] = Local(local_name(name), self.indices[base], axes, loose=loose)
         saved = {name: self.outside(name) for name in (*self.plan.auxiliary, *self.plan.outputs)}
         b = self.builder(self.inputs() | saved | roots, next(iter(roots), self.anchor()))
         self.run(b, block.steps)

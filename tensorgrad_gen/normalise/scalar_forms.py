@@ -12,6 +12,7 @@ from tensorgrad_gen.ir import (
     Add,
     Apply,
     Compare,
+    Const,
     Expr,
     Linalg,
     Mul,
@@ -191,9 +192,8 @@ def _over_argument(function: Expr, others: list[Expr]) -> Expr | None:
     name, order = _QUOTIENTS[function.function]
     (argument,) = function.args
     tensors = [f for f in factors_of(argument) if not scalar(f)]
-    numbers = [f for f in factors_of(argument) if scalar(f)]
-    if not tensors:
-        return None
+    tensors = tensors or [f for f in factors_of(argument) if not isinstance(f, Const)]  # a param may be 0 too
+    numbers = [f for f in factors_of(argument) if f not in tensors]
     left = list(others)
     for part in factors_of(simplify(power(mul(*tensors), -1))):
         place = next((k for k, f in enumerate(left) if key(f) == key(part)), None)

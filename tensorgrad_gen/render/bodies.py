@@ -246,7 +246,10 @@ def tangent_view(facts: Facts) -> TangentView:
         if name in kept:
             casts.append(input_cast(facts, item, f"{rt}primal({name})", f"{ctx}.device") or "")
         if item.name in tangents:
-            casts.append(f"{tangents[item.name]} = {rt}tangent({tangents[item.name]}, {name})")
+            value = f"{rt}tangent({tangents[item.name]}, {name})"
+            if item.structure != "general":
+                value = f'{rt}structured({value}, "{item.structure}", always=True)'
+            casts.append(f"{tangents[item.name]} = {value}")
     for tensor in facts.results:
         if local_name(tensor) in kept:
             casts.append(f"{local_name(tensor)} = {rt}primal({local_name(tensor)})")

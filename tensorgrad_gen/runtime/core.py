@@ -199,14 +199,14 @@ def constant(tensor: Tensor | None) -> Tensor | None:
 
 
 @overload
-def structured(tensor: Tensor, kind: str) -> Tensor: ...
+def structured(tensor: Tensor, kind: str, *, always: bool = False) -> Tensor: ...
 @overload
-def structured(tensor: None, kind: str) -> None: ...
+def structured(tensor: None, kind: str, *, always: bool = False) -> None: ...
 @overload
-def structured(tensor: Tensor | None, kind: str) -> Tensor | None: ...
-def structured(tensor: Tensor | None, kind: str) -> Tensor | None:
+def structured(tensor: Tensor | None, kind: str, *, always: bool = False) -> Tensor | None: ...
+def structured(tensor: Tensor | None, kind: str, *, always: bool = False) -> Tensor | None:
     """A matrix of that structure, through it where this is recorded: its derivative has it too."""
-    if tensor is None or not torch.is_grad_enabled():
+    if tensor is None or not (always or torch.is_grad_enabled()):
         return tensor
     if kind == "symmetric":
         return (tensor + tensor.mT) / 2
