@@ -105,7 +105,7 @@ CASES = {
         (MASKED,),
     ),
     "a cardinal sine of a param": Case(
-        "{x: [i]}", "y[i] = x[i]*sin(c)/c", lambda x: x * 1.0, ((3,),), more="params: {c: 0}\n"
+        "{x: [i]}", "y[i] = x[i]^2*sin(c)/c", lambda x: x.square(), ((3,),), more="params: {c: 0}\n"
     ),
     "a softmax under a mask along its own index": Case(
         "{x: [a, b], t: {indices: [a], kind: label, labels: b}}",
