@@ -315,3 +315,23 @@ def test_forward_mode_goes_without_an_input_that_has_a_default() -> None:
     x = torch.arange(1.0, 4.0)
     got, want = (torch.func.jvp(f, (x,), (x,))[1] for f in (op, lambda t: t**2 * t.sum()))
     assert_close(got, want)
+
+
+POSITIVE: dict[str, Formula] = {
+    "y[b] = [x[b] > 0]*one[i]*log(x[b]*w[b,i])": lambda x, w: x[:, None].mul(w).log().sum(-1),
+    "y[b] = [x[b] > 0]*sum[i](sqrt(x[b]*w[b,i]))*x[b]": lambda x, w: x[:, None].mul(w).sqrt().sum(-1) * x,
+    "y[b] = where(x[b] > 0, sum[i](log(x[b]*w[b,i])), 0)": lambda x, w: x[:, None].mul(w).log().sum(-1),
+    "y[b] = one[i]*([x[b] > 0]*sqrt(x[b] + w[b,i]))": lambda x, w: (x[:, None] + w).sqrt().sum(-1),
+}
+
+
+@pytest.mark.parametrize("equation", POSITIVE)
+def test_what_a_mask_hides_is_not_differentiated(equation: str) -> None:
+    x = torch.tensor([0.0, -1.0, 2.0], dtype=torch.float64).requires_grad_()
+    [w] = drawn(((3, 2),))
+    w = (w.detach().abs() + 0.5).requires_grad_()
+
+    def formula(x: Tensor, w: Tensor) -> Tensor:
+        return torch.where(x > 0, POSITIVE[equation](torch.where(x > 0, x, 1), w), 0)
+
+    agree(op_of("{x: [b], w: [b, i]}", equation), formula, [x, w])

@@ -6,7 +6,7 @@ A sum is split over its terms only where a delta needs it, and what stands under
 from __future__ import annotations
 
 from tensorgrad_gen.algebra.indices import all_indices, rename_bound, substitute
-from tensorgrad_gen.algebra.parts import factors_of, has_delta, masked, reads_at_position
+from tensorgrad_gen.algebra.parts import factors_of, has_delta, masked, wants_its_mask
 from tensorgrad_gen.algebra.rewrite import rule
 from tensorgrad_gen.ir import (
     Add,
@@ -100,9 +100,9 @@ def _pull_out(expr: Sum) -> Expr | None:
         return None
     bound = frozenset(expr.indices)
     # Under a mask a tensor is not read everywhere, so it may not be moved out of the masked product,
-    # unless the whole mask goes before it; where it keeps a position inside an axis, it stays.
+    # unless the whole mask goes before it; where it keeps a position inside an axis, or a logarithm finite, it stays.
     factors = expr.body.factors
-    within = factors if any(map(reads_at_position, factors)) else tuple(f for f in factors if f.free & bound)
+    within = factors if any(map(wants_its_mask, factors)) else tuple(f for f in factors if f.free & bound)
     under_mask = masked(within)
     out = [f for f in expr.body.factors if not (f.free & bound) and (not under_mask or _scalar(f))]
     if not out:

@@ -10,7 +10,7 @@ from typing import TypeGuard
 from tensorgrad_gen.algebra.indices import by_name, substitute, walk
 from tensorgrad_gen.algebra.keys import abstract_key
 from tensorgrad_gen.algebra.naming import Namer, describe
-from tensorgrad_gen.algebra.parts import factors_of, reads_at_position, terms_of
+from tensorgrad_gen.algebra.parts import factors_of, terms_of, wants_its_mask
 from tensorgrad_gen.ir import (
     Access,
     Add,
@@ -184,7 +184,7 @@ def _guarded(expr: Expr, guards: tuple[Expr, ...]) -> Expr:
     # A scan reads all along its own indices if anything there is wanted.
     outer = expr.free - frozenset(expr.indices) if isinstance(expr, Scan) else expr.free
     own = tuple(g for g in dict.fromkeys(guards) if g.free <= outer)
-    if not own or not reads_at_position(expr) or not isinstance(expr, Sum | Reduce | Scan | Apply):
+    if not own or not wants_its_mask(expr) or not isinstance(expr, Sum | Reduce | Scan | Apply):
         return expr
     if isinstance(expr, Reduce) and expr.kind in ("any", "all"):
         return expr  # what they reduce is a condition, and conditions are read whole

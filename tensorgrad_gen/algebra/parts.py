@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from tensorgrad_gen.ir import Access, Add, Delta, Expr, Iverson, Mul, mul, number
+from tensorgrad_gen.functions import FUNCTIONS
+from tensorgrad_gen.ir import Access, Add, Apply, Delta, Expr, Iverson, Mul, Pow, mul, number
 from tensorgrad_gen.ir.build import ONE
 
 
@@ -40,6 +41,27 @@ def reads_at_position(expr: Expr) -> bool:
     if isinstance(expr, Access) and any(isinstance(sub, Expr) for sub in expr.subs):
         return True
     return any(reads_at_position(child) for child in expr.children)
+
+
+def wants_its_mask(expr: Expr) -> bool:
+    """Whether the value, or a derivative of it, may be undefined where a mask hides it."""
+    return reads_at_position(expr) or _singular(expr)
+
+
+def _singular(expr: Expr) -> bool:
+    """Whether a function inside is singular somewhere."""
+    if isinstance(expr, Pow):
+        exponent = number(expr.exponent)
+        if (exponent is None or exponent < 0 or exponent.denominator != 1) and _reads(expr):
+            return True
+    if isinstance(expr, Apply) and FUNCTIONS[expr.function].singular is not None and _reads(expr):
+        return True
+    return any(_singular(child) for child in expr.children)
+
+
+def _reads(expr: Expr) -> bool:
+    """Whether a tensor is inside."""
+    return isinstance(expr, Access) or any(_reads(child) for child in expr.children)
 
 
 def masked(factors: tuple[Expr, ...]) -> bool:
