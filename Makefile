@@ -29,8 +29,9 @@ ops: $(INSTALLED)
 	$(BIN)/tensorgrad-gen build specs --out generated --jobs $(JOBS)
 	$(BIN)/tensorgrad-gen verify specs --quick --jobs $(JOBS)
 
+# One thread a process: torch's own threads would compete with the other processes.
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n $(JOBS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
 
 check: format-check lint types test generated-check
 

@@ -335,3 +335,34 @@ def test_what_a_mask_hides_is_not_differentiated(equation: str) -> None:
         return torch.where(x > 0, POSITIVE[equation](torch.where(x > 0, x, 1), w), 0)
 
     agree(op_of("{x: [b], w: [b, i]}", equation), formula, [x, w])
+
+
+EXTREMA: dict[str, Formula] = {
+    "y = max[t](w[d]*x[t,d])": lambda x, w: (x @ w).amax(),
+    "y = min[t](sum[d](x[t,d]^2))": lambda x, w: x.square().sum(-1).amin(),
+    "u[t] = x[t,d]*w[d]; y = max[t](u[t])": lambda x, w: (x @ w).amax(),
+    "y = 2*max[t](exp(x[t,0]))": lambda x, w: 2 * x[:, 0].exp().amax(),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("equations", EXTREMA)
+def test_an_extremum_that_is_an_output_has_its_gradient_in_half_precision(equations: str, dtype: torch.dtype) -> None:
+    op = op_of("{x: [t, d], w: [d]}", equations)
+    x, w = (t.detach().to(dtype).requires_grad_() for t in drawn(((5, 3), (3,))))
+    [got] = torch.autograd.grad(op(x, w), x)
+    [want] = torch.autograd.grad(EXTREMA[equations](x.float(), w.float()), x)
+    assert_close(got, want, rtol=0.02, atol=0.01)
+    assert bool(want.any())
+
+
+@pytest.mark.parametrize("scan", ["softmax[j](2*bias[i,j])", "exp(logsumexp[j](bias[i,j]))*one[j]*bias[i,j]"])
+def test_a_scan_reads_an_input_that_has_a_default(scan: str) -> None:
+    op = op_of("{h: [i, j], bias: {indices: [i, j], default: 0}}", f"c[i,j] = {scan}")
+    h, bias = drawn(((3, 2), (3, 2)))
+    assert_close(op(h), op(h, torch.zeros_like(bias)), **EXACT)
+
+    def formula(b: Tensor) -> Tensor:
+        return (2 * b).softmax(-1) if "softmax" in scan else b.exp().sum(-1, keepdim=True) * b
+
+    agree(lambda b: op(h.detach(), b), formula, [bias])

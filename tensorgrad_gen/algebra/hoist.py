@@ -25,6 +25,7 @@ from tensorgrad_gen.ir import (
     Mul,
     Param,
     Pow,
+    Program,
     Reduce,
     Scan,
     Special,
@@ -85,9 +86,12 @@ class Known:
 class Hoister:
     """Splits statements; new ones come before the statement that they were taken from."""
 
-    def __init__(self, names: Namer, known: Known) -> None:
+    def __init__(self, names: Namer, known: Known, program: Program | None = None) -> None:
         self.names = names
         self.known = known
+        # In half precision an output is rounded, and backward compares an extremum with its exact value.
+        self.rounded = frozenset(program.outputs if program else ())
+        self.inputs = frozenset(item.name for item in program.inputs) if program else frozenset[str]()
         self.out: list[Statement] = []
 
     def run(self, statements: Iterable[Statement]) -> list[Statement]:
@@ -109,6 +113,9 @@ class Hoister:
 
         So does a matrix function and a clipped gradient: the one is a call of its own, the other is not linear.
         """
+        given = is_extremum(term) and isinstance(term.body, Access) and term.body.tensor in self.inputs
+        if is_extremum(term) and of.target in self.rounded and not given:
+            return self._visit(term, of, of.indices)
         if heavy(term):
             return self._inside(term, of) if len(terms_of(of.value)) == 1 else self._visit(term, of, of.indices)
         if isinstance(term, Mul) and len(terms_of(of.value)) == 1:

@@ -21,7 +21,7 @@ def operand(b: Builder, body: Expr, bound: tuple[Index, ...], order: Layout, kin
     inner = (*inner, *(k for k in bound if k not in inner))
     lower = {"real": b.lower, "bool": b.condition, "label": b.integer}[kind]
     val = align(b.tensor(lower(body, inner)), inner)
-    have = (set(val.indices) - val.loose) | set(bound)
+    have = set(val.indices) | set(bound)
     start = next(k for k, axis in enumerate(inner) if axis in have)
     return b.solid(val, tuple(axis if axis in have else None for axis in inner[start:]))
 

@@ -26,7 +26,7 @@ def normalise(program: Program) -> Program:
         statements.append(done)
     statements = drop_broadcasts(used(statements, program.outputs), set(program.outputs))
     taken = set(program.tensors) | {p.name for p in program.params} | {n for n, _ in program.size_names}
-    split = Hoister(Namer(taken), Known()).run(statements)
+    split = Hoister(Namer(taken), Known(), program).run(statements)
     return replace(program, statements=tuple(split))
 
 
