@@ -121,6 +121,13 @@ CASES = {
         ((4, 4), (4,)),
         more='implicit: {unknown: "x[k]", equation: "a[i,k]*x[k] = -q[i]/2"}\n',
     ),
+    "an index of the implicit equation that is a tensor's name": Case(
+        "{f: [i, j], c: [i]}",
+        "k[i] = p[i]*p[i]",
+        lambda f, c: torch.linalg.solve(f, c).square(),
+        ((4, 4), (4,)),
+        more='implicit: {unknown: "p[k]", equation: "f[i,k]*p[k] = c[i]"}\n',
+    ),
     "the square of a norm": Case(
         "{x: [i]}", "y = exp(-norm[i](x[i])^2)", lambda x: x.square().sum().neg().exp(), ((4,),)
     ),

@@ -84,21 +84,30 @@ def mentioned(definition: Definition) -> set[str]:
     return {node.name for node in nodes if isinstance(node, t.Name | t.Access)}
 
 
+def _needed(definition: Definition, found: list[Definition]) -> set[str]:
+    """The names of the tensors that an equation reads; a bare subscript is one only of order 0, else an index."""
+    nodes = [node for tree in definition.trees for node in walk.nodes(tree)]
+    letters = {id(sub.value) for node in nodes for sub in walk.subscripts(node)}
+    scalars = {other.target for other in found if not other.left}
+    named = (node for node in nodes if isinstance(node, t.Name | t.Access))
+    return {node.name for node in named if id(node) not in letters or node.name in scalars}
+
+
 def _ordered(found: list[Definition], unknown: Definition, names: Names) -> list[Definition]:
     """The implicit equation before what uses its unknown, after what it uses; otherwise as written."""
-    before = mentioned(unknown)
+    before = _needed(unknown, found)
     for definition in reversed(found):
         if definition.target in before:
-            before |= mentioned(definition)
+            before |= _needed(definition, found)
     needed = [d for d in found if d.target in before]
     for definition in needed:
-        if unknown.target in mentioned(definition):
+        if unknown.target in _needed(definition, found):
             message = f"`{definition.target}` and the unknown `{unknown.target}` depend on each other in a circle"
             remedy = "write the two as one implicit equation"
             names.report.error("E317", message, definition.span, remedy)
             names.broken.add(unknown.target)
             return found
-    using = next((n for n, d in enumerate(found) if unknown.target in mentioned(d)), len(found))
+    using = next((n for n, d in enumerate(found) if unknown.target in _needed(d, found)), len(found))
     early = found[:using] + [d for d in found[using:] if d in needed]
     return [*early, unknown, *(d for d in found[using:] if d not in needed)]
 
