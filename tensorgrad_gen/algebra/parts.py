@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from tensorgrad_gen.algebra.indices import accesses, walk
 from tensorgrad_gen.functions import FUNCTIONS
-from tensorgrad_gen.ir import Access, Add, Apply, Delta, Expr, Iverson, Mul, Pow, mul, number
+from tensorgrad_gen.ir import Add, Apply, Delta, Expr, Iverson, Mul, Pow, mul, number
 from tensorgrad_gen.ir.build import ONE
 
 
@@ -38,30 +39,20 @@ def has_delta(term: Expr) -> bool:
 
 def reads_at_position(expr: Expr) -> bool:
     """Whether a tensor inside is read at a label or a computed position, which may be outside of its axis."""
-    if isinstance(expr, Access) and any(isinstance(sub, Expr) for sub in expr.subs):
-        return True
-    return any(reads_at_position(child) for child in expr.children)
+    return any(isinstance(sub, Expr) for access in accesses(expr) for sub in access.subs)
 
 
 def wants_its_mask(expr: Expr) -> bool:
     """Whether the value, or a derivative of it, may be undefined where a mask hides it."""
-    return reads_at_position(expr) or _singular(expr)
+    return reads_at_position(expr) or any(_singular(node) and bool(accesses(node)) for node in walk(expr))
 
 
-def _singular(expr: Expr) -> bool:
-    """Whether a function inside is singular somewhere."""
-    if isinstance(expr, Pow):
-        exponent = number(expr.exponent)
-        if (exponent is None or exponent < 0 or exponent.denominator != 1) and _reads(expr):
-            return True
-    if isinstance(expr, Apply) and FUNCTIONS[expr.function].singular is not None and _reads(expr):
-        return True
-    return any(_singular(child) for child in expr.children)
-
-
-def _reads(expr: Expr) -> bool:
-    """Whether a tensor is inside."""
-    return isinstance(expr, Access) or any(_reads(child) for child in expr.children)
+def _singular(node: Expr) -> bool:
+    """Whether the function of this node is singular somewhere."""
+    if isinstance(node, Pow):
+        exponent = number(node.exponent)
+        return exponent is None or exponent < 0 or exponent.denominator != 1
+    return isinstance(node, Apply) and FUNCTIONS[node.function].singular is not None
 
 
 def masked(factors: tuple[Expr, ...]) -> bool:
