@@ -6,6 +6,7 @@ Law: a body computes the same after as before; no statement moves before what it
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 
 from tensorgrad_gen.ir.budget import spend
@@ -24,26 +25,47 @@ _WORDS = {"*": "product", "/": "quotient", "@": "product", "+": "total", "-": "d
 
 def schedule(lowered: LoweredOp) -> LoweredOp:
     """The op with every body scheduled."""
-    taken = _names_of(lowered)
+    taken = _names_of(lowered, _bodies(lowered))
     params = frozenset(local_name(p.name) for p in lowered.plan.program.params)
-    return replace(
-        lowered,
-        forward=scheduled(lowered.forward, taken, params),
-        backward=tuple(scheduled(body, taken, params) for body in lowered.backward),
-        tangent=scheduled(lowered.tangent, taken, params) if lowered.tangent else None,
-    )
+    bodies = [scheduled(body, taken, params) for body in _bodies(lowered)]
+    kept = _names_of(lowered, bodies) - {name for body in bodies for name in _helpers(body)}
+    forward, *others = (_numbered(body, kept) for body in bodies)
+    tangent = others.pop() if lowered.tangent else None
+    return replace(lowered, forward=forward, backward=tuple(others), tangent=tangent)
 
 
-def _names_of(lowered: LoweredOp) -> frozenset[str]:
-    """Every name in the op."""
+def _bodies(lowered: LoweredOp) -> tuple[Body, ...]:
+    return (lowered.forward, *lowered.backward, *([lowered.tangent] if lowered.tangent else []))
+
+
+def _names_of(lowered: LoweredOp, bodies: Iterable[Body]) -> frozenset[str]:
+    """Every name in the op, whose bodies are these."""
     program = lowered.plan.program
     names = {*program.tensors, *(p.name for p in program.params)}
-    for body in (lowered.forward, *lowered.backward, *([lowered.tangent] if lowered.tangent else [])):
+    for body in bodies:
         for statement in (*body.sizes, *body.statements):
             names |= {statement.target} | reads(statement.call)
         for _, expr in body.results:
             names |= reads(expr)
     return frozenset(names)
+
+
+def _helpers(body: Body) -> list[str]:
+    """The tensors of the body that no formula names and no result is, in order."""
+    results = {name for name, _ in body.results}
+    return [s.target for s in body.statements if not s.formula and s.target not in results]
+
+
+def _numbered(body: Body, kept: frozenset[str]) -> Body:
+    """The body with its helpers counted in the order in which they stand: `mask`, `mask2`, `mask3`."""
+    fresh = Names(kept)
+    names = {name: fresh.fresh(name.rstrip("0123456789")) for name in _helpers(body)}
+    statements = tuple(
+        replace(s, target=names.get(s.target, s.target), call=renamed(s.call, names)) for s in body.statements
+    )
+    return replace(
+        body, statements=statements, results=tuple((name, renamed(expr, names)) for name, expr in body.results)
+    )
 
 
 def scheduled(body: Body, taken: frozenset[str], params: frozenset[str] = frozenset()) -> Body:
