@@ -105,6 +105,8 @@ INSTANCES: list[Expr] = [
     Compare("<=", Position(i), Position(i)),
     Logic("not", (Logic("not", (Compare("<", A("f", i), const(0)),)),)),
     Logic("and", (Compare("<", A("f", i), const(0)), Compare("==", ONE, ONE))),
+    Logic("and", (Compare(">", A("f", i), const(0)), Compare("!=", A("f", i), const(0)))),
+    Logic("or", (Compare("==", A("f", i), const(0)), Compare("<=", A("f", i), const(0)))),
     Mul((Iverson(Compare("<", const(2), const(1))), A("f", i))),
     Where(Compare("<", A("f", i), const(0)), A("g", i), ZERO),
     Where(Compare("<", A("f", i), const(0)), ZERO, A("g", i)),

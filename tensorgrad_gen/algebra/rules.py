@@ -179,6 +179,27 @@ def _fold_logic(expr: Logic) -> Expr | None:
     return neutral if not args else args[0] if len(args) == 1 else Logic(expr.op, args)
 
 
+# A comparison, and those of the same two sides that hold wherever it does.
+_IMPLIED = {"<": ("<=", "!="), ">": (">=", "!="), "==": ("<=", ">=")}
+
+
+@rule(Logic, "absorb a condition", "a > b and a != b -> a > b; a > b or a != b -> a != b")
+def _absorb(expr: Logic) -> Expr | None:
+    if expr.op == "not":
+        return None
+
+    def implies(one: Expr, other: Expr) -> bool:
+        if not isinstance(one, Compare) or not isinstance(other, Compare):
+            return False
+        return other.op in _IMPLIED.get(one.op, ()) and (one.left, one.right) == (other.left, other.right)
+
+    spare = {c for c in expr.args for d in expr.args if (implies(d, c) if expr.op == "and" else implies(c, d))}
+    args = tuple(a for a in expr.args if a not in spare)
+    if not spare:
+        return None
+    return args[0] if len(args) == 1 else Logic(expr.op, args)
+
+
 @rule(Iverson, "constant condition", "[true] -> 1; [false] -> 0")
 def _constant_bracket(expr: Iverson) -> Expr | None:
     return ONE if expr.condition is TRUE else ZERO if expr.condition is FALSE else None
