@@ -48,6 +48,21 @@ def embedded(w: Tensor) -> Tensor:
 
 
 CASES = {
+    "a gradient as an input": Case(
+        "{w: [i], grad_w: [i], grad_grad_w: [i], tangent_w: [i]}",
+        "v[i] = mu*w[i] + grad_w[i]*tangent_w[i]; grad_v[i] = w[i] - lr*v[i]^2*grad_grad_w[i]",
+        lambda w, g, h, t: w - 0.5 * (2 * w + g * t) ** 2 * h,
+        ((4,), (4,), (4,), (4,)),
+        more="params: {lr: 0.5, mu: 2}",
+    ),
+    "an output called as a gradient": Case("{w: [i]}", "grad_loss[i] = w[i]^3", lambda w: w**3, ((4,),)),
+    "a param called as a gradient": Case(
+        "{w: [i]}",
+        "v[i] = grad_w*w[i]^2; y = tangent_v*one[i]*v[i]*w[i]",
+        lambda w: 6 * (w**3).sum(),
+        ((4,),),
+        more="params: {grad_w: 2, tangent_v: 3}",
+    ),
     "a delta on a softmax": Case(
         "{s: [n, m]}", "y = delta[n,m]*softmax[m](s[n,m])", lambda s: s.softmax(1).trace(), ((4, 4),)
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tensorgrad_gen.algebra import accesses
 from tensorgrad_gen.notation import print_expr
 from tensorgrad_gen.pipeline import run
 from tensorgrad_gen.reference import evaluate
@@ -85,3 +86,15 @@ def test_log_of_a_chosen_softmax_is_a_difference() -> None:
     compiled = normalised("s[i] = exp(x[i])/(one[j]*exp(x[j])); y = -log(s[t])")
     inputs = {"x": np.array([-800.0, 0.5, 800.0]), "z": np.zeros(3), "t": np.array(0)}
     assert evaluate(compiled["normalise"], inputs)["y"] == 1600.0
+
+
+def test_what_derivatives_are_called_is_left_to_them() -> None:
+    text = "op: t\ninputs: {w: [i], grad_w: [i], grad_grad_w: [i]}\nparams: {tangent_v: 1}\nequations: |\n"
+    program = run(
+        text + "  v[i] = tangent_v*w[i]*grad_w[i]\n  y[i] = v[i]*grad_grad_w[i]*v[i]\n", "t.yaml", until="normalise"
+    ).program
+    names = set(program.tensors)
+    assert [item.keyword for item in program.inputs] == ["w", "grad_w", "grad_grad_w"]
+    assert not {f"{prefix}_{name}" for name in names for prefix in ("grad", "tangent")} & (names | {"tangent_v"})
+    accessed = {a.tensor for statement in program.statements for a in accesses(statement.value)}
+    assert accessed <= names

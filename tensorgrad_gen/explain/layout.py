@@ -31,6 +31,8 @@ class TextPrinter(MathPrinter):
             of, by = tensor.split(BY)
             count = len(self.program.tensors[of].indices)
             return f"d{self.name(of, subs[:count])}/d{self.name(by, subs[count:])}"
+        if tensor in self.program.tensors:
+            return super().name(tensor, subs)
         if tensor.startswith("grad_"):
             return f"d{self.loss}/d{self.name(tensor.removeprefix('grad_'), subs)}"
         if tensor.startswith("total_grad_"):
@@ -63,7 +65,7 @@ class TexPrinter(LatexPrinter):
             top, below = self.name(of, subs[:count]), self.name(by, subs[count:])
             return rf"\frac{{\partial {top}}}{{\partial {below}}}"
         for prefix, d in (("total_grad_", r"\mathrm{d} "), ("grad_", r"\partial ")):
-            if tensor.startswith(prefix):
+            if tensor.startswith(prefix) and tensor not in self.program.tensors:
                 return rf"\frac{{{d}{self.loss}}}{{{d}{self.name(tensor.removeprefix(prefix), subs)}}}"
         return super().name(tensor, subs)
 

@@ -35,6 +35,12 @@ class Input:
     labels: str | int | None = None  # extent symbol that a label's values stay below
     structure: str = "general"
     upper: tuple[str, ...] | None = None
+    called: str = ""  # by the caller, where the name differs
+
+    @property
+    def keyword(self) -> str:
+        """The name by which the caller may pass it."""
+        return self.called or self.name
 
 
 @dataclass(frozen=True, slots=True)

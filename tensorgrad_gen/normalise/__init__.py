@@ -9,6 +9,7 @@ from tensorgrad_gen.algebra.broadcasts import drop_broadcasts
 from tensorgrad_gen.algebra.hoist import Hoister, Known, renamed
 from tensorgrad_gen.algebra.naming import Namer
 from tensorgrad_gen.ir import Access, Expr, Program, Statement
+from tensorgrad_gen.normalise.apart import names_apart
 from tensorgrad_gen.normalise.stable import STABLE_RULES, stabilise
 
 __all__ = ["STABLE_RULES", "normalise"]
@@ -16,6 +17,7 @@ __all__ = ["STABLE_RULES", "normalise"]
 
 def normalise(program: Program) -> Program:
     """The same program in canonical form: values simplified, stable, split at reductions, nothing unused."""
+    program = names_apart(program)
     definitions: dict[str, Statement] = {}
     statements = []
     for statement in program.statements:

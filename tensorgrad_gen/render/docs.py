@@ -122,6 +122,7 @@ def input_text(item: Input) -> str:
     """An input with what is said of it."""
     notes = [f"labels along {item.labels}" if item.kind == "label" else item.kind if item.kind != "real" else ""]
     notes += [f"default {item.default}" if item.default is not None else "", item.structure]
+    notes += [f"passed as {item.called}" if item.keyword != item.name else ""]
     known = ", ".join(note for note in notes if note and note != "general")
     doc = " ".join(item.doc.split()).rstrip(".")
     return accessed(item.name, item.indices) + (f" ({known})" if known else "") + (f": {doc}" if doc else "")
@@ -165,7 +166,7 @@ def saved_text(facts: Facts) -> str:
 def public_doc(facts: Facts) -> str:
     """First sentence, and the shapes of what goes in and out."""
     program = facts.lowered.plan.program
-    ins = ", ".join(accessed(item.name, item.indices) for item in program.inputs)
+    ins = ", ".join(accessed(item.keyword, item.indices) for item in program.inputs)
     outs = ", ".join(accessed(t, program.tensors[t].indices) for t in facts.lowered.plan.outputs)
     head = summary(program.doc)
     return quoted(f"{head}\n\n{ins} -> {outs}" if head else f"{ins} -> {outs}")

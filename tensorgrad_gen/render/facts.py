@@ -99,7 +99,7 @@ def gather(lowered: LoweredOp, runtime: str) -> Facts:
     plan, program = lowered.plan, lowered.plan.program
     blocks = tuple(
         Block(
-            tuple(root.removeprefix("grad_") for root in block.roots),
+            block.roots,
             analyse(body),
             tuple(i.name for i in program.inputs if i.name in {name for name, _ in body.results}),
         )

@@ -73,10 +73,6 @@ def _refuse(program: Program) -> None:
     """Raise for what cannot be rendered."""
     if program.name in FORBIDDEN_OPS:
         raise NotBuiltError(f"an op cannot have the name {program.name}: generated code uses it")
-    for tensor in program.tensors:
-        for name in (f"grad_{tensor}", f"tangent_{tensor}"):
-            if name in program.tensors or any(name == param.name for param in program.params):
-                raise NotBuiltError(f"a tensor called {name} beside one called {tensor} is not built yet: rename it")
 
 
 def _used(text: str) -> frozenset[str]:

@@ -15,7 +15,7 @@ def public_view(facts: Facts) -> PublicView:
     rt, op, program = facts.runtime, facts.op, facts.lowered.plan.program
     cls = class_name(op)
     dual = f"{cls}Dual" if facts.tangent is not None and facts.gradients else cls
-    passed = ", ".join([i.name for i in facts.inputs] + [p.name for p in program.params])
+    passed = ", ".join([i.keyword for i in facts.inputs] + [p.name for p in program.params])
     registered = program.target == "custom_op"
     target, forward = ("_OPERATOR", "_OPERATOR") if registered else (cls, dual)
     if any(item.kind == "label" for item in facts.inputs):
@@ -31,7 +31,7 @@ def public_view(facts: Facts) -> PublicView:
         tuple(_fits(facts)),
         ", ".join(f"{local_name(i.name)}: Tensor{' | None' if i.default is not None else ''}" for i in facts.inputs),
         tuple(_row(item) for item in facts.inputs),
-        ", ".join(item.name for item in facts.inputs),
+        ", ".join(item.keyword for item in facts.inputs),
         call,
         "outputs[0]" if count == 1 else ", ".join(f"outputs[{k}]" for k in range(count)),
         f'{rt}Registered("tensorgrad_gen::{op}", "{_schema(facts)}", {cls}, {dual})' if registered else "",
@@ -40,7 +40,7 @@ def public_view(facts: Facts) -> PublicView:
 
 def _schema(facts: Facts) -> str:
     """The operator's signature as torch.library writes it."""
-    takes = [f"Tensor{'?' if item.default is not None else ''} {local_name(item.name)}" for item in facts.inputs]
+    takes = [f"Tensor{'?' if item.default is not None else ''} {local_name(item.keyword)}" for item in facts.inputs]
     kinds = {"real": "float", "int": "SymInt"}
     takes += [f"{kinds[param.kind]} {local_name(param.name)}" for param in facts.lowered.plan.program.params]
     return f"({', '.join(takes)}) -> ({', '.join(['Tensor'] * len(facts.results))})"
@@ -49,13 +49,13 @@ def _schema(facts: Facts) -> str:
 def _required(inputs: tuple[Input, ...]) -> tuple[str, ...]:
     """Inputs without default after one that has it: Python needs a default for them too."""
     first = next((k for k, item in enumerate(inputs) if item.default is not None), len(inputs))
-    return tuple(item.name for item in inputs[first:] if item.default is None)
+    return tuple(item.keyword for item in inputs[first:] if item.default is None)
 
 
 def _parameters(inputs: tuple[Input, ...], params: tuple[Parameter, ...]) -> str:
     late = _required(inputs)
     parts = [
-        f"{item.name}: Tensor" + (" | None = None" if item.default is not None or item.name in late else "")
+        f"{item.keyword}: Tensor" + (" | None = None" if item.default is not None or item.keyword in late else "")
         for item in inputs
     ]
     if params:
@@ -69,7 +69,7 @@ def _parameters(inputs: tuple[Input, ...], params: tuple[Parameter, ...]) -> str
 
 def _row(item: Input) -> str:
     letters, extents = [i.name for i in item.indices], [i.extent for i in item.indices]
-    return f'("{item.name}", "{item.kind}", {_tuple(letters)}, {_tuple(extents)})'
+    return f'("{item.keyword}", "{item.kind}", {_tuple(letters)}, {_tuple(extents)})'
 
 
 def _tuple(items: list[str] | list[str | int]) -> str:
