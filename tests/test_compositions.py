@@ -55,6 +55,20 @@ CASES = {
         ((4,), (4,), (4,), (4,)),
         more="params: {lr: 0.5, mu: 2}",
     ),
+    "a condition that reads at a masked label": Case(
+        "{w: [v, d], z: [b], t: {indices: [b], kind: label, labels: v}}",
+        "y[b] = [t[b] != -100]*[any[d](w[t[b],d] > 0)]*z[b]; s = [t[b] != -100 and w[t[b],0] > 0]*w[t[b],1]*z[b]*y[b]",
+        lambda w, z, _: (embedded(w)[:, 1] * z * z * ((embedded(w) > 0).any(1) & (embedded(w)[:, 0] > 0))).sum(),
+        ((4, 2), (3,)),
+        (MASKED,),
+    ),
+    "masked labels summed up to each place": Case(
+        "{x: [a, v], t: {indices: [a], kind: label, labels: v}}",
+        "y[a] = cumsum[a]([t[a] != -100]*x[a,t[a]]^2)",
+        lambda x, _: (x[torch.arange(3), MASKED.clamp(min=0)] ** 2 * (MASKED != -100)).cumsum(0),
+        ((3, 2),),
+        (MASKED,),
+    ),
     "an output called as a gradient": Case("{w: [i]}", "grad_loss[i] = w[i]^3", lambda w: w**3, ((4,),)),
     "a param called as a gradient": Case(
         "{w: [i]}",

@@ -194,7 +194,7 @@ def _guarded(expr: Expr, guards: tuple[Expr, ...]) -> Expr:
     if not own or not wants_its_mask(expr) or not isinstance(expr, Sum | Reduce | Scan | Apply):
         return expr
     if isinstance(expr, Reduce) and expr.kind in ("any", "all"):
-        return expr  # what they reduce is a condition, and conditions are read whole
+        return Reduce(expr.kind, expr.indices, Logic("and", (*own, expr.body)))
     if isinstance(expr, Sum):
         missing = [Iverson(g) for g in own if Iverson(g) not in factors_of(expr.body)]
         return Sum(expr.indices, mul(*missing, expr.body)) if missing else expr

@@ -134,7 +134,10 @@ def sum_with_delta(b: Builder, bound: tuple[Index, ...], factors: tuple[Expr, ..
     pair = split_label(delta)
     free: frozenset[Index] = frozenset().union(*(f.free for f in rest))
     if pair is not None and pair[0] not in free and not (set(bound) & pair[1].free):
-        return _scatter(b, pair[0], pair[1], (Sum(bound, product_of(rest)),), order)
+        # Conditions on the label stay beside it: where they fail, it may point outside.
+        apart = tuple(f for f in rest if isinstance(f, Iverson) and not f.free & set(bound))
+        inside = Sum(bound, product_of(tuple(f for f in rest if f not in apart)))
+        return _scatter(b, pair[0], pair[1], (*apart, inside), order)
     if pair is not None and pair[0] not in free | pair[1].free and rest:
         summed = _accumulate(b, pair[0], pair[1], bound, rest, order)
         if summed is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
+from tensorgrad_gen.algebra.parts import reads_at_position
 from tensorgrad_gen.ir import (
     Add,
     Apply,
@@ -265,10 +266,15 @@ def _condition_compare(b: Builder, node: Compare, order: Layout) -> Val:
 
 
 def _condition_logic(b: Builder, node: Logic, order: Layout) -> Val:
-    parts = [b.condition(arg, order) for arg in node.args]
     if node.op == "not":
-        (part,) = parts
+        part = b.condition(node.args[0], order)
         return part.over(Prefix("not " if part.kind == "flag" else "~", part.expr))
+    parts = []
+    for count, arg in enumerate(node.args):
+        # A label is read where the conditions before it leave the answer open.
+        decided = node.args[:count] if reads_at_position(arg) else ()
+        with b.guarded(*(decided if node.op == "and" else map(_negated, decided))):
+            parts.append(b.condition(arg, order))
     whole = parts[0]
     for part in parts[1:]:
         kind = "flag" if whole.kind == part.kind == "flag" else "bool"
