@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from tensorgrad_gen.derive import derive
+from tensorgrad_gen.algebra import accesses
+from tensorgrad_gen.derive import derive, names_apart
 from tensorgrad_gen.ir import (
     Access,
     Apply,
@@ -33,6 +34,7 @@ from tensorgrad_gen.ir import (
 )
 from tensorgrad_gen.legality import STAGE_RULES, LegalityError, check_plan, check_program
 from tensorgrad_gen.normalise import normalise
+from tensorgrad_gen.pipeline import run
 from tensorgrad_gen.plan import plan
 from tensorgrad_gen.simplify import simplify
 from tests.elaborating import build, spec
@@ -129,3 +131,17 @@ def test_an_illegal_program_is_an_internal_fault() -> None:
     assert issubclass(LegalityError, IRError)
     assert {"elaborate", "normalise", "derive", "simplify", "plan"} <= set(STAGE_RULES)
     assert isinstance(const(1), Const)
+
+
+def test_what_derivatives_are_called_is_left_to_them() -> None:
+    text = "op: t\ninputs: {w: [i], grad_w: [i], grad_grad_w: [i]}\nparams: {tangent_v: 1}\nequations: |\n"
+    program = names_apart(
+        run(
+            text + "  v[i] = tangent_v*w[i]*grad_w[i]\n  y[i] = v[i]*grad_grad_w[i]*v[i]\n", "t.yaml", until="normalise"
+        ).program
+    )
+    names = set(program.tensors)
+    assert [item.keyword for item in program.inputs] == ["w", "grad_w", "grad_grad_w"]
+    assert not {f"{prefix}_{name}" for name in names for prefix in ("grad", "tangent")} & (names | {"tangent_v"})
+    accessed = {a.tensor for statement in program.statements for a in accesses(statement.value)}
+    assert accessed <= names

@@ -1,5 +1,6 @@
 """Derivatives of a program: adjoint statements in reverse order, tangent statements in order."""
 
+from tensorgrad_gen.derive.apart import names_apart
 from tensorgrad_gen.derive.laws import LAWS, Differential
 from tensorgrad_gen.derive.model import Adjoint, Derivatives, Tangent
 from tensorgrad_gen.derive.modes import active_tensors, adjoint, derive, jacobian, tangent
@@ -14,5 +15,6 @@ __all__ = [
     "adjoint",
     "derive",
     "jacobian",
+    "names_apart",
     "tangent",
 ]

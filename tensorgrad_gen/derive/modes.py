@@ -10,6 +10,7 @@ from fractions import Fraction
 
 from tensorgrad_gen.algebra import accesses, all_indices, fresh, simplify, substitute
 from tensorgrad_gen.algebra.naming import Namer, derivative_names
+from tensorgrad_gen.derive.apart import names_apart
 from tensorgrad_gen.derive.laws import Differential
 from tensorgrad_gen.derive.model import Adjoint, Derivatives, Tangent
 from tensorgrad_gen.ir import (
@@ -175,6 +176,7 @@ def taken_names(program: Program) -> set[str]:
 
 def derive(program: Program) -> Derivatives:
     """The adjoint from all outputs jointly, and the tangent program."""
+    program = names_apart(program)
     names = taken_names(program)
     outputs = tuple(o for o in program.outputs if program.tensors[o].kind in _REAL)
     reserved = derivative_names(set(program.tensors))

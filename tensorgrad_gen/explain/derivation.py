@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from tensorgrad_gen.algebra import accesses, apart, key, simplify, step
-from tensorgrad_gen.derive import LAWS, Adjoint, Derivatives, Differential, active_tensors, derive, jacobian
+from tensorgrad_gen.derive import (
+    LAWS,
+    Adjoint,
+    Derivatives,
+    Differential,
+    active_tensors,
+    derive,
+    jacobian,
+    names_apart,
+)
 from tensorgrad_gen.derive.modes import reads
 from tensorgrad_gen.explain.facts import facts_of
 from tensorgrad_gen.explain.model import Explanation, Line, Section, derivative, differential, new_indices
@@ -33,12 +42,14 @@ class _Scene:
 
 def explain(program: Program, wrt: str | None = None, valence: bool = False, depth: int | None = None) -> Explanation:
     """The derivation of the gradients (of one, with `wrt`); `depth` is how many steps of each part are shown."""
+    program = names_apart(program)
+    wanted = tuple(item.name for item in program.inputs if wrt in (None, item.keyword))
     normal = normalise(program)
     derived = derive(normal)
     trace = Trace()
     adjoint = simplify_adjoint(normal, derived.adjoint, trace)
     simple = Derivatives(normal, adjoint, simplify_tangent(normal, derived.tangent))
-    gradients = {name: target for name, target in adjoint.gradients if wrt in (None, name)}
+    gradients = {name: target for name, target in adjoint.gradients if name in wanted}
     scene = _Scene(normal, active_tensors(normal), depth, _cotangents(normal, derived.adjoint))
     sections = [Section(program.name, lines=tuple(map(_definition, program.statements)))]
     sections += _stable_form(program, normal)

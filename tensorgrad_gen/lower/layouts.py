@@ -25,6 +25,7 @@ def decide_layouts(plan: Plan) -> dict[str, Axes]:
         steps += reversed(block.steps)
     steps += reversed(plan.forward)
     votes: dict[str, Counter[Axes]] = {step.target: Counter() for step in steps}
+    forward = {step.target for step in plan.forward}
     decided: dict[str, Axes] = {}
     for step in steps:
         axes = _winner(votes[step.target], len(step.indices))
@@ -33,7 +34,9 @@ def decide_layouts(plan: Plan) -> dict[str, Axes]:
         for expr, order in _readings(step, own):
             for access in accesses(expr):
                 vote = _vote(access.subs, order)
-                if access.tensor in votes and vote is not None:
+                # An output is saved as it is returned: what backward would like of it makes no difference.
+                returned = access.tensor in plan.outputs and step.target not in forward
+                if access.tensor in votes and vote is not None and not returned:
                     votes[access.tensor][vote] += 1
     return decided
 

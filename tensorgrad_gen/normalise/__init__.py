@@ -9,7 +9,6 @@ from tensorgrad_gen.algebra.broadcasts import drop_broadcasts
 from tensorgrad_gen.algebra.hoist import Hoister, Known, renamed
 from tensorgrad_gen.algebra.naming import Namer
 from tensorgrad_gen.ir import Access, Expr, Program, Statement
-from tensorgrad_gen.normalise.apart import names_apart
 from tensorgrad_gen.normalise.stable import STABLE_RULES, stabilise
 
 __all__ = ["STABLE_RULES", "normalise"]
@@ -17,7 +16,6 @@ __all__ = ["STABLE_RULES", "normalise"]
 
 def normalise(program: Program) -> Program:
     """The same program in canonical form: values simplified, stable, split at reductions, nothing unused."""
-    program = names_apart(program)
     definitions: dict[str, Statement] = {}
     statements = []
     for statement in program.statements:
@@ -26,7 +24,8 @@ def normalise(program: Program) -> Program:
         done = replace(statement, value=value)
         definitions[statement.target] = done
         statements.append(done)
-    statements = drop_broadcasts(used(statements, program.outputs), set(program.outputs))
+    statements = _named_as_outputs(used(statements, program.outputs), program.outputs)
+    statements = drop_broadcasts(statements, set(program.outputs))
     taken = set(program.tensors) | {p.name for p in program.params} | {n for n, _ in program.size_names}
     split = Hoister(Namer(taken), Known(), program).run(statements)
     return replace(program, statements=tuple(split))
@@ -43,6 +42,28 @@ def _aliases(value: Expr, definitions: dict[str, Statement]) -> Expr:
         return node
 
     return map_nodes(value, visit)
+
+
+def _named_as_outputs(statements: list[Statement], outputs: tuple[str, ...]) -> list[Statement]:
+    """A tensor of which an output is but another name, its axes in another order perhaps, is that output."""
+    for output in [s for s in statements if s.target in outputs]:
+        known = {s.target: s for s in statements if s.target not in outputs}
+        value = output.value
+        source = known.get(value.tensor) if isinstance(value, Access) else None
+        if source is None or not isinstance(value, Access) or set(value.subs) != set(output.indices):
+            continue
+        axes = tuple(value.subs.index(i) for i in output.indices)
+        new = replace(output, value=renamed(source.value, source.indices, value.subs))
+
+        def visit(node: Expr, old: str = source.target, new: str = output.target, axes: tuple[int, ...] = axes) -> Expr:
+            if isinstance(node, Access) and node.tensor == old:
+                return Access(new, tuple(node.subs[k] for k in axes))
+            return node
+
+        statements = [
+            new if s is source else replace(s, value=map_nodes(s.value, visit)) for s in statements if s is not output
+        ]
+    return statements
 
 
 def used(statements: list[Statement], outputs: tuple[str, ...]) -> list[Statement]:
