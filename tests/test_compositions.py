@@ -224,3 +224,52 @@ def test_a_scan_reads_an_input_that_has_a_default(scan: str) -> None:
         return (2 * b).softmax(-1) if "softmax" in scan else b.exp().sum(-1, keepdim=True) * b
 
     agree(lambda b: op(h.detach(), b), formula, [bias])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_surrogate_derivative_leaves_the_value_as_it_is(dtype: torch.dtype) -> None:
+    far = torch.tensor([1e9, -3e8, 1e30, float("inf"), -0.5], dtype=dtype)
+    through = op_of("{x: [i]}", "y[i] = straight_through(sign(x[i]), x[i])")
+    assert_close(through(far), far.sign(), rtol=0, atol=0)
+    masked = op_of(
+        "{x: [i], m: {indices: [i], kind: bool}}", "y[i] = softmax[i](scale_gradient(where(m[i], x[i], -inf), 3))"
+    )
+    x, mask = far[-2:].nan_to_num(posinf=2.0).requires_grad_(), torch.tensor([True, True])
+    value = masked(x, mask)
+    assert_close(value, x.softmax(0))
+    (got,) = torch.autograd.grad(value[0], x)
+    (want,) = torch.autograd.grad(x.softmax(0)[0], x)
+    assert_close(got, 3 * want)
+    assert_close(masked(x, torch.tensor([True, False])), torch.tensor([1.0, 0.0], dtype=dtype))
+
+
+class _Clipped(torch.autograd.Function):
+    @staticmethod
+    def forward(_ctx: Any, x: Tensor) -> Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(_ctx: Any, *grads: Any) -> Any:
+        return grads[0].clamp(-0.1, 0.1)
+
+
+CLIPPED = {
+    "y = norm[i](g[i] - t[i])": lambda g, t: torch.linalg.vector_norm(g - t),
+    "h[i] = exp(g[i])*t[i]; y = softmax[i](h[i])*g[i]*one[i] + h[i]*h[i]": lambda g, t: (
+        ((g.exp() * t).softmax(0) * g).sum() + ((g.exp() * t) ** 2).sum()
+    ),
+    "y = (g[i]*t[i]*delta[i,j]*g[j])^2": lambda g, t: (g * g * t).sum() ** 2,
+}
+
+
+@pytest.mark.parametrize("save", ["auto", "inputs", "all"])
+@pytest.mark.parametrize("equations", CLIPPED)
+def test_a_clip_takes_the_whole_cotangent_in_second_derivatives_too(equations: str, save: str) -> None:
+    op = op_of("{x: [i], t: [i]}", f"g[i] = clip_gradient(x[i]^2, -0.1, 0.1); {equations}", f"save: {save}\n")
+    x, t = (leaf * 3 for leaf in drawn(((4,), (4,))))
+    for got, want in zip(
+        derivatives(op, [x, t], ()),
+        derivatives(lambda x, t: CLIPPED[equations](_Clipped.apply(x * x), t), [x, t], ()),
+        strict=True,
+    ):
+        assert_close(got, want, **EXACT)

@@ -48,6 +48,7 @@ class Builder:
     shared: frozenset[Expr] = frozenset()
     reads: set[str] = field(default_factory=set)
     outside: frozenset[str] = frozenset()
+    traced: bool = True  # whether autograd may look on
     _known: dict[tuple[object, ...], tuple[Val, frozenset[str]]] = field(default_factory=dict)
 
     def lower(self, expr: Expr, order: Layout) -> Val:

@@ -102,6 +102,7 @@ class _Lowering:
 
     def forward(self) -> Body:
         b = self.builder(self.inputs(), self.anchor())
+        b.traced = False
         self.run(b, self.plan.forward)
         names = [*self.plan.outputs, *(n for n in self.plan.auxiliary if n not in self.plan.outputs)]
         return self.finish(b, [(name, name, self.layout(name)) for name in names], fresh=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tensorgrad_gen.lower.arith import over, plus, pointwise, times
+from tensorgrad_gen.lower.arith import over, pointwise, times
 from tensorgrad_gen.lower.builder import Builder
 from tensorgrad_gen.lower.torch_ir import Attr, Call, Infix, Lit, Method, TExpr, Var
 from tensorgrad_gen.lower.values import Val
@@ -118,16 +118,20 @@ def _stop(b: Builder, args: tuple[Val, ...]) -> Val:
 
 
 def _scale_gradient(b: Builder, args: tuple[Val, ...]) -> Val:
-    z, s = b.tensor(args[0]), args[1]
-    held = z.over(Method(z.expr, "detach"))
-    change = pointwise(Infix("-", z.expr, held.expr), z)
-    return plus(held, times(s, change))
+    return _surrogate(b, b.tensor(args[0]), *args)
 
 
 def _straight_through(b: Builder, args: tuple[Val, ...]) -> Val:
-    f, z = (b.tensor(arg) for arg in args)
-    held = pointwise(Method(Infix("-", f.expr, z.expr), "detach"), f, z)
-    return plus(z, held)
+    return _surrogate(b, b.tensor(args[0]), args[1])
+
+
+def _surrogate(b: Builder, value: Val, z: Val, *scale: Val) -> Val:
+    """The value with the derivative of `z`, or of a multiple of it; nothing differentiates forward."""
+    if not b.traced:
+        return value
+    z = b.tensor(z)
+    call = Call("_runtime.surrogate", tuple(val.expr for val in (value, z, *scale)))
+    return pointwise(call, value, z, *scale, kind="real")
 
 
 def _itself(b: Builder, args: tuple[Val, ...]) -> Val:

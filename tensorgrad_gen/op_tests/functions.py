@@ -34,9 +34,9 @@ FUNCTIONS: dict[str, str] = {
     "real": "_real({0})",
     "imag": "_imag({0})",
     "stop_gradient": "_constant({0})",
-    "scale_gradient": "{1:p} * {0:p} + ({0:p} - {1:p} * {0:p}).detach()",
+    "scale_gradient": "_constant({0}) + {1:p} * ({0:p} - _constant({0}))",
     "clip_gradient": "_clipped({0}, {1}, {2})",
-    "straight_through": "{1:p} + ({0:p} - {1:p}).detach()",
+    "straight_through": "_constant({0}) + ({1:p} - _constant({1}))",
 }
 
 # Of a Python number.

@@ -15,7 +15,7 @@ from tensorgrad_gen.derive.modes import taken_names
 from tensorgrad_gen.ir import Access, Expr, Program, Statement
 from tensorgrad_gen.plan.contraction import order_contractions
 from tensorgrad_gen.plan.model import Block, Plan, Step
-from tensorgrad_gen.plan.saving import choose_saved
+from tensorgrad_gen.plan.saving import choose_saved, clips
 from tensorgrad_gen.plan.shaping import split_contractions
 from tensorgrad_gen.plan.sharing import share_products
 from tensorgrad_gen.plan.sizes import Regime
@@ -31,7 +31,7 @@ def plan(derivatives: Derivatives) -> Plan:
     main = planner.block(derivatives.adjoint.roots, derivatives.adjoint.statements, derivatives.adjoint.gradients)
     saved = planner.choose(main)
     auxiliary = tuple(n for n in saved if n not in program.outputs)
-    blocks = [main] + [planner.auxiliary_block(name) for name in auxiliary]
+    blocks = planner.blocks(main, derivatives.adjoint.roots, auxiliary)
     available = {i.name for i in program.inputs} | {c.name for c in program.constants} | set(saved)
     available |= set(program.outputs)
     backward = [planner.finish(block, available) for block in blocks]
@@ -104,10 +104,19 @@ class _Planner:
             for s in statements
         ]
 
-    def auxiliary_block(self, name: str) -> Block:
-        """Backward from the cotangent of one auxiliary output alone."""
-        names = Namer(self.taken | {f"grad_{name}"}, self.reserved)
-        part = simplify_adjoint(self.program, adjoint(self.program, (name,), names))
+    def blocks(self, main: Block, outputs: tuple[str, ...], auxiliary: tuple[str, ...]) -> list[Block]:
+        """Backward from the outputs, and from what else forward returns: apart, as most calls have no cotangent of it.
+
+        A clip takes the whole cotangent at once, whatever it comes from: there, all of backward is one block.
+        """
+        if auxiliary and any(map(clips, self.forward)):
+            return [self.block_from((*outputs, *auxiliary))]
+        return [main, *(self.block_from((name,)) for name in auxiliary)]
+
+    def block_from(self, roots: tuple[str, ...]) -> Block:
+        """Backward from the cotangents of these tensors, jointly."""
+        names = Namer(self.taken | {f"grad_{name}" for name in roots}, self.reserved)
+        part = simplify_adjoint(self.program, adjoint(self.program, roots, names))
         return self.block(part.roots, part.statements, part.gradients)
 
     def tangent_block(self, derived: Tangent, auxiliary: tuple[str, ...]) -> Block:

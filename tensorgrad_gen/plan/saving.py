@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from tensorgrad_gen.algebra import accesses, walk
 from tensorgrad_gen.algebra.hoist import heavy, is_extremum
-from tensorgrad_gen.ir import Access, Program, Statement
+from tensorgrad_gen.ir import Access, Apply, Program, Statement
 from tensorgrad_gen.plan.min_cut import sink_side
 from tensorgrad_gen.plan.sizes import Regime
 
@@ -27,8 +27,15 @@ def choose_saved(program: Program, statements: Iterable[Statement], needed: set[
     return _minimum_cut(program, table, needed, regime)
 
 
+def clips(statement: Statement) -> bool:
+    """Whether the statement clips the cotangent that reaches it."""
+    return isinstance(statement.value, Apply) and statement.value.function == "clip_gradient"
+
+
 def recomputable(statement: Statement, program: Program) -> bool:
-    """Whether backward may compute the statement again."""
+    """Whether backward may compute the statement again: a clip acts where forward applies it, not on a copy."""
+    if clips(statement):
+        return False
     if program.save == "inputs" or statement.kind != "real":
         return True
     return not any(heavy(node) for node in walk(statement.value))
@@ -49,7 +56,7 @@ def _minimum_cut(program: Program, table: dict[str, Statement], needed: set[str]
     for name, statement in table.items():
         free = name in program.outputs and statement.kind == "real"
         size = 0 if free else regime.elements(statement.indices)
-        savable = statement.kind == "real" and (program.save != "inputs" or free)
+        savable = statement.kind == "real" and (program.save != "inputs" or free or clips(statement))
         edges.append(((name, "in"), (name, "out"), size if savable else _INFINITE))
         if recomputable(statement, program) and name not in compared:
             edges += [((access.tensor, "out"), (name, "in"), _INFINITE) for access in accesses(statement.value)]

@@ -33,7 +33,12 @@ def _gelu_tanh(z: Tensor) -> Tensor:
 
 
 def _scale_gradient(z: Tensor, scale: Tensor) -> Tensor:
-    return scale * z + (z - scale * z).detach()
+    return _surrogate(z, z, scale)
+
+
+def _surrogate(value: Tensor, z: Tensor, scale: Tensor | float = 1) -> Tensor:
+    change = torch.where(torch.isfinite(z), z - z.detach(), torch.zeros_like(z))
+    return value.detach() + scale * change
 
 
 def _clip_gradient(z: Tensor, low: Tensor, high: Tensor) -> Tensor:
@@ -106,7 +111,7 @@ FUNCTIONS: dict[str, Pointwise] = {
     "stop_gradient": lambda z: z.detach(),
     "scale_gradient": _scale_gradient,
     "clip_gradient": _clip_gradient,
-    "straight_through": lambda value, z: z + (value - z).detach(),
+    "straight_through": _surrogate,
 }
 
 # Functions whose derivative is not that of their value: finite differences cannot check them.
