@@ -71,10 +71,26 @@ def _numbered(body: Body, kept: frozenset[str]) -> Body:
 def scheduled(body: Body, taken: frozenset[str], params: frozenset[str] = frozenset()) -> Body:
     """One body: equal calls merged, repeated parts named, what is not read dropped, the rest sunk to its readers."""
     names = Names(taken)
+    body = replace(
+        body,
+        statements=tuple(replace(s, call=_plain(s.call)) for s in body.statements),
+        results=tuple((name, _plain(expr)) for name, expr in body.results),
+    )
     statements, results = _merge(body, names)
     numbers = frozenset(s.target for s in body.sizes) | params
     statements, results = _apart(*_share(statements, results, numbers, names), names)
     return replace(body, statements=tuple(_sink(_live(statements, results))), results=results)
+
+
+def _plain(expr: TExpr) -> TExpr:
+    """The expression without views that undo one another."""
+    expr = rebuilt(expr, _plain)
+    match expr:
+        case Attr(Attr(inner, "mT"), "mT"):
+            return inner
+        case Method(Method(inner, "unsqueeze", (Lit(one),), ()), "squeeze", (Lit(other),), ()) if one == other:
+            return inner
+    return expr
 
 
 def _merge(body: Body, fresh: Names) -> tuple[list[TorchStatement], Results]:

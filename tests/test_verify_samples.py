@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
 import torch
 
 from tensorgrad_gen.api import load_module
 from tensorgrad_gen.pipeline import run
 from tensorgrad_gen.verify.extents import extents
-from tensorgrad_gen.verify.model import Subject
+from tensorgrad_gen.verify.model import CheckResult, Subject
+from tensorgrad_gen.verify.run import run_check
 from tensorgrad_gen.verify.subject import make_subject, on_module
+from tensorgrad_gen.verify.table import CHECKS
 
 POOL = """\
 op: pool
@@ -70,3 +76,56 @@ def test_another_module_is_put_to_the_same_samples() -> None:
     [x] = ours.samples[0].tensors
     assert theirs.samples is ours.samples
     assert not torch.equal(theirs.call((x,), ours.samples[0].params)[0], ours.call((x,), ours.samples[0].params)[0])
+
+
+def result(text: str, check: str, **replaced: Callable[..., object]) -> CheckResult:
+    [row] = [row for row in CHECKS if row.name == check]
+    return run_check(row, replace(subject(text), **replaced))
+
+
+@pytest.mark.parametrize("eps", ["1e-4", "1e-12"])
+@pytest.mark.parametrize("function", ["sqrt", "log"])
+def test_what_is_near_a_pole_whatever_the_inputs_are_is_compared_but_not_by_finite_differences(
+    function: str, eps: str
+) -> None:
+    text = f"op: near\ninputs: {{z: [n, d]}}\nequations: y[n,m] = {function}(one[d]*(z[n,d] - z[m,d])^2 + {eps})\n"
+    assert [sample.cramped for sample in subject(text).samples] == [True]
+    assert result(text, "vjp").status == "passed"
+    assert result(text, "gradcheck").status == "skipped"
+
+
+def test_a_sample_has_finite_derivatives() -> None:
+    text = (
+        "op: nests\ninputs: {u: [j], a: {indices: [n], domain: positive}, g: {indices: [j], kind: label, labels: n}}\n"
+        "equations: |\n  iv[n] = logsumexp[j](where(g[j] == n, u[j], -inf))\n  y[n] = softmax[n](a[n]*iv[n])\n"
+    )
+    for sample in subject(text).samples:
+        _, lam, g = sample.tensors
+        assert lam is not None
+        assert g is not None
+        assert set(g.tolist()) == set(range(len(lam)))  # the sum of an empty nest is -inf, and lam's derivative 0/0
+
+
+EXTREME = "extreme inputs"
+
+
+def test_a_formula_that_overflows_is_told_from_an_op_that_does() -> None:
+    by_nature = result("op: odds\ninputs: {x: [i]}\nequations: y[i] = log(exp(x[i]) + exp(2*x[i]) + 3)\n", EXTREME)
+    assert by_nature.status == "skipped"
+    assert "the formula itself overflows in float32 at 88" in by_nature.message
+    stable = "op: soft\ninputs: {x: [i]}\nequations: y[i] = exp(x[i])/(one[j]*exp(x[j]))\n"
+    assert result(stable, EXTREME).status == "passed"
+    unstable = result(stable, EXTREME, op=lambda x: x.exp() / x.exp().sum())
+    assert unstable.status == "failed"
+    singular = "op: inverted\ninputs: {x: [i, j]}\nequations: y[j,k] = inv(m)[j,k]\n"
+    singular = singular.replace("equations: ", "equations: |\n  m[i,k] = x[i,j]*x[k,j] + 1e-6*delta[i,k]\n  ")
+    assert result(singular, EXTREME).status in ("passed", "skipped")
+
+
+def test_a_clip_passes_every_check() -> None:
+    text = (
+        "op: clip\ninputs: {x: [i]}\nequations: |\n  c[i] = clip_gradient(x[i], -1, 1)\n  y[i] = c[i]*norm[j](c[j])\n"
+    )
+    for row in (check for check in CHECKS if check.quick):
+        found = result(text, row.name)
+        assert found.status != "failed", found

@@ -92,7 +92,9 @@ def forward(subject: Subject) -> float:
     """`jvp` and `jacfwd`."""
     _needs_forward(subject)
     problem = _Problem(subject)
-    want = problem.gradient()
+    # A clip acts on cotangents alone: tangents pass it, and are no product with the gradient.
+    jacobian = func.jacfwd(problem.plain, problem.argnums)
+    want = jacobian(*problem.inputs) if subject.clipped else problem.gradient()
     directions = tuple(cotangents(problem.inputs, subject.seed))
     got = func.jvp(problem.ours, problem.inputs, directions)[1]
     along = torch.stack([(g * d).sum() for g, d in zip(want, directions, strict=True)]).sum()
@@ -109,7 +111,7 @@ def second(subject: Subject) -> float:
     nestings: dict[str, Callable[..., Any]] = {
         "jacrev(jacrev)": func.jacrev(func.jacrev(problem.ours, problem.argnums), problem.argnums)
     }
-    if subject.forward:
+    if subject.forward and not subject.clipped:
         nestings["hessian"] = func.hessian(problem.ours, problem.argnums)
         nestings["jacfwd(jacfwd)"] = func.jacfwd(func.jacfwd(problem.ours, problem.argnums), problem.argnums)
         nestings["jacrev(jacfwd)"] = func.jacrev(func.jacfwd(problem.ours, problem.argnums), problem.argnums)

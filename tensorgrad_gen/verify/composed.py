@@ -37,10 +37,12 @@ def all_tensors(
 ) -> dict[str, Tensor]:
     """Every tensor of the program, by name."""
     named = {item.name: tensor for item, tensor in zip(program.inputs, tensors, strict=True)}
-    return _Interpreter(program, named, params, watch).run()
+    return Interpreter(program, named, params, watch).run()
 
 
-class _Interpreter:
+class Interpreter:
+    """Computes every statement of a program, on the tensors of one call."""
+
     def __init__(
         self,
         program: Program,
@@ -334,14 +336,17 @@ class _Interpreter:
 
     # matrices ----------------------------------------------------------------------------------
 
+    def _see_matrix(self, matrix: Tensor, batch: tuple[str, ...]) -> None:
+        if self.watch is not None and matrix.numel():
+            self._see("pole", Value(torch.linalg.svdvals(matrix).amin(-1), batch), None)
+
     def _linalg(self, expr: ir.Linalg) -> Value:
         rows, cols = self._keys(expr.rows), self._keys(expr.cols)
         height, width = self._shape(expr.rows), self._shape(expr.cols)
         matrix, batch = self._over(real(self._value(expr.matrix, None)), expr.rows)
         matrix, batch = self._over(Value(matrix, (*batch, "<rows>")), expr.cols)
         batch = batch[:-1]
-        if self.watch is not None and matrix.numel():
-            self._see("pole", Value(torch.linalg.svdvals(matrix.detach()).amin(-1), batch), None)
+        self._see_matrix(matrix.detach(), batch)
         if expr.kind == "inverse":
             out = torch.linalg.inv(matrix)
             return Value(out.reshape(*out.shape[:-2], *width, *height), batch + cols + rows)

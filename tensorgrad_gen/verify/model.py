@@ -39,6 +39,7 @@ class Sample:
     params: Params
     regular: bool = True
     defined: bool = True
+    cramped: bool = False  # so near to a kink or pole that finite differences say nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class Subject:
     - `op` and `raw` (`apply` of the op's Function, which returns the auxiliary outputs too) take the structured
       part of inputs that have a structure; `bare` is the public function itself.
     - `oracle` is a second value reference; `smooth` tells whether arguments are away from kinks.
+    - `stable` is the plain formula with its stable forms recognised, in the arithmetic of float32.
     - `samples` has regular samples, the most used first; `tiny` is one with few elements, `square` one with all
       extents equal; `edges` have extents 0 and 1, `undefined` says where the formula has no value at all.
     - A `quick` run moves fewer elements by finite differences.
@@ -66,9 +68,11 @@ class Subject:
     bare: Function | None = None
     oracle: Callable[[Tensors, Params], Outputs] | None = None
     smooth: Callable[[Tensors, Params], bool] | None = None
+    stable: Callable[[Tensors, Params], Outputs] | None = None
     orders: int = 2
     forward: bool = True
     surrogate: bool = False
+    clipped: bool = False
     domains: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     module: ModuleType | None = None

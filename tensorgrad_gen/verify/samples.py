@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -18,8 +18,10 @@ from tensorgrad_gen.verify.model import Params, Sample, Tensors
 
 # Nearer than this to a kink a finite difference straddles it; nearer to a pole it is inaccurate.
 MARGIN = {"kink": 1e-3, "pole": 5e-2}
-# At this many margins the checks still work, if less sharply; nearer, the sample is refused.
+# At this many margins finite differences still work, if less sharply.
 LEAST = 0.02
+# At a pole or on a kink a sample is refused.
+NEAREST = 0.0
 ATTEMPTS = 40
 LARGEST_STATEMENT = 20_000
 
@@ -255,16 +257,28 @@ def distance_from_trouble(program: Program, tensors: Tensors, params: Params) ->
         outputs = compose(program, leaves, params, watch)
     if not all(bool(torch.isfinite(o.detach()).all()) for o in outputs if _floating(o)):
         return 0.0, "value that is not finite"
+    if worst > NEAREST and not _finite_gradients(outputs, leaves):
+        return 0.0, "derivative that is not finite"
     return worst, what
+
+
+def _finite_gradients(outputs: Sequence[Tensor], leaves: Sequence[Tensor | None]) -> bool:
+    """Whether the derivatives of the plain formula are numbers."""
+    reached = [o for o in outputs if o.requires_grad]
+    wanted = [t for t in leaves if t is not None and t.requires_grad]
+    grads = torch.autograd.grad(reached, wanted, [torch.ones_like(o) for o in reached], allow_unused=True)
+    return all(grad is None or bool(torch.isfinite(grad).all()) for grad in grads)
 
 
 def _floating(tensor: Tensor) -> bool:
     return tensor.is_floating_point() or tensor.is_complex()
 
 
-def regular_sample(program: Program, shape: Shape, params: Params, rng: torch.Generator, device: str) -> Sample:
-    """A sample away from kinks and poles: the first that is far enough, or the farthest."""
-    best, best_distance, what = None, LEAST, "nothing drawn"
+def regular_sample(
+    program: Program, shape: Shape, params: Params, rng: torch.Generator, device: str, least: float = LEAST
+) -> Sample:
+    """A sample away from kinks and poles: the first that is far enough, or the farthest, at `least` margins or more."""
+    best, best_distance, what = None, least, "nothing drawn"
     for _ in range(ATTEMPTS):
         tensors, distance, nearest = _drawn(program, shape, params, rng, device)
         if distance > best_distance:
@@ -274,7 +288,7 @@ def regular_sample(program: Program, shape: Shape, params: Params, rng: torch.Ge
             break
     if best is None:
         raise NoSampleError(f"{ATTEMPTS} samples at {shape.label} all met a {what}: narrow a `domain`")
-    return Sample(shape.label, best, params)
+    return Sample(shape.label, best, params, cramped=best_distance < LEAST)
 
 
 def _drawn(

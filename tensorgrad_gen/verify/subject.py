@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
@@ -18,6 +18,7 @@ from tensorgrad_gen.verify.composed import all_tensors, compose
 from tensorgrad_gen.verify.extents import UndefinedValueError
 from tensorgrad_gen.verify.functions import SURGERY
 from tensorgrad_gen.verify.model import Function, Outputs, Params, Sample, Subject, Tensors
+from tensorgrad_gen.verify.rounded import compose_rounded
 
 
 def make_subject(program: Program, module: ModuleType, seed: int = 0, device: str = "cpu") -> Subject:
@@ -41,9 +42,11 @@ def make_subject(program: Program, module: ModuleType, seed: int = 0, device: st
         undefined=undefined,
         oracle=_oracle(program),
         smooth=lambda tensors, params: draws.distance_from_trouble(program, tensors, params)[0] >= 1.0,
+        stable=_stable(program),
         orders=1 if program.differentiable == "once" else 2,
         forward="jvp" in program.derivatives,
-        surrogate=any(_has_surgery(s.value) for s in program.statements),
+        surrogate=any(_applies(s.value, SURGERY) for s in program.statements),
+        clipped=any(_applies(s.value, ("clip_gradient",)) for s in program.statements),
         domains=tuple(item.domain if isinstance(item.domain, str) else "interval" for item in program.inputs),
         names=tuple(item.name for item in program.inputs),
         device=device,
@@ -78,15 +81,24 @@ def _on_structured(program: Program, function: Function | None) -> Any:
     return projected
 
 
+def _stable(program: Program) -> Callable[[Tensors, Params], Outputs]:
+    from tensorgrad_gen.normalise import normalise
+
+    form = normalise(program)
+    return lambda tensors, params: compose_rounded(form, project(program, tensors), params, torch.float32)
+
+
 def _first_legal(
     program: Program, budget: draws.Budget, params: Params, rng: torch.Generator, device: str
 ) -> tuple[draws.Shape, Sample]:
     problem: Exception | None = None
-    for shape in draws.candidate_shapes(program, budget, params):
-        try:
-            return shape, draws.regular_sample(program, shape, params, rng, device)
-        except (UndefinedValueError, RuntimeError, IndexError, draws.NoSampleError) as error:
-            problem = problem or error
+    # The diagonal of `sqrt((z[n] - z[m])^2 + eps)` is near a pole wherever the inputs are.
+    for least in (draws.LEAST, draws.NEAREST):
+        for shape in draws.candidate_shapes(program, budget, params):
+            try:
+                return shape, draws.regular_sample(program, shape, params, rng, device, least)
+            except (UndefinedValueError, RuntimeError, IndexError, draws.NoSampleError) as error:
+                problem = problem or error
     raise draws.NoSampleError(f"{program.name}: no sample: {problem}")
 
 
@@ -162,10 +174,11 @@ def _edges(
     return tuple(found), tuple(undefined)
 
 
-def _has_surgery(expr: Expr) -> bool:
-    if isinstance(expr, Apply) and expr.function in SURGERY:
+def _applies(expr: Expr, functions: Container[str]) -> bool:
+    """Whether one of the functions is in the expression."""
+    if isinstance(expr, Apply) and expr.function in functions:
         return True
-    return any(_has_surgery(child) for child in expr.children)
+    return any(_applies(child, functions) for child in expr.children)
 
 
 def function_classes(module: ModuleType) -> Iterator[type[torch.autograd.Function]]:
