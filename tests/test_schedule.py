@@ -10,7 +10,7 @@ from lowered import arguments_of, function, plain_plan, program_of
 
 from tensorgrad_gen.lower import lower_plan, print_texpr
 from tensorgrad_gen.lower.model import Body
-from tensorgrad_gen.lower.torch_ir import Call, Infix, Lit, Method, TExpr, TorchStatement, Var
+from tensorgrad_gen.lower.torch_ir import Attr, Call, Infix, Lit, Method, TExpr, TorchStatement, Var
 from tensorgrad_gen.reference import sample_inputs
 from tensorgrad_gen.schedule import schedule, scheduled
 
@@ -96,3 +96,12 @@ def test_scheduled_bodies_compute_what_they_did() -> None:
         )
         for one, other in zip(first, second, strict=True):
             torch.testing.assert_close(other, one, equal_nan=True)
+
+
+def test_views_that_undo_one_another_are_left_out() -> None:
+    twice = Attr(Attr(x, "mT"), "mT")
+    back = Method(Method(x, "unsqueeze", (Lit(-1),)), "squeeze", (Lit(-1),))
+    moved = Method(Method(x, "unsqueeze", (Lit(-1),)), "squeeze", (Lit(-3),))
+    done = scheduled(body(("a", Infix("*", twice, back)), results=(Infix("+", Var("a"), moved),)), TAKEN)
+    assert done.statements[0].call == Infix("*", x, x)
+    assert done.results[0][1] == Infix("+", Var("a"), moved)

@@ -65,7 +65,9 @@ def _derivation(
     from tensorgrad_gen.explain import as_data, explain
     from tensorgrad_gen.explain import show as show_explanation
 
-    inputs = [name for name, _ in compiled["simplify"].adjoint.gradients]
+    derivatives = compiled["simplify"]
+    differentiated = dict(derivatives.adjoint.gradients)
+    inputs = [item.keyword for item in derivatives.program.inputs if item.name in differentiated]
     if wrt is not None and wrt not in inputs:
         raise click.UsageError(f"no gradient with respect to `{wrt}`; there is one for: {', '.join(inputs) or 'none'}")
     explanation = explain(compiled["elaborate"], wrt, valence, depth)

@@ -218,7 +218,9 @@ class _Elaboration:
             self._add(implicit.statement(found, definition.target, self._declared(definition, scope)), definition.span)
 
     def _check_extents(self, scope: Scope) -> None:
-        """Every letter of an equation has an extent that something gives."""
+        """Every letter of an equation has an extent that something gives: what is not built yet might have."""
+        if any(found.code == "E901" for found in self.report.diagnostics):
+            return
         for letter, span in scope.indices.items():
             if (
                 letter not in self.unknown_letters | scope.unranged
