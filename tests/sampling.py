@@ -16,8 +16,10 @@ from tensorgrad_gen.spec.model import InputSpec, OpSpec
 
 # Groups of letters with one extent, that the spec's inputs name apart.
 SQUARE: dict[str, str] = {
+    "cholesky": "ij",
     "det": "ij",
     "diagonal": "ij",
+    "eigvalsh": "ij",
     "gru_cell": "jk",
     "inverse": "ik",
     "inverse_quadratic": "ik",
@@ -37,6 +39,7 @@ SQUARE: dict[str, str] = {
     "trace_x2b": "ij",
     "trace_x3": "ij",
     "trace_xtbxc": "jk il",
+    "von_neumann_entropy": "ij",
 }
 FIXED: dict[str, dict[str, int]] = {
     "avg_pool": {"n": 7},

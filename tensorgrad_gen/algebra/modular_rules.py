@@ -207,6 +207,10 @@ def _linalg(m: Modular, e: Linalg, at: At) -> int:
     if e.kind in ("det", "logdet", "slogdet_sign"):
         value = determinant(matrix)
         return value if e.kind == "det" else sign(value) if e.kind == "slogdet_sign" else m.logarithm(value)
+    if e.kind not in ("inverse", "solve"):  # a function of which nothing is known
+        line = next(n for n, row in enumerate(rows) if all(row[i] == at.get(i, row[i]) for i in e.rows))
+        place = next(n for n, col in enumerate(cols) if all(col[i] == at[i] for i in e.cols))
+        return m.atom(e.kind, line, place, *(entry for entries in matrix for entry in entries))
     inverse = inverse_matrix(matrix)
     column = next(n for n, col in enumerate(cols) if all(col[i] == at[i] for i in e.cols))
     if e.rhs is None:

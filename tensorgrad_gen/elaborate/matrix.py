@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 from tensorgrad_gen.elaborate.extents import ELLIPSIS, Key
 from tensorgrad_gen.elaborate.names import Names, Tensor
@@ -12,16 +13,23 @@ from tensorgrad_gen.elaborate.vocabulary import (
     SCALAR_MATRIX_FUNCTIONS,
 )
 from tensorgrad_gen.errors import Span
-from tensorgrad_gen.ir import Access, Index, Linalg, Statement
+from tensorgrad_gen.ir import Access, Expr, Index, Linalg, Statement, add, const, mul
 from tensorgrad_gen.syntax.tree import Call, MatrixCall, Name
 
 KINDS = {
     "inv": "inverse",
+    "pinv": "pinv",
+    "cholesky": "cholesky",
+    "eigvalsh": "eigenvalues",
     "solve": "solve",
     "det": "det",
     "logdet": "logdet",
     "slogdet_sign": "slogdet_sign",
 }
+
+
+# Functions of a symmetric matrix: they read the symmetric part of what they are given.
+_SYMMETRIC = ("cholesky", "eigvalsh")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +91,16 @@ def _axes(node: MatrixCall | Call, tensors: tuple[Tensor, ...], names: Names) ->
         names.report.error("E504", message, node.args[0].span)
         return None
     batch, (row, col) = matrix.keys[:-2], matrix.keys[-2:]
-    if not names.extents.join(row, col):
+    if node.name != "pinv" and not names.extents.join(row, col):
         message = f"`{node.name}` of a matrix that is not square: `{matrix.name}` is {row} by {col}"
         names.report.error("E504", message, node.args[0].span)
         return None
     if node.name in SCALAR_MATRIX_FUNCTIONS:
         return MatrixUse(node.name, tensors, batch)
-    if node.name == "inv":
+    if node.name in ("inv", "pinv"):
         return MatrixUse(node.name, tensors, (*batch, col, row))
+    if node.name in _SYMMETRIC:
+        return MatrixUse(node.name, tensors, (*batch, row, col) if node.name == "cholesky" else (*batch, col))
     return _solve_axes(node, tensors, names)
 
 
@@ -114,12 +124,15 @@ def statement(use: MatrixUse, target: str, names: Names) -> Statement:
     taken: set[str] = set()
     indices = tuple(_fresh(letter, key, taken, names) for letter, key in zip(matrix.letters, matrix.keys))
     batch, row, col = indices[:-2], indices[-2], indices[-1]
-    access = Access(matrix.name, indices)
+    access: Expr = Access(matrix.name, indices)
     kind = KINDS[use.function]
+    if use.function in _SYMMETRIC:
+        access = mul(const(Fraction(1, 2)), add(access, Access(matrix.name, (*batch, col, row))))
     if use.function in SCALAR_MATRIX_FUNCTIONS:
         return Statement(target, batch, Linalg(kind, access, (row,), (col,), None))
-    if use.function == "inv":
-        return Statement(target, (*batch, col, row), Linalg(kind, access, (row,), (col,), None))
+    if len(use.arguments) == 1:
+        value = Linalg(kind, access, (row,), (col,), None)
+        return Statement(target, (*batch, *value.axes), value)
     rhs = use.arguments[1]
     last = slice(matrix.order - 1, None)
     columns = tuple(_fresh(letter, key, taken, names) for letter, key in zip(rhs.letters[last], rhs.keys[last]))

@@ -54,10 +54,10 @@ CONDITION_REDUCTIONS = ("any", "all")
 LABEL_REDUCTIONS = ("argmax", "argmin", "argsort")  # whose value is a label
 
 MATRIX_FUNCTIONS: dict[str, Signature] = {
-    **{name: Signature(1, 1) for name in ("inv", "det", "logdet", "slogdet_sign")},
+    **{name: Signature(1, 1) for name in ("inv", "pinv", "cholesky", "eigvalsh", "det", "logdet", "slogdet_sign")},
     "solve": Signature(2, 2),
 }
-MATRIX_FUNCTIONS_NOT_BUILT = ("pinv", "cholesky", "matrix_exp", "matrix_sqrt", "eigvalsh", "svdvals")
+MATRIX_FUNCTIONS_NOT_BUILT = ("matrix_exp", "matrix_sqrt", "svdvals")
 SCALAR_MATRIX_FUNCTIONS = ("det", "logdet", "slogdet_sign")
 ALL_MATRIX_FUNCTIONS = (*MATRIX_FUNCTIONS, *MATRIX_FUNCTIONS_NOT_BUILT)
 

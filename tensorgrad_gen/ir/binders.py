@@ -93,6 +93,20 @@ class Scan(Expr):
         return Scan(self.kind, self.indices, *children)
 
 
+# Of each matrix function: which axes of the matrix are axes of its value, in order.
+VALUE_AXES: dict[str, tuple[str, ...]] = {
+    "inverse": ("cols", "rows"),
+    "pinv": ("cols", "rows"),
+    "cholesky": ("rows", "cols"),
+    "eigenvectors": ("rows", "cols"),
+    "eigenvalues": ("cols",),
+    "solve": ("cols",),
+    "det": (),
+    "logdet": (),
+    "slogdet_sign": (),
+}
+
+
 @dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
 class Linalg(Expr):
     """A matrix function; stands only at the root of a statement once planned.
@@ -101,6 +115,10 @@ class Linalg(Expr):
     - `inverse`: M^-1, first axis `cols`, second `rows`; both stay free.
     - `solve`: sum over `rows` of M^-1[cols, rows] * rhs[rows]; `cols` stay free, `rows` are bound.
       `rhs` may have free indices of its own (columns).
+    - `pinv`: the same for the pseudoinverse of a matrix of any shape.
+    - `cholesky`: L with L L^T = M, `rows` and `cols`; both stay free.
+    - `eigenvalues`, ascending, of a symmetric M: `cols` stays free, for the number of one; `rows` are bound.
+    - `eigenvectors`, of length one, in columns: `rows` and `cols`; both stay free.
     - `det`, `logdet`, `slogdet_sign`: both bound.
     Rows and columns are tuples (several indices act as one flattened axis); their total
     extents agree.  `rhs` is `None` but for `solve`.
@@ -113,18 +131,17 @@ class Linalg(Expr):
     rhs: Expr | None
 
     def __post_init__(self) -> None:
-        if self.kind not in ("inverse", "solve", "det", "logdet", "slogdet_sign"):
+        if self.kind not in VALUE_AXES:
             raise IRError(f"no matrix function {self.kind!r}")
         if (self.rhs is not None) != (self.kind == "solve"):
             raise IRError(f"{self.kind} with rhs {self.rhs}")
-        free = self.matrix.free
-        if self.kind == "inverse":
-            free = free | frozenset(self.rows) | frozenset(self.cols)
-        elif self.rhs is not None:
-            free = (free | self.rhs.free | frozenset(self.cols)) - frozenset(self.rows)
-        else:
-            free = free - frozenset(self.rows) - frozenset(self.cols)
-        set_free(self, free)
+        free = self.matrix.free if self.rhs is None else self.matrix.free | self.rhs.free
+        set_free(self, (free | frozenset(self.axes)) - frozenset(self.bound))
+
+    @property
+    def axes(self) -> tuple[Index, ...]:
+        """The axes of the value that come from the matrix, in order."""
+        return tuple(index for name in VALUE_AXES[self.kind] for index in getattr(self, name))
 
     @property
     def children(self) -> tuple[Expr, ...]:
@@ -136,6 +153,5 @@ class Linalg(Expr):
 
     @property
     def bound(self) -> tuple[Index, ...]:
-        if self.kind == "inverse":
-            return ()
-        return self.rows if self.kind == "solve" else self.rows + self.cols
+        kept = VALUE_AXES[self.kind]
+        return (() if "rows" in kept else self.rows) + (() if "cols" in kept else self.cols)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tensorgrad_gen.ir import Expr, Index, Linalg, Reduce, Scan
 from tensorgrad_gen.lower.builder import Builder
 from tensorgrad_gen.lower.contract import natural_order
@@ -109,14 +111,34 @@ def real_scan(b: Builder, node: Scan, order: Layout) -> Val:
     return b.real(lower_scan(b, node, order))
 
 
+def _linalg_call(name: str, part: str = "") -> Callable[[TExpr], TExpr]:
+    def call(matrix: TExpr) -> TExpr:
+        made = Call(f"torch.linalg.{name}", (matrix,))
+        return Attr(made, part) if part else made
+
+    return call
+
+
+_MATRICES: dict[str, Callable[[TExpr], TExpr]] = {
+    "inverse": _linalg_call("inv"),
+    "pinv": _linalg_call("pinv"),
+    "cholesky": _linalg_call("cholesky"),
+    # One decomposition gives both, so backward has the vectors that belong to the values.
+    "eigenvalues": _linalg_call("eigh", "eigenvalues"),
+    "eigenvectors": _linalg_call("eigh", "eigenvectors"),
+}
+
+
 def lower_linalg(b: Builder, node: Linalg, order: Layout) -> Val:
     """A matrix function, rows and columns flattened to one axis each where there are several."""
     batch = _batch(node, order)
     full = (*batch, *node.rows, *node.cols)
     matrix = _matrix(_placed(b, node.matrix, full), len(node.rows), len(node.cols))
-    if node.kind == "inverse":
-        expr = _unflatten(b, Call("torch.linalg.inv", (matrix,)), node.cols, -2)
-        return align(Val(_unflatten(b, expr, node.rows, -1), (*batch, *node.cols, *node.rows)), order)
+    if node.kind in _MATRICES:
+        expr = _MATRICES[node.kind](matrix)
+        if node.kind == "inverse":
+            expr = _unflatten(b, _unflatten(b, expr, node.cols, -2), node.rows, -1)
+        return align(Val(expr, (*batch, *node.axes)), order)
     if node.kind == "solve":
         return _solve(b, node, batch, matrix, order)
     calls: dict[str, TExpr] = {

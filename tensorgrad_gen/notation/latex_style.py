@@ -39,6 +39,12 @@ SYMBOLS = {name: f"\\{name}" for name in GREEK.split()} | {"eps": r"\varepsilon"
 SPECIAL = {"pi": r"\pi", "inf": r"\infty", "nan": r"\mathrm{nan}"}
 RELATIONS = {"<": "<", "<=": r"\le", ">": ">", ">=": r"\ge", "==": "=", "!=": r"\ne"}
 CONNECTIVES = {"and": (r" \land ", AND), "or": (r" \lor ", OR)}
+MATRIX_LINALG = {
+    "pinv": r"\operatorname{pinv}",
+    "cholesky": r"\operatorname{chol}",
+    "eigenvalues": r"\operatorname{eigvals}",
+    "eigenvectors": r"\operatorname{eigvecs}",
+}
 SCALAR_LINALG = {"det": r"\det", "logdet": r"\log\det", "slogdet_sign": r"\operatorname{sign}\det"}
 
 
@@ -189,6 +195,8 @@ class LatexPrinter(MathPrinter):
         matrix = self.parenthesised(self.top(expr.matrix))
         if expr.kind in SCALAR_LINALG:
             return Text(f"{SCALAR_LINALG[expr.kind]}_{self.bound(expr.rows + expr.cols)}{matrix}", TERM)
+        if expr.kind in MATRIX_LINALG:
+            return Text(f"{MATRIX_LINALG[expr.kind]}{matrix}_{self.bound(expr.axes)}", TERM)
         inverse = f"{{{matrix}}}^{{-1}}_{self.bound(expr.cols + expr.rows)}"
         if expr.rhs is None:
             return Text(inverse, POWER)

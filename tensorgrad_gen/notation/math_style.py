@@ -109,5 +109,6 @@ class MathPrinter(Printer):
 
     def show_linalg(self, expr: Linalg) -> Text:
         name = {"inverse": "inv"}.get(expr.kind, expr.kind)
-        indices = f"{{{','.join(map(self.index, expr.cols))};{','.join(map(self.index, expr.rows))}}}"
+        first, second = (expr.rows, expr.cols) if expr.axes[:1] == expr.rows[:1] else (expr.cols, expr.rows)
+        indices = f"{{{','.join(map(self.index, first))};{','.join(map(self.index, second))}}}"
         return Text(f"{name}_{indices}({', '.join(self.top(c) for c in expr.children)})", ATOM)

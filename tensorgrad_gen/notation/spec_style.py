@@ -11,7 +11,7 @@ from tensorgrad_gen.notation.levels import ATOM, POWER, SUM, TERM, Text
 from tensorgrad_gen.notation.printer import Printer, exponent
 
 BATCH_INVERSE = inverse(Extent("..."))
-MATRIX_FUNCTIONS = {"inverse": "inv"}
+MATRIX_FUNCTIONS = {"inverse": "inv", "eigenvalues": "eigvalsh"}
 
 
 def with_ones(expr: Expr, indices: tuple[Index, ...]) -> Expr:
@@ -43,15 +43,23 @@ def matrix_call(expr: Linalg) -> tuple[str, tuple[Sub, ...]] | None:
     """The arguments and subscripts of `inv(x)[b,k,i]`, if the node is a matrix function of named tensors."""
     matrix, rhs = expr.matrix, expr.rhs
     last = (*expr.rows, *expr.cols)
+    matrix = _symmetric_of(matrix)
     if not isinstance(matrix, Access) or matrix.subs[-2:] != last or len(set(matrix.subs)) != len(matrix.subs):
         return None
     batch = matrix.subs[:-2]
     if rhs is None:
-        return matrix.tensor, batch + ((*expr.cols, *expr.rows) if expr.kind == "inverse" else ())
+        return matrix.tensor, batch + expr.axes
     order = len(batch) + 1
     if not isinstance(rhs, Access) or rhs.subs[:order] != (*batch, *expr.rows):
         return None
     return f"{matrix.tensor}, {rhs.tensor}", (*batch, *expr.cols, *rhs.subs[order:])
+
+
+def _symmetric_of(matrix: Expr) -> Expr:
+    """`x[i,j]` of its symmetric part, as elaboration makes it; any other matrix as it is."""
+    if isinstance(matrix, Mul) and len(matrix.factors) == 2 and isinstance(matrix.factors[1], Add):
+        return matrix.factors[1].terms[0]
+    return matrix
 
 
 def quotient(expr: Expr) -> tuple[Expr, int] | None:

@@ -90,6 +90,14 @@ DETERMINANTS: dict[str, str] = {
     "slogdet_sign": "torch.linalg.slogdet({0}).sign",
 }
 
+# A matrix of a matrix; `eigenvectors` are in no formula, only in derivatives.
+MATRICES: dict[str, str] = {
+    "inverse": "torch.linalg.inv({0})",
+    "pinv": "torch.linalg.pinv({0})",
+    "cholesky": "torch.linalg.cholesky({0})",
+    "eigenvalues": "torch.linalg.eigvalsh({0})",
+}
+
 # What the forms above call beside torch.
 _HELPERS: dict[str, str] = {
     "_gelu_tanh": '''

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tensorgrad_gen.ir import Index, Linalg
 from tensorgrad_gen.op_tests.code import ATOM, PRODUCT, Axes, Code, infix, ordered
 from tensorgrad_gen.op_tests.extents import Extents
-from tensorgrad_gen.op_tests.functions import DETERMINANTS
+from tensorgrad_gen.op_tests.functions import DETERMINANTS, MATRICES
 
 
 def linalg(axes: Axes, extents: Extents, expr: Linalg, matrix: Code, right: Code | None) -> Code:
@@ -17,9 +17,11 @@ def linalg(axes: Axes, extents: Extents, expr: Linalg, matrix: Code, right: Code
     batch = tuple(key for key in whole.keys if key not in rows + cols)
     text = _flat(ordered(whole, batch + rows + cols), len(batch), len(rows))
     text = _flat(text, len(batch) + 1, len(cols))
-    if expr.kind == "inverse":
-        out = _whole(f"torch.linalg.inv({text})", len(batch) + 1, expr.rows, extents)
-        return axes.arranged(_whole(out, len(batch), expr.cols, extents), batch + cols + rows)
+    if expr.kind in MATRICES:
+        out = MATRICES[expr.kind].format(text)
+        if expr.kind == "inverse":
+            out = _whole(_whole(out, len(batch) + 1, expr.rows, extents), len(batch), expr.cols, extents)
+        return axes.arranged(out, batch + _names(expr.axes))
     if right is None:
         return axes.arranged(DETERMINANTS[expr.kind].format(text), batch)
     columns = tuple(key for key in right.keys if key not in rows + batch)

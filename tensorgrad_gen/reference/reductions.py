@@ -94,19 +94,29 @@ SCALAR_LINALG: dict[str, Callable[[Array], Any]] = {
 }
 
 
+MATRIX_LINALG: dict[str, Callable[[Array], Array]] = {
+    "inverse": np.linalg.inv,
+    "pinv": np.linalg.pinv,
+    "cholesky": np.linalg.cholesky,
+    "eigenvalues": lambda m: np.linalg.eigh(m)[0],
+    "eigenvectors": lambda m: np.linalg.eigh(m)[1],
+}
+
+
 def matrix_function(expr: Linalg, matrix: Value, rhs: Value | None, env: Env) -> Value:
     """The matrix function over `rows` and `cols`, each flattened to one axis; the rest is batch."""
     rows, cols = expr.rows, expr.cols
     batch = tuple(i for i in matrix.indices if i not in (*rows, *cols))
     lengths = [env.extent(i) for i in batch]
     size = int(np.prod([env.extent(i) for i in rows], dtype=int))
-    m = spread(matrix, (*batch, *rows, *cols), env).reshape(*lengths, size, size)
+    width = int(np.prod([env.extent(i) for i in cols], dtype=int))
+    m = spread(matrix, (*batch, *rows, *cols), env).reshape(*lengths, size, width)
     if expr.kind in SCALAR_LINALG:
         return Value(np.asarray(SCALAR_LINALG[expr.kind](m)), batch)
     col_lengths = [env.extent(i) for i in cols]
     if rhs is None:
-        inverse = np.linalg.inv(m)
-        return Value(inverse.reshape(*lengths, *col_lengths, *[env.extent(i) for i in rows]), (*batch, *cols, *rows))
+        found = MATRIX_LINALG[expr.kind](m)
+        return Value(found.reshape(*lengths, *[env.extent(i) for i in expr.axes]), (*batch, *expr.axes))
     columns = tuple(i for i in rhs.indices if i not in (*batch, *rows))
     widths = [env.extent(i) for i in columns]
     right = spread(with_indices(rhs, rows, env), (*batch, *rows, *columns), env)

@@ -17,7 +17,7 @@ from tensorgrad_gen import ir
 from tensorgrad_gen.ir import Expr, Index, Program
 from tensorgrad_gen.verify.extents import UndefinedValueError, batch_shape, extents
 from tensorgrad_gen.verify.functions import FUNCTIONS, KINKS, POLES, SAFE, SAFE_POINT
-from tensorgrad_gen.verify.reductions import DETERMINANTS, REDUCTIONS, SCANS, gap
+from tensorgrad_gen.verify.reductions import DETERMINANTS, MATRICES, REDUCTIONS, SCANS, gap
 from tensorgrad_gen.verify.values import Value, both, modulus, pointwise, real, union, widen
 
 # Told about each place where derivatives jump ("kink") or blow up ("pole"): how far the values are from it.
@@ -347,9 +347,10 @@ class Interpreter:
         matrix, batch = self._over(Value(matrix, (*batch, "<rows>")), expr.cols)
         batch = batch[:-1]
         self._see_matrix(matrix.detach(), batch)
-        if expr.kind == "inverse":
-            out = torch.linalg.inv(matrix)
-            return Value(out.reshape(*out.shape[:-2], *width, *height), batch + cols + rows)
+        if expr.kind in MATRICES:
+            out = MATRICES[expr.kind](matrix)
+            lead = matrix.shape[: len(batch)]
+            return Value(out.reshape(*lead, *self._shape(expr.axes)), batch + self._keys(expr.axes))
         if expr.kind != "solve":
             return Value(DETERMINANTS[expr.kind](matrix), batch)
         assert expr.rhs is not None

@@ -51,6 +51,13 @@ SCANS: dict[str, Callable[[Tensor], Tensor]] = {
     "argsort": lambda t: torch.argsort(t, dim=-1, stable=True),
 }
 
+MATRICES: dict[str, Callable[[Tensor], Tensor]] = {
+    "inverse": torch.linalg.inv,
+    "pinv": torch.linalg.pinv,
+    "cholesky": torch.linalg.cholesky,
+    "eigenvalues": torch.linalg.eigvalsh,
+}
+
 DETERMINANTS: dict[str, Callable[[Tensor], Tensor]] = {
     "det": torch.linalg.det,
     "logdet": torch.logdet,

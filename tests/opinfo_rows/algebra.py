@@ -134,10 +134,12 @@ def _diag_embed(x: Tensor, **options: int) -> Tensor | None:
     return None if options else torch.vmap(generated.diag_embed)(x)
 
 
-def _batched(op: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+def _batched(op: Callable[[Tensor], Tensor]) -> Callable[..., Tensor | None]:
     """An op of a batch of matrices, on a matrix or a batch with any number of axes."""
 
-    def adapter(x: Tensor) -> Tensor:
+    def adapter(x: Tensor, **options: object) -> Tensor | None:
+        if options not in ({}, {"upper": False}):
+            return None
         y = op(x.reshape(x.shape[:-2].numel(), *x.shape[-2:]))
         return y.reshape(x.shape[:-2] + y.shape[1:])
 
@@ -155,6 +157,7 @@ ROWS = (
     Row("batch_matmul", "einsum", _einsum(generated.batch_matmul, "aij,ajk->aik")),
     Row("bmm_reversed", "bmm", _bmm_reversed),
     Row("broadcast", "expand", _broadcast),
+    Row("cholesky", "linalg.cholesky", _batched(generated.cholesky), batched=2),
     Row("det", "linalg.det", _batched(generated.det), batched=2),
     Row("diag_embed", "diag_embed", _diag_embed),
     Row("diagonal", "diagonal", _diagonal),

@@ -83,6 +83,23 @@ def logdet(x: Tensor) -> Tensor:
     return torch.logdet(x)
 
 
+def cholesky(x: Tensor) -> Tensor:
+    return torch.linalg.cholesky(x)
+
+
+def eigvalsh(x: Tensor) -> Tensor:
+    return torch.linalg.eigvalsh(x)
+
+
+def pinv(x: Tensor) -> Tensor:
+    return torch.linalg.pinv(x)
+
+
+def von_neumann_entropy(x: Tensor) -> Tensor:
+    p = torch.linalg.eigvalsh(x) / x.diagonal(dim1=-2, dim2=-1).sum(-1, keepdim=True)
+    return torch.special.entr(p).sum(-1)
+
+
 def logdet_gram(x: Tensor) -> Tensor:
     return 2 * torch.linalg.svdvals(x).log().sum()
 
