@@ -123,8 +123,7 @@ _MATRICES: dict[str, Callable[[TExpr], TExpr]] = {
     "inverse": _linalg_call("inv"),
     "pinv": _linalg_call("pinv"),
     "cholesky": _linalg_call("cholesky"),
-    # One decomposition gives both, so backward has the vectors that belong to the values.
-    "eigenvalues": _linalg_call("eigh", "eigenvalues"),
+    "eigenvalues": _linalg_call("eigvalsh"),
     "eigenvectors": _linalg_call("eigh", "eigenvectors"),
 }
 
