@@ -200,15 +200,20 @@ EXTREMA: dict[str, Formula] = {
     "y = min[t](sum[d](x[t,d]^2))": lambda x, w: x.square().sum(-1).amin(),
     "u[t] = x[t,d]*w[d]; y = max[t](u[t])": lambda x, w: (x @ w).amax(),
     "y = 2*max[t](exp(x[t,0]))": lambda x, w: 2 * x[:, 0].exp().amax(),
+    "u[t] = x[t,d]*w[d]; y = max[t](u[t])\noutputs: [y, u]": lambda x, w: (x @ w).amax(),
+    "y = max[t](w[d]*x[t,d]); u[t] = x[t,d]*w[d]\noutputs: [y, u]": lambda x, w: (x @ w).amax(),
+    "u[t] = x[t,d]*w[d]; k = argmin[t](u[t]); y = x[k,0]^2\noutputs: [y, u]": lambda x, w: x[(x @ w).argmin(), 0] ** 2,
 }
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("equations", EXTREMA)
 def test_an_extremum_that_is_an_output_has_its_gradient_in_half_precision(equations: str, dtype: torch.dtype) -> None:
-    op = op_of("{x: [t, d], w: [d]}", equations)
+    lines, _, more = equations.partition("\n")
+    op = op_of("{x: [t, d], w: [d]}", lines, more)
     x, w = (t.detach().to(dtype).requires_grad_() for t in drawn(((5, 3), (3,))))
-    [got] = torch.autograd.grad(op(x, w), x)
+    value = op(x, w)
+    [got] = torch.autograd.grad(value[0] if more else value, x)
     [want] = torch.autograd.grad(EXTREMA[equations](x.float(), w.float()), x)
     assert_close(got, want, rtol=0.02, atol=0.01)
     assert bool(want.any())
@@ -273,3 +278,22 @@ def test_a_clip_takes_the_whole_cotangent_in_second_derivatives_too(equations: s
         strict=True,
     ):
         assert_close(got, want, **EXACT)
+
+
+@pytest.mark.parametrize("choice", ["argmax[t](u[t])", "argsort[t](u[t])"])
+def test_a_label_of_what_is_an_output_is_the_same_in_backward(choice: str) -> None:
+    scan = "argsort" in choice
+    label, at = ("k[t]", "k[t]") if scan else ("k", "k")
+    lines = f"u[t] = x[t]*w[t]; {label} = {choice}; y{'[t]' if scan else ''} = v[{at}]"
+    op = op_of("{x: [t], w: [t], v: [t]}", lines, "outputs: [y, u]")
+    # Products that bfloat16 does not tell apart, the largest last.
+    steps = torch.arange(-1.0, 3.0) / 128
+    x, w = ((1 + step).bfloat16() for step in (steps, 4 / 128 - steps))
+    v = torch.arange(4.0).bfloat16().requires_grad_()
+    y, u = op(x, w, v)
+    assert len(set(u.tolist())) == 1
+    [grad] = torch.autograd.grad((y * torch.arange(1.0, 5.0)).sum() if scan else y, v)
+    order = (x.float() * w.float()).argsort(stable=True)
+    want = torch.zeros(4)
+    want[order if scan else order[-1:]] = torch.arange(1.0, 5.0) if scan else 1.0
+    assert_close(grad.float(), want)

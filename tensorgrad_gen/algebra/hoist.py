@@ -5,9 +5,10 @@ nonlinear, or beside other tensors, becomes a statement of its own, shared when 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TypeGuard
 
-from tensorgrad_gen.algebra.indices import by_name, substitute, walk
+from tensorgrad_gen.algebra.indices import by_name, map_nodes, substitute, walk
 from tensorgrad_gen.algebra.keys import abstract_key
 from tensorgrad_gen.algebra.naming import Namer, describe
 from tensorgrad_gen.algebra.parts import factors_of, terms_of, wants_its_mask
@@ -60,6 +61,11 @@ def is_extremum(expr: Expr) -> TypeGuard[Reduce]:
     return isinstance(expr, Reduce) and expr.kind in ("max", "min")
 
 
+def _compares(expr: Expr) -> TypeGuard[Reduce | Scan]:
+    """Whether backward compares the numbers that the node reads: rounded ones would tie, or change places."""
+    return isinstance(expr, Reduce | Scan) and expr.kind in ("max", "min", "argmax", "argmin", "argsort")
+
+
 class Known:
     """Values that have a name already, found up to the names of their indices."""
 
@@ -101,7 +107,26 @@ class Hoister:
             done = Statement(statement.target, statement.indices, value, statement.kind)
             self.known.enter(done)
             self.out.append(done)
-        return self.out
+        return self._unrounded(self.out)
+
+    def _unrounded(self, statements: list[Statement]) -> list[Statement]:
+        """What is ordered, or compared with its extremum, is no output, for that is rounded: the output is a copy."""
+        nodes = (node for s in statements for node in walk(s.value) if _compares(node))
+        taken = {node.body.tensor for node in nodes if isinstance(node.body, Access)}
+        names = {tensor: self.names.name(f"exact_{tensor}") for tensor in sorted(self.rounded & taken - self.inputs)}
+        if not names:
+            return statements
+
+        def visit(node: Expr) -> Expr:
+            return Access(names[node.tensor], node.subs) if isinstance(node, Access) and node.tensor in names else node
+
+        out: list[Statement] = []
+        for s in statements:
+            exact = replace(s, target=names.get(s.target, s.target), value=map_nodes(s.value, visit))
+            out.append(exact)
+            if exact.target != s.target:
+                out.append(replace(s, value=Access(exact.target, s.indices)))
+        return out
 
     def _root(self, value: Expr, of: Statement) -> Expr:
         if isinstance(value, Add):

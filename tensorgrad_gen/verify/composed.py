@@ -18,39 +18,47 @@ from tensorgrad_gen.ir import Expr, Index, Program
 from tensorgrad_gen.verify.extents import UndefinedValueError, batch_shape, extents
 from tensorgrad_gen.verify.functions import FUNCTIONS, KINKS, POLES, SAFE, SAFE_POINT
 from tensorgrad_gen.verify.reductions import DETERMINANTS, MATRICES, REDUCTIONS, SCANS, gap
-from tensorgrad_gen.verify.values import Value, both, modulus, pointwise, real, union, widen
+from tensorgrad_gen.verify.values import Value, both, modulus, pointwise, union
 
 # Told about each place where derivatives jump ("kink") or blow up ("pole"): how far the values are from it.
 Watch = Callable[[str, Tensor], None]
 
 
 def compose(
-    program: Program, tensors: Sequence[Tensor | None], params: Mapping[str, float], watch: Watch | None = None
+    program: Program,
+    tensors: Sequence[Tensor | None],
+    params: Mapping[str, float],
+    watch: Watch | None = None,
+    dtype: torch.dtype = torch.float64,
 ) -> tuple[Tensor, ...]:
-    """The outputs of the program on the given inputs, in call order."""
-    tensors_by_name = all_tensors(program, tensors, params, watch)
+    """The outputs of the program on the given inputs, in call order, computed in that type."""
+    tensors_by_name = all_tensors(program, tensors, params, watch, dtype)
     return tuple(tensors_by_name[name] for name in program.outputs)
 
 
 def all_tensors(
-    program: Program, tensors: Sequence[Tensor | None], params: Mapping[str, float], watch: Watch | None = None
+    program: Program,
+    tensors: Sequence[Tensor | None],
+    params: Mapping[str, float],
+    watch: Watch | None = None,
+    dtype: torch.dtype = torch.float64,
 ) -> dict[str, Tensor]:
     """Every tensor of the program, by name."""
     named = {item.name: tensor for item, tensor in zip(program.inputs, tensors, strict=True)}
-    return Interpreter(program, named, params, watch).run()
+    return _Interpreter(program, named, params, watch, dtype).run()
 
 
-class Interpreter:
-    """Computes every statement of a program, on the tensors of one call."""
-
+class _Interpreter:
     def __init__(
         self,
         program: Program,
         inputs: Mapping[str, Tensor | None],
         params: Mapping[str, float],
         watch: Watch | None,
+        dtype: torch.dtype,
     ) -> None:
         self.program = program
+        self.dtype = dtype
         self.params = params
         self.watch = watch
         self.sizes = extents(program, inputs, params)
@@ -61,10 +69,10 @@ class Interpreter:
         for item in program.inputs:
             tensor = inputs[item.name]
             if tensor is None:
-                tensor = torch.full(self._shape(item.indices), float(item.default or 0), dtype=torch.float64)
-            self.tensors[item.name] = widen(tensor.to(self.device))
+                tensor = torch.full(self._shape(item.indices), float(item.default or 0), dtype=self.dtype)
+            self.tensors[item.name] = self._cast(tensor.to(self.device))
         for constant in program.constants:
-            flat = torch.tensor([float(v) for v in constant.values], dtype=torch.float64, device=self.device)
+            flat = torch.tensor([float(v) for v in constant.values], dtype=self.dtype, device=self.device)
             self.tensors[constant.name] = flat.reshape(self._shape(constant.indices))
 
     def run(self) -> dict[str, Tensor]:
@@ -77,6 +85,17 @@ class Interpreter:
             full = value.align(self._keys(statement.indices)).expand(self._shape(statement.indices))
             self.tensors[statement.target] = full
         return self.tensors
+
+    def _cast(self, tensor: Tensor) -> Tensor:
+        if tensor.is_complex():
+            return tensor.to(self.dtype.to_complex())
+        return tensor.to(self.dtype) if tensor.is_floating_point() else tensor
+
+    def _real(self, value: Value) -> Value:
+        """A label, position or condition as a number."""
+        tensor = value.tensor
+        known = tensor.is_floating_point() or tensor.is_complex()
+        return value if known else Value(tensor.to(self.dtype), value.keys)
 
     # indices -----------------------------------------------------------------------------------
 
@@ -101,7 +120,7 @@ class Interpreter:
         return [Value(torch.arange(n, device=self.device), (k,)) for k, n in zip(keys, shape, strict=True)]
 
     def _number(self, value: float) -> Value:
-        return Value(torch.tensor(float(value), dtype=torch.float64, device=self.device), ())
+        return Value(torch.tensor(float(value), dtype=self.dtype, device=self.device), ())
 
     def _over(self, value: Value, indices: tuple[Index, ...]) -> tuple[Tensor, tuple[str, ...]]:
         """The value with `indices` flattened into a last axis, and the keys of the other axes."""
@@ -128,7 +147,7 @@ class Interpreter:
                 return self._apply(name, [self._value(a, mask) for a in args], mask)
             case ir.Compare() | ir.Logic() | ir.Iverson():
                 truth = self._condition(expr.condition if isinstance(expr, ir.Iverson) else expr, mask)
-                return Value(truth.tensor.double(), truth.keys)
+                return Value(truth.tensor.to(self.dtype), truth.keys)
             case ir.Where(condition, then, other):
                 return self._where(condition, then, other, mask)
             case ir.Sum(indices, body):
@@ -155,16 +174,15 @@ class Interpreter:
                 return self._positions(index)[0]
             case ir.Delta(left, right):
                 same = pointwise(torch.eq, self._position_of(left, mask), self._position_of(right, mask))
-                return Value(same.tensor.double(), same.keys)
+                return Value(same.tensor.to(self.dtype), same.keys)
             case ir.LeviCivita(subs):
                 return self._levi_civita(subs)
         raise TypeError(f"no value for {type(expr).__name__}")
 
-    @staticmethod
-    def _fold(function: Callable[[Tensor, Tensor], Tensor], values: list[Value]) -> Value:
+    def _fold(self, function: Callable[[Tensor, Tensor], Tensor], values: list[Value]) -> Value:
         out = values[0]
         for value in values[1:]:
-            out = pointwise(function, real(out), real(value))
+            out = pointwise(function, self._real(out), self._real(value))
         return out
 
     def _product(self, factors: tuple[Expr, ...], mask: Value | None) -> Value:
@@ -180,18 +198,18 @@ class Interpreter:
             truth, inner = both(truth, this), both(inner, this)
         if not rest:
             assert truth is not None
-            return Value(truth.tensor.double(), truth.keys)
+            return Value(truth.tensor.to(self.dtype), truth.keys)
         value = self._fold(torch.mul, [self._value(f, inner) for f in rest])
         if truth is None:
             return value
-        return pointwise(lambda t, v: torch.where(t, v, torch.zeros_like(v)), truth, real(value))
+        return pointwise(lambda t, v: torch.where(t, v, torch.zeros_like(v)), truth, self._real(value))
 
     def _where(self, condition: Expr, then: Expr, other: Expr, mask: Value | None) -> Value:
         truth = self._condition(condition, mask)
         false = Value(~truth.tensor, truth.keys)
         yes = self._value(then, both(mask, truth))
         no = self._value(other, both(mask, false))
-        return pointwise(torch.where, truth, real(yes), real(no))
+        return pointwise(torch.where, truth, self._real(yes), self._real(no))
 
     def _guard(self, value: Value, mask: Value | None, safe: float) -> Value:
         if mask is None:
@@ -204,8 +222,8 @@ class Interpreter:
             self.watch(kind, seen.detach())
 
     def _power(self, base: Value, exponent: Value, mask: Value | None) -> Value:
-        base = self._guard(real(base), mask, 1.0)
-        exponent = real(exponent)
+        base = self._guard(self._real(base), mask, 1.0)
+        exponent = self._real(exponent)
         if exponent.tensor.requires_grad:
             self._see("pole", base, mask)
         elif self.watch is not None and base.tensor.requires_grad:
@@ -217,7 +235,7 @@ class Interpreter:
 
     def _apply(self, name: str, args: list[Value], mask: Value | None) -> Value:
         safe = SAFE_POINT.get(name, SAFE)
-        args = [self._guard(real(a), mask, safe) for a in args]
+        args = [self._guard(self._real(a), mask, safe) for a in args]
         if name == "clamp":  # torch.clamp wants edges of the type of its argument
             args = [args[0], *(Value(a.tensor.to(args[0].tensor.dtype), a.keys) for a in args[1:])]
         # What no input moves (positions, params) has nothing to keep away from.
@@ -258,7 +276,7 @@ class Interpreter:
         return Value(tensor[index], keys)
 
     def _levi_civita(self, subs: tuple[Index, ...]) -> Value:
-        symbol = torch.zeros((len(subs),) * len(subs), dtype=torch.float64, device=self.device)
+        symbol = torch.zeros((len(subs),) * len(subs), dtype=self.dtype, device=self.device)
         for order in itertools.permutations(range(len(subs))):
             swaps = sum(a > b for a, b in itertools.combinations(order, 2))
             symbol[order] = -1.0 if swaps % 2 else 1.0
@@ -288,7 +306,7 @@ class Interpreter:
         return out
 
     def _compare(self, expr: ir.Compare, mask: Value | None) -> Value:
-        left, right = real(self._value(expr.left, mask)), real(self._value(expr.right, mask))
+        left, right = self._real(self._value(expr.left, mask)), self._real(self._value(expr.right, mask))
         if left.tensor.requires_grad or right.tensor.requires_grad:
             # What is equal to the last bit is equal for all inputs (`x[n] > x[m]` on the diagonal): no kink.
             apart = pointwise(lambda a, b: (a - b).abs(), left, right)
@@ -306,14 +324,14 @@ class Interpreter:
     # reductions --------------------------------------------------------------------------------
 
     def _sum(self, indices: tuple[Index, ...], body: Value) -> Value:
-        tensor, rest = self._over(real(body), indices)
+        tensor, rest = self._over(self._real(body), indices)
         return Value(tensor.sum(-1), rest)
 
     def _reduce(self, kind: str, indices: tuple[Index, ...], body: Expr, mask: Value | None) -> Value:
         if kind in ("any", "all"):
             truth = self._condition(ir.Reduce(kind, indices, body), mask)
-            return Value(truth.tensor.double(), truth.keys)
-        tensor, rest = self._over(real(self._value(body, mask)), indices)
+            return Value(truth.tensor.to(self.dtype), truth.keys)
+        tensor, rest = self._over(self._real(self._value(body, mask)), indices)
         if kind in ("max", "min", "argmax", "argmin"):
             if tensor.shape[-1] == 0:
                 raise UndefinedValueError(f"{kind} over nothing: index {indices[0].name} has extent 0")
@@ -328,7 +346,7 @@ class Interpreter:
         if mask is not None:  # a scan reads all along its indices if anything there is needed
             tensor, rest = self._over(Value(mask.tensor, mask.keys), indices)
             mask = Value(tensor.any(-1), rest)
-        tensor, rest = self._over(real(self._value(body, mask)), indices)
+        tensor, rest = self._over(self._real(self._value(body, mask)), indices)
         if kind in ("sort", "argsort") and tensor.shape[-1] > 1:
             self._see("kink", Value(torch.sort(tensor, -1).values.diff(dim=-1).amin(-1), rest), mask)
         out = SCANS[kind](tensor)
@@ -336,17 +354,14 @@ class Interpreter:
 
     # matrices ----------------------------------------------------------------------------------
 
-    def _see_matrix(self, matrix: Tensor, batch: tuple[str, ...]) -> None:
-        if self.watch is not None and matrix.numel():
-            self._see("pole", Value(torch.linalg.svdvals(matrix).amin(-1), batch), None)
-
     def _linalg(self, expr: ir.Linalg) -> Value:
         rows, cols = self._keys(expr.rows), self._keys(expr.cols)
         height, width = self._shape(expr.rows), self._shape(expr.cols)
-        matrix, batch = self._over(real(self._value(expr.matrix, None)), expr.rows)
+        matrix, batch = self._over(self._real(self._value(expr.matrix, None)), expr.rows)
         matrix, batch = self._over(Value(matrix, (*batch, "<rows>")), expr.cols)
         batch = batch[:-1]
-        self._see_matrix(matrix.detach(), batch)
+        if self.watch is not None and matrix.numel():
+            self._see("pole", Value(torch.linalg.svdvals(matrix.detach()).amin(-1), batch), None)
         if expr.kind in MATRICES:
             out = MATRICES[expr.kind](matrix)
             lead = matrix.shape[: len(batch)]
@@ -354,7 +369,7 @@ class Interpreter:
         if expr.kind != "solve":
             return Value(DETERMINANTS[expr.kind](matrix), batch)
         assert expr.rhs is not None
-        right = real(self._value(expr.rhs, None))
+        right = self._real(self._value(expr.rhs, None))
         free = tuple(k for k in right.keys if k not in rows and k not in batch)
         vector = right.align((*batch, *rows, *free))
         lead, columns = vector.shape[: len(batch)], vector.shape[len(batch) + len(rows) :]

@@ -18,7 +18,6 @@ from tensorgrad_gen.verify.composed import all_tensors, compose
 from tensorgrad_gen.verify.extents import UndefinedValueError
 from tensorgrad_gen.verify.functions import SURGERY
 from tensorgrad_gen.verify.model import Function, Outputs, Params, Sample, Subject, Tensors
-from tensorgrad_gen.verify.rounded import compose_rounded
 
 
 def make_subject(program: Program, module: ModuleType, seed: int = 0, device: str = "cpu") -> Subject:
@@ -85,7 +84,7 @@ def _stable(program: Program) -> Callable[[Tensors, Params], Outputs]:
     from tensorgrad_gen.normalise import normalise
 
     form = normalise(program)
-    return lambda tensors, params: compose_rounded(form, project(program, tensors), params, torch.float32)
+    return lambda tensors, params: compose(form, project(program, tensors), params, dtype=torch.float32)
 
 
 def _first_legal(

@@ -43,19 +43,6 @@ def both(left: Value | None, right: Value) -> Value:
     return right if left is None else pointwise(torch.logical_and, left, right)
 
 
-def widen(tensor: Tensor) -> Tensor:
-    """The tensor in double precision."""
-    if tensor.is_complex():
-        return tensor.to(torch.complex128)
-    return tensor.double() if tensor.is_floating_point() else tensor
-
-
-def real(value: Value) -> Value:
-    """A label, position or condition as a number."""
-    tensor = value.tensor
-    return value if tensor.is_floating_point() or tensor.is_complex() else Value(tensor.double(), value.keys)
-
-
 def modulus(value: Value) -> Value:
     """The absolute value."""
     return Value(value.tensor.abs(), value.keys)
