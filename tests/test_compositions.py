@@ -297,3 +297,51 @@ def test_a_label_of_what_is_an_output_is_the_same_in_backward(choice: str) -> No
     want = torch.zeros(4)
     want[order if scan else order[-1:]] = torch.arange(1.0, 5.0) if scan else 1.0
     assert_close(grad.float(), want)
+
+
+def test_forward_mode_goes_through_vmap_where_a_saved_tensor_is_transposed() -> None:
+    inputs = "{s: {indices: [b, z, w], domain: well_conditioned}, c: [b, i, w], e: [b, z]}"
+    implicit = 'implicit: {unknown: "k[b,i,z]", equation: "k[b,i,z]*s[b,z,w] = c[b,i,w]"}\n'
+    op = op_of(inputs, "m[b,i] = k[b,i,z]*e[b,z]", implicit)
+    s, c, e = drawn(((2, 3, 3), (2, 4, 3), (2, 3)))
+    s = s.detach() + 3 * torch.eye(3, dtype=s.dtype)
+
+    def plain(c: Tensor) -> Tensor:
+        return torch.einsum("biw,bwz,bz->bi", c, torch.linalg.inv(s), e)
+
+    jacobian = torch.autograd.functional.jacobian
+    got = jacobian(lambda c: op(s, c, e), c, strategy="forward-mode", vectorize=True)
+    assert_close(got, jacobian(plain, c), **EXACT)
+
+
+@pytest.mark.parametrize("lead", [(), (2,), (2, 3)], ids=str)
+def test_every_term_has_the_same_leading_axes(lead: tuple[int, ...]) -> None:
+    op = op_of(
+        "{w: [...]}", "a = sum[...](w[...])*max[...](2*w[...]) + max[...](w[...]^2) + logsumexp[...](1 + w[...])"
+    )
+    [w] = drawn((lead,))
+
+    def plain(w: Tensor) -> Tensor:
+        return w.sum() * (2 * w).amax() + w.square().amax() + (1 + w).flatten().logsumexp(0)
+
+    agree(op, plain, [w])
+
+
+def test_a_layer_with_a_users_function_makes_nothing_larger_than_it_has_to() -> None:
+    op = op_of(
+        "{n: [b, d], w1: [f, d], c1: [f], w2: [d, f]}",
+        "y[b,d] = w2[d,f]*act(w1[f,r]*n[b,r] + c1[f])",
+        "functions: {act(z): z*sigmoid(1.702*z)}\n",
+    )
+    tensors = drawn(((5, 6), (7, 6), (7,), (6, 7)))
+
+    def plain(n: Tensor, w1: Tensor, c1: Tensor, w2: Tensor) -> Tensor:
+        z = n @ w1.T + c1
+        return (z * torch.sigmoid(1.702 * z)) @ w2.T
+
+    agree(op, plain, tensors)
+    with SizeMode() as backward:
+        torch.autograd.grad(op(*tensors).sum(), tensors)
+    with SizeMode() as forward:
+        torch.func.jvp(op, tuple(t.detach() for t in tensors), tuple(t.detach() for t in tensors))
+    assert max(backward.largest, forward.largest) < 5 * 6 * 7

@@ -260,6 +260,12 @@ CASES: dict[str, Case] = {
         "",
         lambda x, c: np.linalg.solve(x.T + 4 * np.eye(len(x)), c),
     ),
+    "a_size_that_an_axis_has_too": (
+        "y[i] = [j >= i]*x[j] + x[i]",
+        {"x": "[t]"},
+        "sizes: {T: t, I: {index: i, extent: T}}",
+        lambda x: np.cumsum(x[::-1])[::-1] + x,
+    ),
     "a_tensor_may_share_its_letter_with_an_index": ("y = t[t]*t[t]", {"t": "[t]"}, "", lambda t: t @ t),
     "exact_numbers": ("y = .5e1 + 1/2 + 2**-1 - +0.25*4 + pi", {}, "", lambda: 5 + np.pi),
     "a_line_continues_in_a_bracket": ("y = sum[i](x[i]\n    + 1)\n    + 2", X, "", lambda x: (x + 1).sum() + 2),

@@ -181,7 +181,10 @@ class Hoister:
         indices += tuple(i for i in by_name(expr.free) if i not in indices)
         indices = tuple(sorted(indices, key=lambda i: i.extent != "..."))
         kind = _KINDS.get(expr.kind, "real") if isinstance(expr, Reduce) else "real"
-        statement = Statement(self.names.name(describe(expr)), indices, expr, kind)
+        # The leading axes have one name in a statement, whatever they are called where it is read.
+        lead = {i: Index("...", "...") for i in indices if i.extent == "..."}
+        own = tuple(lead.get(i, i) for i in indices)
+        statement = Statement(self.names.name(describe(expr)), own, substitute(expr, lead), kind)
         self.known.enter(statement)
         self.out.append(statement)
         return Access(statement.target, indices)

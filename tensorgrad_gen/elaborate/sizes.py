@@ -38,8 +38,11 @@ def definitions(names: Names) -> tuple[tuple[str, Size], ...]:
         if symbol in found:
             names.report.error("E405", f"the extent of `{size.index.text}` is given twice", size.name.span)
             continue
-        uses[symbol] = set()
-        value = _size(tree, names, uses[symbol])
+        used: set[str] = set()
+        value = _size(tree, names, used)
+        if value == Size("size", (symbol,)):
+            continue  # it is what an axis of that extent says already
+        uses[symbol] = used
         if value is not None:
             found[symbol] = value
     for letter, poly in names.ranges.items():
@@ -67,7 +70,7 @@ def _in_order(found: dict[str, Size], uses: dict[str, set[str]]) -> tuple[tuple[
 
 def _check_circles(uses: dict[str, set[str]], names: Names) -> bool:
     """Whether no extent depends on itself."""
-    for size in names.sizes.values():
+    for size in (size for size in names.sizes.values() if size.extent is not None):
         symbol = symbol_of(size.index.text, names)
         seen: set[str] = set()
         stack = [symbol]

@@ -191,6 +191,8 @@ class Builder:
         missing = [axis for axis in layout if axis is not None and (axis not in val.indices or axis in val.loose)]
         if not missing and (wanted is None or layout == val.layout):
             return val
+        if layout == (LEAD,):  # there may be none: `expand` wants the empty shape then
+            return Val(Method(val.expr, "expand", (self.sizes.lead(self.needed_by),)), layout, val.kind)
         arguments: list[TExpr] = []
         firm = set(val.indices) - val.loose
         for axis in layout:

@@ -4,24 +4,40 @@ from __future__ import annotations
 
 from tensorgrad_gen.algebra import map_nodes
 from tensorgrad_gen.algebra.hoist import scalar
-from tensorgrad_gen.algebra.parts import factors_of
-from tensorgrad_gen.ir import Add, Expr, Index, Iverson, Sum, add
+from tensorgrad_gen.algebra.parts import factors_of, terms_of
+from tensorgrad_gen.ir import Add, Expr, Index, Iverson, Mul, Sum, add, mul
 
 
 def split_contractions(expr: Expr) -> Expr:
     """`sum_k (a[i,k] b[k,j] + c[i,k] d[k,j])` as two contractions: each is one matrix product.
 
-    A sum over terms that have the same axes as the whole stays one pass over memory.
+    So are those behind a common factor, `sum_f s[b,f] (a[d,f] u[b,f] + c[d,f] v[b,f])`, where the sum of the products
+    would be larger than what is contracted.  A sum over terms that have the axes of the whole stays one pass over
+    memory, and a difference of two tensors one number at each place.
     """
 
     def visit(node: Expr) -> Expr:
-        if not isinstance(node, Sum) or not isinstance(node.body, Add):
+        if not isinstance(node, Sum):
             return node
-        if not any(_contracts(term, node.body.free) for term in node.body.terms):
+        whole = node.body.free
+        terms = _outer_products(node.body) if isinstance(node.body, Mul) else terms_of(node.body)
+        if len(terms) < 2 or not any(_contracts(term, whole) for term in terms):
             return node
-        return add(*(Sum(node.indices, term) for term in node.body.terms))
+        return add(*(Sum(node.indices, term) for term in terms))
 
     return map_nodes(expr, visit)
+
+
+def _outer_products(body: Mul) -> tuple[Expr, ...]:
+    """The terms of a product with one sum, if each term of that is a product that spreads over all axes."""
+    sums = [f for f in body.factors if isinstance(f, Add)]
+    large = [f for f in sums if all(t.free == body.free and _contracts(t, body.free) for t in f.terms)]
+    if len(large) != 1 or any(
+        isinstance(f, Iverson) or (f.free == body.free and f is not large[0]) for f in body.factors
+    ):
+        return ()
+    others = [f for f in body.factors if f is not large[0]]
+    return tuple(mul(*others, term) for term in large[0].terms)
 
 
 def _contracts(term: Expr, whole: frozenset[Index]) -> bool:

@@ -99,8 +99,9 @@ def forward_view(facts: Facts) -> ForwardView:
     casts = [c for item in used if (c := input_cast(facts, item, local_name(item.name), device))]
     remedies = {"": "{}", "own": facts.runtime + "own({})", "clone": "{}.clone()"}
     own = {t: remedies[remedy].format(local_name(t)) for t, remedy in owned(facts.lowered.forward).items()}
-    # Nobody changes an auxiliary output: it may be a view, though not of another output.
-    if program.target == "function":  # an operator of torch.library may not return one
+    # Nobody changes an auxiliary output: it may be a view, though not of another output.  Not in forward mode, where
+    # its tangent would need the layout of what it is a view of; nor may an operator of torch.library return one.
+    if program.target == "function" and facts.tangent is None:
         own |= {t: local_name(t) for t in facts.results if t not in facts.lowered.plan.outputs and "own(" in own[t]}
     items = [result_item(facts, t, own[t], facts.dtype) for t in facts.results]
     return ForwardView(

@@ -31,7 +31,8 @@ def factor(expr: Expr) -> Expr:
     if expr.children and isinstance(expr, Add | Mul | Sum | Pow | Apply | Reduce | Scan):
         new = tuple(factor(child) for child in expr.children)
         if new != expr.children:
-            expr = expr.rebuild(new)
+            # A sum that became a product is one of the factors' own: a product of products has no order of contraction.
+            expr = mul(*new) if isinstance(expr, Mul) else expr.rebuild(new)
     if not isinstance(expr, Add):
         return expr
     return _pull(expr)
