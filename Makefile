@@ -19,10 +19,10 @@ INSTALLED := $(VENV)/.installed
 help:
 	@sed -n 's/^#   //p' Makefile
 
-# Reinstalled whenever what is to be installed has changed.
+# Reinstalled whenever what is to be installed has changed; Python compiles what is imported, pip would compile all.
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[dev]'
 	touch $@
 
 ops: $(INSTALLED)
@@ -31,7 +31,7 @@ ops: $(INSTALLED)
 
 # One thread a process: torch's own threads would compete with the other processes.
 test: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 check: format-check lint types test generated-check
 

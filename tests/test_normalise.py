@@ -94,6 +94,7 @@ def test_log_of_a_chosen_softmax_is_a_difference() -> None:
         ("z[i] = sin(x[i]); w = one[i]*z[i]; y[i] = z[i]*w; v[i] = z[i]", ["v", "w", "y"]),
         ("z[i,j] = x[i]*sin(x[j]); y[j,i] = z[i,j]; v = z[i,j]*z[j,i]*x[i]", ["y", "v"]),
         ("z[i] = sin(x[i]); y[i] = z[i]; v[i] = z[i]", ["y", "v"]),
+        ("z[i,j] = x[i]*sin(x[j]); y[i] = z[i,i]; v[i,j] = z[j,i]", ["v", "y"]),
         ("y[i] = x[i]", ["y"]),
     ],
 )

@@ -8,7 +8,7 @@ from tensorgrad_gen.algebra import accesses, map_nodes, simplify
 from tensorgrad_gen.algebra.broadcasts import drop_broadcasts
 from tensorgrad_gen.algebra.hoist import Hoister, Known, renamed
 from tensorgrad_gen.algebra.naming import Namer
-from tensorgrad_gen.ir import Access, Expr, Program, Statement
+from tensorgrad_gen.ir import Access, Expr, Index, Program, Statement, Sub
 from tensorgrad_gen.normalise.stable import STABLE_RULES, stabilise
 
 __all__ = ["STABLE_RULES", "normalise"]
@@ -50,7 +50,7 @@ def _named_as_outputs(statements: list[Statement], outputs: tuple[str, ...]) -> 
         known = {s.target: s for s in statements if s.target not in outputs}
         value = output.value
         source = known.get(value.tensor) if isinstance(value, Access) else None
-        if source is None or not isinstance(value, Access) or set(value.subs) != set(output.indices):
+        if source is None or not isinstance(value, Access) or not _same_axes(value.subs, output.indices):
             continue
         axes = tuple(value.subs.index(i) for i in output.indices)
         new = replace(output, value=renamed(source.value, source.indices, value.subs))
@@ -64,6 +64,11 @@ def _named_as_outputs(statements: list[Statement], outputs: tuple[str, ...]) -> 
             new if s is source else replace(s, value=map_nodes(s.value, visit)) for s in statements if s is not output
         ]
     return statements
+
+
+def _same_axes(subs: tuple[Sub, ...], indices: tuple[Index, ...]) -> bool:
+    """Whether the subscripts are the indices in some order, each once: no diagonal, nothing chosen."""
+    return len(subs) == len(indices) and set(subs) == set(indices)
 
 
 def used(statements: list[Statement], outputs: tuple[str, ...]) -> list[Statement]:
