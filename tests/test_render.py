@@ -25,8 +25,6 @@ from tensorgrad_gen.render.docs import quoted, summary
 from tensorgrad_gen.render.runtime_text import definitions
 from tensorgrad_gen.render.templates import filled
 
-ROOT = Path(__file__).resolve().parents[1]
-
 HOSTILE = [
     '"""\nimport os\n"""',
     'ends in a quote"',
@@ -302,16 +300,3 @@ def test_the_layout_of_the_runtime_is_that_of_black() -> None:
     text = render_runtime("tensorgrad-gen build")
     assert black.format_str(text, mode=mode) == text
     assert max(map(len, text.splitlines())) <= 100
-
-
-@pytest.mark.slow
-def test_generated_code_is_clean(tmp_path: Path) -> None:
-    package(tmp_path)
-    root = next(tmp_path.iterdir())
-    for name in SAMPLES:
-        (root / f"alone_{name}.py").write_text(render_op(SAMPLES[name](), meta(name, standalone=True)))
-    # The cache of the project's own check has the types of torch.
-    types = ["mypy", "--config-file", str(ROOT / "pyproject.toml"), "--cache-dir", str(ROOT / ".mypy_cache")]
-    for tool in (["ruff", "check", "--isolated", "--line-length", "100"], types):
-        done = subprocess.run([sys.executable, "-m", *tool, str(root)], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout
