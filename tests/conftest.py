@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,9 @@ import tensorgrad_gen
 # How long an example takes says more about the machine than about the example.
 settings.register_profile("laws", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("laws")
+
+# Expressions live as long as a test, and torch for ever: looking through them so often takes a tenth of the time.
+gc.set_threshold(100_000, 50, 100)
 
 # Specs among the tests are read by tests; most are bad on purpose.
 collect_ignore_glob = ["*.yaml"]

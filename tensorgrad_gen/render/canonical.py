@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import inspect
+from typing import cast
 
 
 def body_sha(text: str) -> str:
@@ -16,19 +17,22 @@ def body_sha(text: str) -> str:
 
 
 def _canonical(node: object) -> str:
+    # Most nodes have no fields (`Load()`) or are names: this runs over every node of every file.
+    kind = type(node)
+    if kind is list:
+        return f"[{', '.join(map(_canonical, cast(list[object], node)))}]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    if kind is ast.Constant:
+        return f"Constant({cast(ast.Constant, node).value!r})"
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
         # Formatters move the lines of a docstring.
         lines = inspect.cleandoc(node.value.value).split("\n")
         return f"Doc({[line.rstrip() for line in lines if line.strip()]!r})"
-    if isinstance(node, ast.Constant):
-        return f"Constant({node.value!r})"
-    if isinstance(node, ast.AST):
-        fields = ((name, getattr(node, name, None)) for name in node._fields)
+    shown = []
+    for name in node._fields:
+        value = getattr(node, name, None)
         # Empty fields come and go between versions of Python.
-        shown = ", ".join(
-            [f"{name}={_canonical(value)}" for name, value in fields if value is not None and value != []]
-        )
-        return f"{type(node).__name__}({shown})"
-    if isinstance(node, list):
-        return f"[{', '.join(_canonical(item) for item in node)}]"
-    return repr(node)
+        if value is not None and value != []:
+            shown.append(f"{name}={_canonical(value)}")
+    return f"{kind.__name__}({', '.join(shown)})"
