@@ -10,6 +10,7 @@ from tensorgrad_gen.algebra.indices import (
     fresh,
     map_nodes,
     rename_bound,
+    rename_tensors,
     substitute,
     walk,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "fresh",
     "key",
     "map_nodes",
+    "rename_tensors",
     "plain_dummies",
     "plain_letters",
     "readable",

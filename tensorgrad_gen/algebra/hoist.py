@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TypeGuard
 
-from tensorgrad_gen.algebra.indices import by_name, map_nodes, substitute, walk
+from tensorgrad_gen.algebra.indices import by_name, rename_tensors, substitute, walk
 from tensorgrad_gen.algebra.keys import abstract_key
 from tensorgrad_gen.algebra.naming import Namer, describe
 from tensorgrad_gen.algebra.parts import factors_of, terms_of, wants_its_mask
@@ -117,12 +117,9 @@ class Hoister:
         if not names:
             return statements
 
-        def visit(node: Expr) -> Expr:
-            return Access(names[node.tensor], node.subs) if isinstance(node, Access) and node.tensor in names else node
-
         out: list[Statement] = []
         for s in statements:
-            exact = replace(s, target=names.get(s.target, s.target), value=map_nodes(s.value, visit))
+            exact = replace(s, target=names.get(s.target, s.target), value=rename_tensors(s.value, names))
             out.append(exact)
             if exact.target != s.target:
                 out.append(replace(s, value=Access(exact.target, s.indices)))

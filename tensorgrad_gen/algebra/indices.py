@@ -170,6 +170,15 @@ def map_nodes(expr: Expr, function: Callable[[Expr], Expr]) -> Expr:
     return function(expr)
 
 
+def rename_tensors(expr: Expr, names: Mapping[str, str]) -> Expr:
+    """The expression with tensors under other names."""
+
+    def visit(node: Expr) -> Expr:
+        return Access(names[node.tensor], node.subs) if isinstance(node, Access) and node.tensor in names else node
+
+    return map_nodes(expr, visit) if names else expr
+
+
 def walk(expr: Expr) -> Iterable[Expr]:
     """Every node, parents before children."""
     yield expr

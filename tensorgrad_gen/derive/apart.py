@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tensorgrad_gen.algebra import map_nodes
-from tensorgrad_gen.ir import Access, Expr, Program
+from tensorgrad_gen.algebra import rename_tensors
+from tensorgrad_gen.ir import Program
 
 _PREFIXES = ("grad_", "tangent_")
 
@@ -35,11 +35,6 @@ def _clash(tensors: set[str], params: set[str]) -> str | None:
 
 
 def _renamed(program: Program, names: dict[str, str]) -> Program:
-    def visit(node: Expr) -> Expr:
-        if isinstance(node, Access) and node.tensor in names:
-            return Access(names[node.tensor], node.subs)
-        return node
-
     def new(name: str) -> str:
         return names.get(name, name)
 
@@ -47,7 +42,9 @@ def _renamed(program: Program, names: dict[str, str]) -> Program:
         program,
         inputs=tuple(replace(item, name=new(item.name), called=item.called or item.name) for item in program.inputs),
         constants=tuple(replace(constant, name=new(constant.name)) for constant in program.constants),
-        statements=tuple(replace(s, target=new(s.target), value=map_nodes(s.value, visit)) for s in program.statements),
+        statements=tuple(
+            replace(s, target=new(s.target), value=rename_tensors(s.value, names)) for s in program.statements
+        ),
         outputs=tuple(map(new, program.outputs)),
         axes=tuple((symbol, tuple((new(name), axis) for name, axis in places)) for symbol, places in program.axes),
     )

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from tensorgrad_gen.algebra import accesses, apart, map_nodes, plain_dummies, plain_letters
+from tensorgrad_gen.algebra import accesses, apart, plain_dummies, plain_letters, rename_tensors
 from tensorgrad_gen.algebra.broadcasts import drop_broadcasts
 from tensorgrad_gen.algebra.hoist import Hoister, Known
 from tensorgrad_gen.algebra.naming import Namer, derivative_names
 from tensorgrad_gen.derive import Derivatives, Tangent, adjoint
 from tensorgrad_gen.derive import tangent as differentiate_forward
 from tensorgrad_gen.derive.modes import taken_names
-from tensorgrad_gen.ir import Access, Expr, Program, Statement
+from tensorgrad_gen.ir import Program, Statement
 from tensorgrad_gen.plan.contraction import order_contractions
 from tensorgrad_gen.plan.model import Block, Plan, Step
 from tensorgrad_gen.plan.saving import choose_saved, clips
@@ -93,14 +93,8 @@ class _Planner:
         renamed = {
             s.target: names.name(s.target) for s in statements if s.target in self.local and s.target not in kept
         }
-
-        def visit(node: Expr) -> Expr:
-            return (
-                Access(renamed[node.tensor], node.subs) if isinstance(node, Access) and node.tensor in renamed else node
-            )
-
         return [
-            replace(s, target=renamed.get(s.target, s.target), value=map_nodes(s.value, visit) if renamed else s.value)
+            replace(s, target=renamed.get(s.target, s.target), value=rename_tensors(s.value, renamed))
             for s in statements
         ]
 
