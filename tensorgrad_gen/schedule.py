@@ -28,8 +28,9 @@ def schedule(lowered: LoweredOp) -> LoweredOp:
     taken = _names_of(lowered, _bodies(lowered))
     params = frozenset(local_name(p.name) for p in lowered.plan.program.params)
     bodies = [scheduled(body, taken, params) for body in _bodies(lowered)]
-    kept = _names_of(lowered, bodies) - {name for body in bodies for name in _helpers(body)}
-    forward, *others = (_numbered(body, kept) for body in bodies)
+    own = frozenset(map(local_name, lowered.plan.program.tensors))
+    kept = _names_of(lowered, bodies) - {s.target for body in bodies for s in _helpers(body, own)}
+    forward, *others = (_numbered(body, own, kept) for body in bodies)
     tangent = others.pop() if lowered.tangent else None
     return replace(lowered, forward=forward, backward=tuple(others), tangent=tangent)
 
@@ -50,16 +51,24 @@ def _names_of(lowered: LoweredOp, bodies: Iterable[Body]) -> frozenset[str]:
     return frozenset(names)
 
 
-def _helpers(body: Body) -> list[str]:
-    """The tensors of the body that no formula names and no result is, in order."""
-    results = {name for name, _ in body.results}
-    return [s.target for s in body.statements if not s.formula and s.target not in results]
+def _helpers(body: Body, own: frozenset[str]) -> list[TorchStatement]:
+    """The tensors of the body that neither a formula nor the spec names, and no result is, in order."""
+    others = own | {name for name, _ in body.results}
+    return [s for s in body.statements if not s.formula and s.target not in others]
 
 
-def _numbered(body: Body, kept: frozenset[str]) -> Body:
+def _unnumbered(helper: TorchStatement) -> str:
+    """Its name without a number; that of a function may end in one: `log2`."""
+    word = _word(helper.call)
+    return (
+        word if helper.target.rstrip("0123456789") == word.rstrip("0123456789") else helper.target.rstrip("0123456789")
+    )
+
+
+def _numbered(body: Body, own: frozenset[str], kept: frozenset[str]) -> Body:
     """The body with its helpers counted in the order in which they stand: `mask`, `mask2`, `mask3`."""
     fresh = Names(kept)
-    names = {name: fresh.fresh(name.rstrip("0123456789")) for name in _helpers(body)}
+    names = {helper.target: fresh.fresh(_unnumbered(helper)) for helper in _helpers(body, own)}
     statements = tuple(
         replace(s, target=names.get(s.target, s.target), call=renamed(s.call, names)) for s in body.statements
     )

@@ -11,6 +11,7 @@ from lowered import arguments_of, function, plain_plan, program_of
 from tensorgrad_gen.lower import lower_plan, print_texpr
 from tensorgrad_gen.lower.model import Body
 from tensorgrad_gen.lower.torch_ir import Attr, Call, Infix, Lit, Method, TExpr, TorchStatement, Var
+from tensorgrad_gen.pipeline import run
 from tensorgrad_gen.reference import sample_inputs
 from tensorgrad_gen.schedule import schedule, scheduled
 
@@ -105,3 +106,15 @@ def test_views_that_undo_one_another_are_left_out() -> None:
     done = scheduled(body(("a", Infix("*", twice, back)), results=(Infix("+", Var("a"), moved),)), TAKEN)
     assert done.statements[0].call == Infix("*", x, x)
     assert done.results[0][1] == Infix("+", Var("a"), moved)
+
+
+def test_helpers_are_counted_as_they_stand_and_constants_keep_their_names() -> None:
+    text = (
+        "op: t\ninputs: {x: [i]}\nconstants: {k2: [1, -2, 1], k1: [3, 1, 2]}\nequations: |\n"
+        "  y[i] = k2[j]*one[j]*x[i] + log2(x[i]^2 + 1)*sin(log2(x[i]^2 + 1))\n  z[i] = k1[j]*k2[j]*y[i]\noutputs: [y, z]\n"
+    )
+    lowered = run(text, "t.yaml", until="schedule")["schedule"]
+    calls = {s.target: print_texpr(s.call) for s in lowered.forward.statements}
+    assert calls["k2"].startswith("torch.tensor((1.0, -2.0, 1.0)")
+    assert calls["k1"].startswith("torch.tensor((3.0, 1.0, 2.0)")
+    assert calls["log2"].startswith("torch.log2(")
