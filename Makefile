@@ -19,6 +19,9 @@ INSTALLED := $(VENV)/.installed
 help:
 	@sed -n 's/^#   //p' Makefile
 
+# What Python compiles is kept in the environment made here: else every process would compile all of torch again.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Reinstalled whenever what is to be installed has changed; Python compiles what is imported, pip would compile all.
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
