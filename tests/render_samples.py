@@ -92,6 +92,7 @@ def lowered(
     layouts: tuple[tuple[str, Layout], ...] = (),
     target: str = "function",
     sizes: tuple[tuple[str, str], ...] = (),
+    numbers: frozenset[str] = frozenset(),
 ) -> LoweredOp:
     """A lowered op around bodies; the mathematics above it is a stand-in of the right shapes."""
     auxiliary, kinds = auxiliary or {}, kinds or {}
@@ -111,7 +112,7 @@ def lowered(
         program, steps, tuple(outputs), tuple(auxiliary), (), blocks,
         Block((), (), (), ()) if tangent else None,
     )  # fmt: skip
-    return LoweredOp(plan, forward, tuple(b for _, b in backward), tangent, layouts, ())
+    return LoweredOp(plan, forward, tuple(b for _, b in backward), tangent, layouts, (), numbers)
 
 
 def meta(op: str, *, standalone: bool = False) -> OpMeta:
@@ -245,6 +246,7 @@ def complex_product() -> LoweredOp:
             t = tangent_a * w + a * tangent_w
             s = 2 * (t * (a * w).conj()).real
         """, z="t", p="s"),
+        numbers=frozenset({"a", "z"}),
     )  # fmt: skip
 
 

@@ -129,6 +129,8 @@ def _tensor(item: InputSpec, lengths: dict[str, int], lead: tuple[int, ...], sou
     if item.kind == "label":
         assert item.labels is not None
         return torch.randint(lengths[item.labels.text], shape, generator=source)
+    if item.kind == "complex":
+        return torch.complex(*(_in_domain(item.domain, shape, source) for _ in "ri"))
     if item.kind == "bool":
         return torch.rand(shape, generator=source) > 0.4
     value = _in_domain(item.domain, shape, source)

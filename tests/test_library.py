@@ -45,7 +45,7 @@ def outputs_and_gradients(
     wanted = [
         leaf.requires_grad_()
         for leaf, item in zip(leaves, spec.inputs, strict=True)
-        if leaf is not None and item.kind == "real" and item.grad
+        if leaf is not None and item.kind in ("real", "complex") and item.grad
     ]
     result = function(*leaves, **params)
     values = list(result) if isinstance(result, tuple) else [result]

@@ -59,6 +59,7 @@ def random_env(seed: int) -> Env:
     tensors["p"] = tensors["p"] + 3 * np.eye(3)
     tensors["l"] = rng.integers(0, 3, (3,))
     tensors["t"] = rng.integers(0, 3, (2,))
+    tensors["u"] = rng.standard_normal((3,)) + 1j * rng.standard_normal((3,))
     tensors["s"] = np.asarray(rng.random() + 0.5)
     return Env(tensors, {"p": 1.5}, EXTENTS)
 
@@ -89,6 +90,9 @@ def check_every_step(expr: Expr, env: Env, fired: Counter[str]) -> None:
 
 
 INSTANCES: list[Expr] = [
+    *(Apply(part, (Apply("conj", (A("u", i),)),)) for part in ("conj", "real", "imag")),
+    *(Apply(part, (Apply("complex", (A("f", i), A("g", i))),)) for part in ("conj", "real", "imag")),
+    Apply("complex", (ZERO, Apply("imag", (const(2),)))),
     Add((A("f", i), Add((A("g", i), const(2))), const(3), ZERO)),
     Add((mul(const(2), A("f", i)), A("f", i))),
     Add((Sum((j,), mul(A("p", i, j), A("f", j))), Sum((k,), mul(A("f", k), A("p", i, k))))),

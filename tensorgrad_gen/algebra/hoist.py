@@ -4,15 +4,16 @@ nonlinear, or beside other tensors, becomes a statement of its own, shared when 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TypeGuard
 
-from tensorgrad_gen.algebra.indices import by_name, rename_tensors, substitute, walk
+from tensorgrad_gen.algebra.indices import accesses, by_name, rename_tensors, substitute, walk
 from tensorgrad_gen.algebra.keys import abstract_key
 from tensorgrad_gen.algebra.naming import Namer, describe
 from tensorgrad_gen.algebra.parts import factors_of, terms_of, wants_its_mask
 from tensorgrad_gen.ir import (
+    NOT_HOLOMORPHIC,
     Access,
     Add,
     Apply,
@@ -56,6 +57,11 @@ def heavy(expr: Expr) -> bool:
     )
 
 
+def heavy_or_mixed(expr: Expr) -> bool:
+    """Whether a statement to be differentiated is split here: it also is at what has no complex derivative."""
+    return heavy(expr) or (isinstance(expr, Apply) and expr.function in NOT_HOLOMORPHIC and bool(accesses(expr)))
+
+
 def is_extremum(expr: Expr) -> TypeGuard[Reduce]:
     """Whether the node is a maximum or minimum over indices."""
     return isinstance(expr, Reduce) and expr.kind in ("max", "min")
@@ -92,9 +98,16 @@ class Known:
 class Hoister:
     """Splits statements; new ones come before the statement that they were taken from."""
 
-    def __init__(self, names: Namer, known: Known, program: Program | None = None) -> None:
+    def __init__(
+        self,
+        names: Namer,
+        known: Known,
+        program: Program | None = None,
+        splits: Callable[[Expr], bool] = heavy,
+    ) -> None:
         self.names = names
         self.known = known
+        self.splits = splits
         # In half precision an output is rounded, and backward compares an extremum with its exact value.
         self.rounded = frozenset(program.outputs if program else ())
         self.inputs = frozenset(item.name for item in program.inputs) if program else frozenset[str]()
@@ -138,13 +151,13 @@ class Hoister:
         given = is_extremum(term) and isinstance(term.body, Access) and term.body.tensor in self.inputs
         if is_extremum(term) and of.target in self.rounded and not given:
             return self._visit(term, of, of.indices)
-        if heavy(term):
+        if self.splits(term):
             return self._inside(term, of) if len(terms_of(of.value)) == 1 else self._visit(term, of, of.indices)
         if isinstance(term, Mul) and len(terms_of(of.value)) == 1:
-            contractions = [f for f in term.factors if heavy(f)]
+            contractions = [f for f in term.factors if self.splits(f)]
             plain = len(contractions) == 1 and isinstance(contractions[0], Sum | Reduce | Scan)
             if plain and all(scalar(f) for f in term.factors if f is not contractions[0]):
-                return mul(*(self._inside(f, of) if heavy(f) else f for f in term.factors))
+                return mul(*(self._inside(f, of) if self.splits(f) else f for f in term.factors))
         return self._visit(term, of, of.indices)
 
     def _inside(self, expr: Expr, of: Statement) -> Expr:
@@ -166,8 +179,8 @@ class Hoister:
             parts = zip(expr.children, _guards_inside(expr), strict=True)
             children = tuple(self._visit(child, of, inner, guards_here + more) for child, more in parts)
             expr = expr.rebuild(children)
-            expr = self._exact(_guarded(expr, guards) if heavy(expr) else expr, inner)
-        return self.name(expr, order) if heavy(expr) else expr
+            expr = self._exact(_guarded(expr, guards) if self.splits(expr) else expr, inner)
+        return self.name(expr, order) if self.splits(expr) else expr
 
     def name(self, expr: Expr, order: tuple[Index, ...]) -> Expr:
         """The value as an access to a named tensor, new or known."""
@@ -232,4 +245,4 @@ def renamed(value: Expr, old: tuple[Index, ...], new: tuple[Sub, ...]) -> Expr:
     return substitute(value, dict(zip(old, new, strict=True)))
 
 
-__all__ = ["Hoister", "Known", "heavy", "is_extremum", "renamed", "scalar"]
+__all__ = ["Hoister", "Known", "heavy", "heavy_or_mixed", "is_extremum", "renamed", "scalar"]

@@ -133,6 +133,7 @@ def _tanh(m: Modular, z: Expr, at: At) -> int:
 
 _BY_EXPONENTIAL: dict[str, Callable[..., int]] = {
     "elu": _elu,
+    "complex_exp": lambda m, z, at: m.exponential(z, at),
     "exp": lambda m, z, at: m.exponential(z, at),
     "expm1": lambda m, z, at: m.exponential(z, at) - 1,
     "log": lambda m, z, at: m.log_of(z, at),
@@ -160,6 +161,11 @@ _FUNCTIONS: dict[str, Callable[..., int]] = {
     "min": lambda m, a, b: a + b - _larger(m, a, b),
     "spherical_bessel": _sinc,
     "clip_gradient": lambda m, z, *_: z,
+    # The field has no automorphism but the identity: here every number is real, and i is 0.
+    "conj": lambda m, z: z,
+    "real": lambda m, z: z,
+    "imag": lambda m, z: 0,
+    "complex": lambda m, re, im: re,
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 
 from tensorgrad_gen.algebra.parts import factors_of
+from tensorgrad_gen.functions import plain_name
 from tensorgrad_gen.ir import (
     Access,
     Add,
@@ -37,7 +38,7 @@ def describe(expr: Expr) -> str:
     if isinstance(expr, Reduce | Scan):
         return _join(expr.kind, describe(expr.body))
     if isinstance(expr, Apply):
-        return _join(expr.function, *(describe(a) for a in expr.args[:1]))
+        return _join(plain_name(expr.function), *(describe(a) for a in expr.args[:1]))
     if isinstance(expr, Pow):
         exponent = number(expr.exponent)
         return _join(describe(expr.base), _POWERS.get(str(exponent), "power"))

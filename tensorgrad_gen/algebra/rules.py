@@ -7,6 +7,7 @@ under a mask keeps its mask.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 
 from tensorgrad_gen.algebra.indices import substitute
@@ -31,6 +32,7 @@ from tensorgrad_gen.ir import (
     add,
     const,
     mul,
+    neg,
     number,
     power,
     sub_free,
@@ -244,6 +246,29 @@ def _power_of_product(expr: Pow) -> Expr | None:
         return None
     return mul(*(power(f, exponent) for f in expr.base.factors))
 
+
+@rule(Apply, "parts of complex numbers", "conj(conj(a)) -> a; Re(a + i b) -> a; Im(a + i b) -> b; Re(conj(a)) -> Re(a)")
+def _complex_parts(expr: Apply) -> Expr | None:
+    if expr.function == "complex":
+        return ZERO if expr.args == (ZERO, ZERO) else None
+    if expr.function not in ("conj", "real", "imag"):
+        return None
+    (z,) = expr.args
+    if isinstance(z, Const):
+        return ZERO if expr.function == "imag" else z
+    if not isinstance(z, Apply) or z.function not in ("conj", "complex"):
+        return None
+    if z.function == "conj":
+        return _OF_CONJUGATE[expr.function](z.args[0])
+    re, im = z.args
+    return {"conj": Apply("complex", (re, neg(im))), "real": re, "imag": im}[expr.function]
+
+
+_OF_CONJUGATE: dict[str, Callable[[Expr], Expr]] = {
+    "conj": lambda z: z,
+    "real": lambda z: Apply("real", (z,)),
+    "imag": lambda z: neg(Apply("imag", (z,))),
+}
 
 _AS_POWER = {"sqrt": Fraction(1, 2), "rsqrt": Fraction(-1, 2), "square": Fraction(2), "reciprocal": Fraction(-1)}
 

@@ -135,8 +135,34 @@ def _apply(d: Differential, e: Expr) -> Expr:
     changes = [d(a) for a in e.args]
     if all(c is ZERO for c in changes):
         return ZERO
+    if e.function in COMPLEX_LAWS:
+        return COMPLEX_LAWS[e.function](d, e, changes)
     partials = FUNCTIONS[e.function].partials(e.args)
     return add(*(mul(p, c) for p, c in zip(partials, changes, strict=True) if p is not None and c is not ZERO))
+
+
+def _real_linear(d: Differential, e: Apply, changes: list[Expr]) -> Expr:
+    """d f(a) = f(da): conj, real, imag and complex are linear over the real numbers."""
+    return Apply(e.function, tuple(changes))
+
+
+def _magnitude(d: Differential, e: Apply, changes: list[Expr]) -> Expr:
+    """d|a| = Re(conj(a) da)/|a|, 0 at 0"""
+    change = Apply("real", (mul(Apply("conj", e.args), *changes),))
+    return mul(Iverson(Compare("!=", e, ZERO)), inverse(e), change)
+
+
+def _angle(d: Differential, e: Apply, changes: list[Expr]) -> Expr:
+    """d angle(a) = Im(da/a)"""
+    return Apply("imag", (mul(inverse(e.args[0]), *changes),))
+
+
+# Functions of complex numbers without a complex derivative.
+COMPLEX_LAWS: dict[str, Callable[[Differential, Apply, list[Expr]], Expr]] = {
+    **dict.fromkeys(("conj", "real", "imag", "complex"), _real_linear),
+    "complex_abs": _magnitude,
+    "angle": _angle,
+}
 
 
 @law(Where, "derivative of a choice")

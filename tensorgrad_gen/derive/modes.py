@@ -6,11 +6,13 @@ Reverse: for a statement `T[f] = e` and a tensor `A` that `e` reads,
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from fractions import Fraction
 
 from tensorgrad_gen.algebra import accesses, all_indices, fresh, simplify, substitute
 from tensorgrad_gen.algebra.naming import Namer, derivative_names
 from tensorgrad_gen.derive.apart import names_apart
+from tensorgrad_gen.derive.conjugate import conjugate, pulled_back
 from tensorgrad_gen.derive.laws import Differential
 from tensorgrad_gen.derive.model import Adjoint, Derivatives, Tangent
 from tensorgrad_gen.ir import (
@@ -27,7 +29,9 @@ from tensorgrad_gen.ir import (
     Sub,
     Sum,
     add,
+    complex_of,
     const,
+    is_complex,
     mul,
 )
 from tensorgrad_gen.ir.build import ZERO
@@ -74,6 +78,8 @@ def jacobian(expr: Expr, tensor: str, at: tuple[Index, ...]) -> Expr:
 def adjoint(program: Program, roots: tuple[str, ...], names: Namer) -> Adjoint:
     """Reverse mode from the cotangents of `roots`, jointly."""
     active = active_tensors(program)
+    complex_ = set(complex_of(program))
+    complex_ |= {f"grad_{root}" for root in roots if root in complex_}
     contributions: dict[str, list[Expr]] = {r: [] for r in roots if r in active}
     statements: list[Statement] = []
     for statement in reversed(program.statements):
@@ -84,7 +90,9 @@ def adjoint(program: Program, roots: tuple[str, ...], names: Namer) -> Adjoint:
         if total is ZERO:
             continue
         cotangent = _named(statement, total, name in roots, names, statements)
-        _spread(statement, cotangent, active, contributions)
+        if name in complex_:
+            complex_.add(cotangent.tensor)
+        _spread(statement, cotangent, active, contributions, complex_)
     gradients = []
     for item in program.inputs:
         total = _total(program, item.name, item.name in roots, contributions.get(item.name, []))
@@ -115,7 +123,7 @@ def _total(program: Program, name: str, is_root: bool, parts: list[Expr]) -> Exp
     return simplify(add(*own, *parts))
 
 
-def _named(statement: Statement, total: Expr, is_root: bool, names: Namer, statements: list[Statement]) -> Expr:
+def _named(statement: Statement, total: Expr, is_root: bool, names: Namer, statements: list[Statement]) -> Access:
     """The cotangent as an access: to the root itself, or to a new statement."""
     if isinstance(total, Access) and total.tensor == f"grad_{statement.target}" and is_root:
         return total
@@ -126,22 +134,24 @@ def _named(statement: Statement, total: Expr, is_root: bool, names: Namer, state
 
 
 def _spread(
-    statement: Statement, cotangent: Expr, active: dict[str, tuple[Index, ...]], contributions: dict[str, list[Expr]]
+    statement: Statement,
+    cotangent: Expr,
+    active: dict[str, tuple[Index, ...]],
+    contributions: dict[str, list[Expr]],
+    complex_: Collection[str],
 ) -> None:
     """Add what the statement contributes to the cotangent of each tensor that it reads."""
-    value = statement.value
-    if isinstance(value, Apply) and value.function == "clip_gradient":
-        # The one law that is not linear in the cotangent: the cotangent itself is clamped.
-        cotangent = Apply("clamp", (cotangent, *value.args[1:]))
-        value = value.args[0]
-    for tensor in reads(value, active):
-        at = free_names(active[tensor], all_indices(value) | frozenset(statement.indices))
-        derivative = jacobian(value, tensor, at)
-        product = mul(cotangent, derivative)
-        part = simplify(Sum(statement.indices, product) if statement.indices else product)
-        if part is not ZERO:
-            back: dict[Index, Sub] = dict(zip(at, active[tensor], strict=True))
-            contributions.setdefault(tensor, []).append(substitute(part, back))
+    for given, value in pulled_back(cotangent, statement.value):
+        for tensor in reads(value, active):
+            at = free_names(active[tensor], all_indices(value) | frozenset(statement.indices))
+            product = mul(given, conjugate(jacobian(value, tensor, at), complex_))
+            part = Sum(statement.indices, product) if statement.indices else product
+            if tensor not in complex_ and is_complex(part, complex_):
+                part = Apply("real", (part,))
+            part = simplify(part)
+            if part is not ZERO:
+                back: dict[Index, Sub] = dict(zip(at, active[tensor], strict=True))
+                contributions.setdefault(tensor, []).append(substitute(part, back))
 
 
 def tangent(program: Program, names: Namer) -> Tangent:

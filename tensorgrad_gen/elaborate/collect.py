@@ -8,7 +8,6 @@ from tensorgrad_gen.elaborate.scope import Scope
 from tensorgrad_gen.elaborate.vocabulary import (
     ALL_MATRIX_FUNCTIONS,
     BOUND,
-    COMPLEX,
     ONE_INDEX,
     POINTWISE,
     SCALAR_MATRIX_FUNCTIONS,
@@ -216,9 +215,7 @@ class _Collector:
             self.bare_matrix_call(node)
             return
         self.stack += reversed(node.args)
-        if name in COMPLEX:
-            self.report.error("E901", f"complex numbers (`{name}`) are not built yet", node.name_span)
-        elif name in POINTWISE:
+        if name in POINTWISE:
             self.arity(node, POINTWISE[name])
         elif name in self.names.functions:
             self.names.used.add(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tensorgrad_gen.elaborate import kinds, reductions, walk
+from tensorgrad_gen.elaborate import complexes, kinds, reductions, walk
 from tensorgrad_gen.ir import Compare, Expr, Logic, Reduce
 from tensorgrad_gen.syntax import tree as t
 
@@ -26,7 +26,10 @@ def condition(builder: Builder, tree: t.Tree, env: Env) -> Expr:
     if isinstance(tree, t.Iverson):
         return condition(builder, tree.condition, env)
     if isinstance(tree, t.Comparison):
-        return Compare(tree.op, _side(builder, tree.left, env), _side(builder, tree.right, env))
+        left, right = _side(builder, tree.left, env), _side(builder, tree.right, env)
+        if tree.op not in ("==", "!=") and complexes.complex_value(builder, left, right):
+            complexes.refused(builder, tree)
+        return Compare(tree.op, left, right)
     if isinstance(tree, t.Binary) and tree.op in ("and", "or"):
         return Logic(tree.op, tuple(condition(builder, arg, env) for arg in _operands(tree, tree.op)))
     if isinstance(tree, t.Unary) and tree.op == "not":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias
 
-from tensorgrad_gen.elaborate import conditions, functions, matrix, positions, reductions, walk
+from tensorgrad_gen.elaborate import complexes, conditions, functions, matrix, positions, reductions, walk
 from tensorgrad_gen.elaborate.extents import Key
 from tensorgrad_gen.elaborate.scope import Scope, order_zero_label
 from tensorgrad_gen.elaborate.scoping import Scoping
@@ -162,7 +162,9 @@ class Builder:
                 return self.error("E117", "division by zero", tree.span)
             if x != 0 and n.denominator == 1:
                 return Const(Fraction(x) ** int(n))
-        return power(base, exponent)
+        return (
+            complexes.raised(base, exponent) if complexes.complex_value(self, base, exponent) else power(base, exponent)
+        )
 
     def _name(self, tree: t.Name, env: Env) -> Expr:
         name, names = tree.name, self.scope.names
@@ -212,6 +214,8 @@ class Builder:
         use = matrix.resolve(tree, self.scope.names)
         if use is None:
             return ZERO
+        if tree.name not in complexes.MATRICES and any(a.name in self.scope.names.complex for a in use.arguments):
+            return complexes.refused(self, tree)
         subs = self._subs(tree.subs, env, use.keys) if isinstance(tree, t.MatrixCall) else ()
         return Access(self.matrix_target(use), subs)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from tensorgrad_gen.elaborate import conditions, walk
+from tensorgrad_gen.elaborate import complexes, conditions, walk
 from tensorgrad_gen.elaborate.collect import collect
 from tensorgrad_gen.elaborate.names import Names
 from tensorgrad_gen.elaborate.scope import Scope
-from tensorgrad_gen.elaborate.vocabulary import POINTWISE
+from tensorgrad_gen.elaborate.vocabulary import COMPLEX, POINTWISE
 from tensorgrad_gen.ir import Apply, Expr, Where, const
 from tensorgrad_gen.spec.model import FunctionSpec
 from tensorgrad_gen.syntax import parse_expression
@@ -98,6 +98,8 @@ def call(builder: Builder, tree: t.Call, env: Env) -> Expr:
     args = tuple(builder.number(arg, env) for arg in tree.args)
     if tree.name not in POINTWISE:
         return _expand(builder, tree, args)
+    if tree.name in COMPLEX or complexes.complex_value(builder, *args):
+        return complexes.call(builder, tree, args)
     if tree.name in ("max", "min"):
         value = args[0]
         for arg in args[1:]:

@@ -77,9 +77,9 @@ def _argument(function: str, name: str | None, span: Span, names: Names) -> Tens
         names.unknown_tensor(name, span)
         return None
     names.used.add(name)
-    if tensor.kind != "real":
+    if tensor.kind not in ("real", "complex"):
         code = "E307" if tensor.kind == "label" else "E314"
-        names.report.error(code, f"`{name}` is a {tensor.kind} tensor, no matrix of real numbers", span)
+        names.report.error(code, f"`{name}` is a {tensor.kind} tensor, no matrix of numbers", span)
         return None
     return tensor
 

@@ -48,6 +48,7 @@ class Names:
     leading: bool = False  # whether an input has leading axes `...`
     refused: set[str] = field(default_factory=set)  # letters that cannot be indices, reported
     broken: set[str] = field(default_factory=set)  # names whose definition has an error, reported
+    complex: set[str] = field(default_factory=set)  # tensors with complex values, as far as equations are built
     lines: list[str] = field(default_factory=list)  # of the spec file
 
     def slice(self, span: Span) -> str:
@@ -158,7 +159,7 @@ def _inputs(spec: OpSpec, names: Names) -> None:
             message = f"`{item.name.text}` is a {item.kind} tensor, and cannot be differentiated"
             report.error("E309", message, item.name.span, "leave `grad` out")
         if item.kind == "complex":
-            report.error("E901", f"complex tensors (`{item.name.text}`) are not built yet", item.name.span)
+            names.complex.add(item.name.text)
         if any(letter.text == ELLIPSIS for letter in item.indices[1:]):
             report.error("E209", "`...` may only be the first index", item.indices[-1].span)
             continue

@@ -23,6 +23,7 @@ from tensorgrad_gen.ir import (
     Program,
     Size,
     Statement,
+    is_complex,
     sub,
 )
 from tensorgrad_gen.spec.model import Located, OpSpec
@@ -91,7 +92,7 @@ class _Elaboration:
     def _define(self, stem: str, indices: tuple[Index, ...], value: Expr, kind: str) -> str:
         """Add a statement of the compiler's own; its name is returned."""
         name = self._unique(stem)
-        self.statements.append(Statement(name, indices, apart(value, frozenset(indices)), kind))
+        self._append(Statement(name, indices, apart(value, frozenset(indices)), kind))
         return name
 
     def _unique(self, stem: str) -> str:
@@ -108,7 +109,7 @@ class _Elaboration:
         if key not in self._matrices:
             name = self._unique(use.target)
             self._matrices[key] = name
-            self.statements.append(matrix.statement(use, name, self.names))
+            self._append(matrix.statement(use, name, self.names))
         return self._matrices[key]
 
     def _build(self, definition: Definition, scope: Scope) -> None:
@@ -127,7 +128,12 @@ class _Elaboration:
             self.report.error("E605", f"`{statement.target}` has more than {functions.MOST_NODES:,} nodes", span)
             return
         value = apart(statement.value, frozenset(statement.indices))
-        self.statements.append(Statement(statement.target, statement.indices, value, statement.kind))
+        self._append(Statement(statement.target, statement.indices, value, statement.kind))
+
+    def _append(self, statement: Statement) -> None:
+        if is_complex(statement.value, self.names.complex):
+            self.names.complex.add(statement.target)
+        self.statements.append(statement)
 
     def _system(self, definition: Definition, scope: Scope) -> implicit.System | None:
         """The linear system of the implicit equation; None after an error."""
@@ -137,6 +143,8 @@ class _Elaboration:
         builder.scope.left = ()
         env = {letter: builder.index(letter) for letter in free}
         before = len(self.report.diagnostics)
+        if any(name in self.names.complex for tree in definition.trees for name in scope.tensors_in(tree)):
+            self.names.complex.add(definition.target)  # so that its conjugate is not taken for itself
         left, right = (builder.number(tree, env) for tree in definition.trees)
         if len(self.report.diagnostics) > before:
             return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tensorgrad_gen.elaborate import complexes
 from tensorgrad_gen.elaborate.extents import ELLIPSIS
 from tensorgrad_gen.elaborate.vocabulary import BOUND, LABEL_REDUCTIONS, SCANS
 from tensorgrad_gen.ir import (
@@ -46,21 +47,28 @@ def value(builder: Builder, tree: t.Bound, env: Env) -> Expr:
     if tree.name in SCANS:
         indices = tuple(builder.index(letter, env) for letter in own)
         inner = {**env, **dict(zip(own, indices))}
-        return _over(tree.name, indices, builder.number(tree.args[0], inner))
+        return _over(tree.name, indices, _real(builder, tree, builder.number(tree.args[0], inner)))
     if tree.name == "prod" and "..." in own:
         return builder.error("E901", "`prod` over `...` is not built yet", tree.span, "give the axes letters")
     indices = tuple(builder.index(letter) for letter in own)
-    body = builder.number(tree.args[0], {**env, **dict(zip(own, indices))})
+    body = _real(builder, tree, builder.number(tree.args[0], {**env, **dict(zip(own, indices))}))
     extras = [builder.number(arg, env) for arg in tree.args[1:]]
     if tree.name in LABEL_REDUCTIONS and indices[0] not in body.free:
         return builder.error("E208", f"the argument of `{tree.name}` is the same along `{own[0]}`", tree.span)
     return _reduced(tree, indices, body, extras or [const(d) for d in BOUND[tree.name].defaults])
 
 
+def _real(builder: Builder, tree: t.Bound, body: Expr) -> Expr:
+    """The argument, if the reduction or scan takes it; a norm is that of the magnitudes."""
+    if tree.name in ("sum", "mean", "prod") or not complexes.complex_value(builder, body):
+        return body
+    return Apply("complex_abs", (body,)) if tree.name == "norm" else complexes.refused(builder, tree)
+
+
 def _sorted(builder: Builder, tree: t.Bound, letter: str, env: Env) -> Expr:
     """`sort[i](z)` reads `z` at `argsort[i](z)`: both are statements of their own."""
     index = builder.index(letter, env)
-    body = builder.number(tree.args[0], {**env, letter: index})
+    body = _real(builder, tree, builder.number(tree.args[0], {**env, letter: index}))
     others = sorted(body.free - {index}, key=lambda i: (i.extent != ELLIPSIS, i.name))
     indices = (*others, index)
     unsorted = builder.define("unsorted", indices, body, "real")

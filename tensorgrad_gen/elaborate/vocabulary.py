@@ -20,15 +20,11 @@ class Signature:
     defaults: tuple[Fraction, ...] = ()
 
 
-COMPLEX = ("complex", "conj", "real", "imag", "angle")
+COMPLEX = ("complex", "conj", "real", "imag", "angle")  # what makes complex numbers, and what splits them
 
 # What can be called in an equation: the table of functions, `max` and `min` of any number, `where`.
 POINTWISE: dict[str, Signature] = {
-    **{
-        row.name: Signature(*row.arity, row.defaults)
-        for row in TABLE.values()
-        if not row.internal and row.name not in COMPLEX
-    },
+    **{row.name: Signature(*row.arity, row.defaults) for row in TABLE.values() if not row.internal},
     "max": Signature(2, None),
     "min": Signature(2, None),
     "where": Signature(3, 3),
@@ -67,7 +63,7 @@ SUBSCRIPT_FUNCTIONS = ("pad", "clamp", "mod")
 RESERVED = frozenset(
     (
         *(*SPECIAL_TENSORS, *SPECIAL_NUMBERS, "size", "where", "pad", "clamp", "mod", "and", "or", "not"),
-        *(*POINTWISE, *COMPLEX, *BOUND, *ALL_MATRIX_FUNCTIONS),
+        *(*POINTWISE, *BOUND, *ALL_MATRIX_FUNCTIONS),
     )
 )
-FUNCTIONS = tuple(sorted({*POINTWISE, *COMPLEX, *BOUND, *ALL_MATRIX_FUNCTIONS, "size"}))
+FUNCTIONS = tuple(sorted({*POINTWISE, *BOUND, *ALL_MATRIX_FUNCTIONS, "size"}))

@@ -15,12 +15,26 @@ from tensorgrad_gen.derive import (
     jacobian,
     names_apart,
 )
+from tensorgrad_gen.derive.conjugate import conjugate, pulled_back
 from tensorgrad_gen.derive.modes import reads
 from tensorgrad_gen.explain.facts import facts_of
 from tensorgrad_gen.explain.model import Explanation, Line, Section, derivative, differential, new_indices
 from tensorgrad_gen.explain.reasons import index_text, law_reason, rule_reason, through_reason
 from tensorgrad_gen.explain.substitutions import substitution_sections
-from tensorgrad_gen.ir import Access, Apply, Delta, Expr, Index, Program, Statement, Sum, add, mul
+from tensorgrad_gen.ir import (
+    Access,
+    Apply,
+    Delta,
+    Expr,
+    Index,
+    Program,
+    Statement,
+    Sum,
+    add,
+    complex_of,
+    is_complex,
+    mul,
+)
 from tensorgrad_gen.ir.build import ZERO
 from tensorgrad_gen.normalise import normalise
 from tensorgrad_gen.plan import plan
@@ -38,6 +52,7 @@ class _Scene:
     active: dict[str, tuple[Index, ...]]
     depth: int | None
     cotangents: dict[str, str]  # of each tensor that a derivative reaches: the tensor that holds it
+    complex: frozenset[str]  # tensors and cotangents with complex values
 
 
 def explain(program: Program, wrt: str | None = None, valence: bool = False, depth: int | None = None) -> Explanation:
@@ -50,7 +65,10 @@ def explain(program: Program, wrt: str | None = None, valence: bool = False, dep
     adjoint = simplify_adjoint(normal, derived.adjoint, trace)
     simple = Derivatives(normal, adjoint, simplify_tangent(normal, derived.tangent))
     gradients = {name: target for name, target in adjoint.gradients if name in wanted}
-    scene = _Scene(normal, active_tensors(normal), depth, _cotangents(normal, derived.adjoint))
+    cotangents = _cotangents(normal, derived.adjoint)
+    complex_ = complex_of(normal)
+    complex_ |= {name for tensor, name in cotangents.items() if tensor in complex_}
+    scene = _Scene(normal, active_tensors(normal), depth, cotangents, complex_)
     sections = [Section(program.name, lines=tuple(map(_definition, program.statements)))]
     sections += _stable_form(program, normal)
     lead = _leading(normal, scene.active, set(gradients))
@@ -111,14 +129,15 @@ def _tensor_sections(scene: _Scene, tensor: str) -> list[Section]:
     if len(scene.program.statements) == 1:
         (statement,) = consumers
         title = f"Derivative of {statement.target} by {tensor}" + (f", {where}" if where else "")
-        gradient = tuple(_gradient_lines(scene, statement, tensor, at, several=False)[1])
-        before = tuple(_jacobian_lines(scene, statement, tensor, at))
-        return [Section(title, lines=before), Section("Gradient", lines=gradient)]
+        ways = _ways(scene, statement, tensor)
+        gradient = [line for way in ways for line in _gradient_lines(scene, way, tensor, at, several=False)[1]]
+        before = [line for way in ways for line in _jacobian_lines(scene, way, tensor, at)]
+        return [Section(title, lines=tuple(before)), Section("Gradient", lines=tuple(gradient))]
     lines: list[Line] = []
     parts: list[Expr] = []
-    for statement in consumers:
-        lines += _jacobian_lines(scene, statement, tensor, at)
-        contribution, more = _gradient_lines(scene, statement, tensor, at, several=len(consumers) > 1)
+    for way in [way for statement in consumers for way in _ways(scene, statement, tensor)]:
+        lines += _jacobian_lines(scene, way, tensor, at)
+        contribution, more = _gradient_lines(scene, way, tensor, at, several=len(consumers) > 1)
         lines += more
         parts.append(contribution)
     if tensor in scene.program.outputs:
@@ -136,15 +155,30 @@ def _note(names: list[str], where: str) -> str:
     return f"consumed by {' and '.join(names)}{several}{'; ' if where else ''}{where}"
 
 
-def _value(statement: Statement) -> Expr:
-    """What is differentiated: `clip_gradient` acts on the cotangent alone."""
-    value = statement.value
-    return value.args[0] if isinstance(value, Apply) and value.function == "clip_gradient" else value
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How a derivative passes a statement: the cotangent of a value, which is the statement's own in most cases."""
+
+    statement: Statement
+    cotangent: Expr
+    value: Expr
+
+    def symbol(self, tensor: str, at: tuple[Index, ...]) -> Expr:
+        """The derivative of the value by a tensor, unevaluated."""
+        if self.value is self.statement.value:
+            return derivative(self.statement.target, self.statement.indices, tensor, at)
+        return differential(tensor, at, self.value)
 
 
-def _jacobian_lines(scene: _Scene, statement: Statement, tensor: str, at: tuple[Index, ...]) -> list[Line]:
+def _ways(scene: _Scene, statement: Statement, tensor: str) -> list[_Way]:
+    cotangent = Access(scene.cotangents[statement.target], statement.indices)
+    pairs = pulled_back(cotangent, statement.value)
+    return [_Way(statement, given, value) for given, value in pairs if tensor in reads(value, scene.active)]
+
+
+def _jacobian_lines(scene: _Scene, way: _Way, tensor: str, at: tuple[Index, ...]) -> list[Line]:
     """dT/dA from the definition of T: the law, the deltas, then each rewriting step."""
-    value = _value(statement)
+    value = way.value
 
     def unevaluated(access: Access) -> Expr:
         if access.tensor != tensor:
@@ -154,18 +188,20 @@ def _jacobian_lines(scene: _Scene, statement: Statement, tensor: str, at: tuple[
             return mul(*(Delta(s, p) for s, p in zip(access.subs, at, strict=True)))
         return derivative(tensor, subs, tensor, at)
 
-    left = derivative(statement.target, statement.indices, tensor, at)
     by_law = Differential(unevaluated, frozenset(at))(value)
     by_delta = jacobian(value, tensor, at)
     constants = [t for t in reads(value, scene.active) if t != tensor]
-    lines = [Line(left, differential(tensor, at, value))]
+    whole = value is way.statement.value
+    lines = [Line(way.symbol(tensor, at), differential(tensor, at, value))] if whole else []
     if type(value) in LAWS:
-        lines.append(Line(None, by_law, law_reason(value, constants, tensor)))
+        reason = law_reason(value, constants, tensor)
+        lines.append(Line(None if whole else differential(tensor, at, value), by_law, reason))
     read = read_values(by_law, scene.program)
     if read is not by_law:
         lines.append(Line(None, read, through_reason(by_law, read, scene.program)))
         by_delta = read_values(by_delta, scene.program)
-    lines.append(Line(None, by_delta, "derivative of a tensor by itself"))
+    left = None if lines else differential(tensor, at, value)
+    lines.append(Line(left, by_delta, "derivative of a tensor by itself"))
     return _folded(lines + _steps(by_delta), scene.depth)
 
 
@@ -199,18 +235,19 @@ def _folded(lines: list[Line], depth: int | None) -> list[Line]:
 
 
 def _gradient_lines(
-    scene: _Scene, statement: Statement, tensor: str, at: tuple[Index, ...], several: bool
+    scene: _Scene, way: _Way, tensor: str, at: tuple[Index, ...], several: bool
 ) -> tuple[Expr, list[Line]]:
-    """dl/dA from dl/dT and dT/dA."""
-    cotangent: Expr = Access(scene.cotangents[statement.target], statement.indices)
-    if _value(statement) is not statement.value:
-        cotangent = Apply("clamp", (cotangent, *statement.value.children[1:]))
-    by = simplify(read_values(jacobian(_value(statement), tensor, at), scene.program))
+    """dl/dA from dl/dT and dT/dA: its conjugate where it is complex, and the real part of all for a real A."""
+    statement = way.statement
+    by = simplify(read_values(jacobian(way.value, tensor, at), scene.program))
     by = apart(by, frozenset(statement.indices) | frozenset(at))
-    chain: Expr = mul(cotangent, derivative(statement.target, statement.indices, tensor, at))
-    product: Expr = mul(cotangent, by)
+    symbol = way.symbol(tensor, at)
+    chain = mul(way.cotangent, Apply("conj", (symbol,)) if is_complex(by, scene.complex) else symbol)
+    product = mul(way.cotangent, conjugate(by, scene.complex))
     if statement.indices:
         chain, product = Sum(statement.indices, chain), Sum(statement.indices, product)
+    if tensor not in scene.complex and is_complex(product, scene.complex):
+        chain, product = Apply("real", (chain,)), Apply("real", (product,))
     reason = f"chain rule, through {statement.target}" if several else "chain rule"
     lines = [Line(Access(f"grad_{tensor}", at), chain, reason), Line(None, product)]
     lines += _steps(product)

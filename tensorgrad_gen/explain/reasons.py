@@ -8,8 +8,9 @@ from tensorgrad_gen.algebra import Rule, accesses
 from tensorgrad_gen.algebra.hoist import scalar
 from tensorgrad_gen.algebra.parts import factors_of
 from tensorgrad_gen.derive.laws import LAW_NAMES
-from tensorgrad_gen.functions import FUNCTIONS
+from tensorgrad_gen.functions import FUNCTIONS, plain_name
 from tensorgrad_gen.ir import (
+    NOT_HOLOMORPHIC,
     Access,
     Add,
     Apply,
@@ -84,7 +85,7 @@ def _law(expr: Expr, tensor: str) -> list[str]:
         return _power_law(expr)
     if isinstance(expr, Apply):
         formula = function_law(expr)
-        return [f"chain rule with {formula}" if formula else f"chain rule: derivative of {expr.function}"]
+        return [f"chain rule with {formula}" if formula else f"chain rule: derivative of {plain_name(expr.function)}"]
     name = LAW_NAMES.get(type(expr))
     if isinstance(expr, Linalg | Reduce | Scan):
         return [f"derivative of {expr.kind}"]
@@ -111,7 +112,7 @@ def _power_law(expr: Pow) -> list[str]:
 def function_law(expr: Apply) -> str:
     """The derivative of a function of one argument as its row in the table has it: `d exp(u) = exp(u)`."""
     row = FUNCTIONS.get(expr.function)
-    if row is None or len(without_defaults(expr)) != 1:
+    if row is None or row.name in NOT_HOLOMORPHIC or len(without_defaults(expr)) != 1:
         return ""
     args = (Access("u", ()), *expr.args[1:])
     (partial, *_) = row.partials(args)

@@ -9,7 +9,6 @@ from tensorgrad_gen.functions.model import Function, Partials
 from tensorgrad_gen.ir import (
     Compare,
     Expr,
-    IRError,
     Iverson,
     Logic,
     add,
@@ -72,16 +71,6 @@ def clamp_partials(y: Expr, z: Expr, lo: Expr, hi: Expr) -> Partials:
     low = Iverson(Logic("and", (Compare("<", z, lo), Compare("<", lo, hi))))
     high = Iverson(Logic("or", (Compare(">", z, hi), Compare("<", hi, lo))))
     return inside, low, high
-
-
-def complex_partials(*args: Expr) -> Partials:
-    """Refused: the elaborator says so to the user."""
-    raise IRError("derivatives of complex functions are not built yet")
-
-
-def not_real(sp: Any, *args: Any) -> Any:
-    """The column `sympy` of a complex function."""
-    raise IRError("no real definition of a complex function")
 
 
 def _xlogy(np: Any, a: Any, b: Any) -> Any:
@@ -234,57 +223,4 @@ SURGERY = (
     ),
 )
 
-COMPLEX = (
-    Function(
-        name="complex",
-        parameters=("re", "im"),
-        derivative=complex_partials,
-        numpy=lambda np, re, im: re + 1j * im,
-        sympy=not_real,
-        latex=r"#1 + \mathrm{i}\, #2",
-        title="complex number of a real and an imaginary part",
-        complex=True,
-    ),
-    Function(
-        name="conj",
-        parameters=("z",),
-        derivative=complex_partials,
-        numpy=lambda np, z: np.conj(z),
-        sympy=not_real,
-        latex=r"\overline{#1}",
-        title="complex conjugate",
-        complex=True,
-    ),
-    Function(
-        name="real",
-        parameters=("z",),
-        derivative=complex_partials,
-        numpy=lambda np, z: np.real(z),
-        sympy=not_real,
-        latex=r"\operatorname{Re}",
-        title="real part",
-        complex=True,
-    ),
-    Function(
-        name="imag",
-        parameters=("z",),
-        derivative=complex_partials,
-        numpy=lambda np, z: np.imag(z),
-        sympy=not_real,
-        latex=r"\operatorname{Im}",
-        title="imaginary part",
-        complex=True,
-    ),
-    Function(
-        name="angle",
-        parameters=("z",),
-        derivative=complex_partials,
-        numpy=lambda np, z: np.angle(z),
-        sympy=not_real,
-        latex=r"\arg",
-        title="argument of a complex number",
-        complex=True,
-    ),
-)
-
-ROWS = (*TWO_ARGUMENTS, *SURGERY, *COMPLEX)
+ROWS = (*TWO_ARGUMENTS, *SURGERY)

@@ -3,6 +3,7 @@
 from tensorgrad_gen.ir.base import Expr, Index, IRError, Node, Sub, sub_free
 from tensorgrad_gen.ir.binders import REDUCTIONS, SCANS, Linalg, Reduce, Scan, Sum
 from tensorgrad_gen.ir.build import add, const, div, inverse, mul, neg, number, power, sub, total
+from tensorgrad_gen.ir.complexness import NOT_HOLOMORPHIC, REAL_VALUED, complex_of, complex_tensors, is_complex
 from tensorgrad_gen.ir.nodes import (
     COMPARISONS,
     Access,
@@ -34,6 +35,8 @@ from tensorgrad_gen.ir.program import (
 
 __all__ = [
     "COMPARISONS",
+    "NOT_HOLOMORPHIC",
+    "REAL_VALUED",
     "REDUCTIONS",
     "SCANS",
     "Access",
@@ -69,9 +72,12 @@ __all__ = [
     "TensorInfo",
     "Where",
     "add",
+    "complex_of",
+    "complex_tensors",
     "const",
     "div",
     "inverse",
+    "is_complex",
     "mul",
     "neg",
     "number",

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, TypeAlias
 
-from tensorgrad_gen.ir import Access, Apply, Compare, Const, Expr, Extent, Index, Logic, Program
+from tensorgrad_gen.ir import Access, Apply, Compare, Const, Expr, Extent, Index, Logic, Program, is_complex
 from tensorgrad_gen.lower.model import Layout
 from tensorgrad_gen.lower.names import Names
 from tensorgrad_gen.lower.sizes import Sizes
-from tensorgrad_gen.lower.torch_ir import Attr, Infix, Lit, Method, Prefix, TExpr, TorchStatement, Var
+from tensorgrad_gen.lower.torch_ir import Attr, Call, Infix, Lit, Method, Prefix, TExpr, TorchStatement, Var
 from tensorgrad_gen.lower.values import LEAD, LoweringError, Val, align, merge
 
 Rule: TypeAlias = Callable[["Builder", Any, Layout], Val]
@@ -49,6 +49,7 @@ class Builder:
     reads: set[str] = field(default_factory=set)
     outside: frozenset[str] = frozenset()
     traced: bool = True  # whether autograd may look on
+    complex: frozenset[str] = frozenset()  # tensors with complex values
     _known: dict[tuple[object, ...], tuple[Val, frozenset[str]]] = field(default_factory=dict)
 
     def lower(self, expr: Expr, order: Layout) -> Val:
@@ -153,7 +154,8 @@ class Builder:
     def like_attr(self, name: str) -> TExpr:
         """An attribute of the tensor that new tensors are like."""
         self.reads.add(self.like)
-        return Attr(Var(self.locals[self.like].name), name)
+        attribute = Attr(Var(self.locals[self.like].name), name)
+        return Call("_runtime.real_dtype", (attribute,)) if name == "dtype" and self.like in self.complex else attribute
 
     def like_method(self, name: str, *args: TExpr, **kwargs: TExpr) -> TExpr:
         """A method of the tensor that new tensors are like."""
@@ -164,11 +166,21 @@ class Builder:
         """A Python scalar as a tensor of order 0; a tensor as it is."""
         if val.kind == "number":
             shape: TExpr = Lit(())
-            return Val(self.like_method("new_full", shape, val.expr))
+            dtype = {"dtype": self.like_attr("dtype")} if self.like in self.complex else {}
+            return Val(self.like_method("new_full", shape, val.expr, **dtype))
         if val.kind == "flag":
-            dtype: TExpr = Attr(Var("torch"), "bool")
-            return Val(self.like_method("new_full", Lit(()), val.expr, dtype=dtype), kind="bool")
+            return Val(self.like_method("new_full", Lit(()), val.expr, dtype=Attr(Var("torch"), "bool")), kind="bool")
         return val
+
+    def of_one_kind(self, vals: list[Val], exprs: Iterable[Expr]) -> list[Val]:
+        """The values of the expressions for an operation that wants one dtype: all complex if one is."""
+        kinds = [is_complex(expr, self.complex) for expr in exprs] if self.complex else []
+        if len(set(kinds)) < 2:
+            return vals
+        return [
+            val if own else val.over(Call("_runtime.as_complex", (val.expr,)))
+            for val, own in zip(vals, kinds, strict=True)
+        ]
 
     def real(self, val: Val) -> Val:
         """A bool or integer tensor in the compute dtype."""

@@ -118,10 +118,10 @@ def contract(b: Builder, bound: tuple[Index, ...], factors: tuple[Expr, ...], or
         inner = natural_order(factors, bound, order)
         return reduce_sum(b, b.lower(product_of(factors), inner), bound, order)
     vals = []
-    for group in groups.values():
-        inner = natural_order(group, bound, order)
-        vals.append(b.real(b.tensor(b.lower(product_of(tuple(group)), inner))))
-    return contract_values(b, vals, frozenset(bound), order)
+    products = [product_of(tuple(group)) for group in groups.values()]
+    for group, whole in zip(groups.values(), products, strict=True):
+        vals.append(b.real(b.tensor(b.lower(whole, natural_order(group, bound, order)))))
+    return contract_values(b, b.of_one_kind(vals, products), frozenset(bound), order)
 
 
 def contract_values(b: Builder, vals: list[Val], bound: frozenset[Index], order: Layout) -> Val:
@@ -201,7 +201,8 @@ def _masked_operands(
             vals.append(b.real(b.tensor(b.lower(f, natural_order((f,), bound, order)))))
     if len(vals) == 1:
         return reduce_sum(b, vals[0], bound, order)
-    return contract_values(b, vals, frozenset(bound), order)
+    exprs = [product_of(operand) for operand in (*operands, *((f,) for f in plain))]
+    return contract_values(b, b.of_one_kind(vals, exprs), frozenset(bound), order)
 
 
 def _cumulative(

@@ -112,6 +112,7 @@ def add_scattered(b: Builder, term: Expr, others: tuple[Expr, ...], order: Layou
     lead = tuple(axis for axis in lead if axis in base.free | term.free)
     onto = b.solid(align(b.real(b.tensor(b.lower(base, (*lead, index)))), (*lead, index)), (*lead, index))
     source, places = _scattered_parts(b, label, tuple(f for f in factors if f is not delta), lead)
+    onto, source = b.of_one_kind([onto, source], (base, term))
     return align(Val(Call("_runtime.add_at", (onto.expr, places.expr, source.expr)), (*lead, index)), order)
 
 

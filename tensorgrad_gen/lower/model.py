@@ -58,3 +58,4 @@ class LoweredOp:
     tangent: Body | None
     layouts: tuple[tuple[str, Layout], ...]
     like: tuple[str, ...]
+    complex: frozenset[str] = frozenset()  # forward tensors with complex values

@@ -20,6 +20,7 @@ from tensorgrad_gen.ir import (
     Statement,
     Sum,
     Where,
+    complex_tensors,
 )
 from tensorgrad_gen.lower import access, contract, deltas, pointwise, reductions
 from tensorgrad_gen.lower.builder import Builder, Local, Rule
@@ -54,7 +55,19 @@ RULES: dict[str, dict[type, Rule]] = {
 
 _VIEW_CALLS = {f"_runtime.{name}" for name in ("rows", "merge_last", "split_axis", "take", "sum_lead", "einsum")}
 _VIEWS = frozenset(
-    ["transpose", "permute", "movedim", "unsqueeze", "squeeze", "expand", "diagonal", "select", "detach", "reshape"],
+    [
+        "transpose",
+        "permute",
+        "movedim",
+        "unsqueeze",
+        "squeeze",
+        "expand",
+        "diagonal",
+        "select",
+        "detach",
+        "reshape",
+        "conj",
+    ],
 )
 
 
@@ -65,7 +78,7 @@ def lower_plan(plan: Plan) -> LoweredOp:
     backward = tuple(lowering.block(block, "grad_") for block in plan.backward)
     tangent = lowering.block(plan.tangent, "tangent_") if plan.tangent else None
     layouts = tuple((name, lowering.layout(name)) for name in plan.auxiliary)
-    return LoweredOp(plan, forward, backward, tangent, layouts, tuple(lowering.likes))
+    return LoweredOp(plan, forward, backward, tangent, layouts, tuple(lowering.likes), lowering.complex)
 
 
 class _Lowering:
@@ -85,6 +98,8 @@ class _Lowering:
         self.taken = frozenset(taken)
         self.indices = {name: info.indices for name, info in self.program.tensors.items()}
         self.indices |= {step.target: step.indices for step in plan.forward}
+        inputs = (item.name for item in self.program.inputs if item.kind == "complex")
+        self.complex = complex_tensors(plan.forward, inputs)
 
     def layout(self, name: str) -> tuple[Index | None, ...]:
         """Axes of a tensor that `forward` returns: declared, or as decided for an auxiliary output."""
@@ -98,7 +113,7 @@ class _Lowering:
     def anchor(self) -> str:
         """The input that new tensors are like: a number that is always given, if there is one."""
         real = [i for i in self.program.inputs if i.kind in ("real", "complex")]
-        return min(real or self.program.inputs, key=lambda item: item.default is not None).name
+        return min(real or self.program.inputs, key=lambda i: (i.default is not None, i.kind == "complex")).name
 
     def forward(self) -> Body:
         b = self.builder(self.inputs(), self.anchor())
@@ -119,6 +134,8 @@ class _Lowering:
             roots[name] = Local(local_name(name), self.indices[base], axes, loose=loose)
         saved = {name: self.outside(name) for name in (*self.plan.auxiliary, *self.plan.outputs)}
         b = self.builder(self.inputs() | saved | roots, next(iter(roots), self.anchor()))
+        given = {root for root in roots if root.removeprefix(prefix) in self.complex}
+        b.complex = complex_tensors(block.steps, self.complex | given)
         self.run(b, block.steps)
         wanted = [(name, tensor, self.layout(name)) for name, tensor in block.results]
         body = self.finish(b, wanted, fresh=prefix == "tangent_")
@@ -153,7 +170,8 @@ class _Lowering:
         sizes = Sizes(self.program)
         self.likes.append(tensors[like].name)
         names = Names(self.taken | frozenset(sizes.names()))
-        return Builder(self.program, names, sizes, RULES, like, tensors, outside=frozenset(tensors))
+        outside = frozenset(tensors)
+        return Builder(self.program, names, sizes, RULES, like, tensors, outside=outside, complex=self.complex)
 
     def run(self, b: Builder, steps: Iterable[Step]) -> None:
         for step in steps:

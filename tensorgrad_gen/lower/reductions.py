@@ -132,7 +132,10 @@ def lower_linalg(b: Builder, node: Linalg, order: Layout) -> Val:
     """A matrix function, rows and columns flattened to one axis each where there are several."""
     batch = _batch(node, order)
     full = (*batch, *node.rows, *node.cols)
-    matrix = _matrix(_placed(b, node.matrix, full), len(node.rows), len(node.cols))
+    placed = _placed(b, node.matrix, full)
+    if node.rhs is not None:
+        placed, _ = b.of_one_kind([placed, placed], (node.matrix, node.rhs))
+    matrix = _matrix(placed, len(node.rows), len(node.cols))
     if node.kind in _MATRICES:
         expr = _MATRICES[node.kind](matrix)
         if node.kind == "inverse":
@@ -183,6 +186,7 @@ def _solve(b: Builder, node: Linalg, batch: tuple[Index, ...], matrix: TExpr, or
     own = node.rhs.free - set(node.rows) - set(batch)
     columns = tuple(axis for axis in natural_order((node.rhs,), node.rows, order) if axis in own)
     right = _placed(b, node.rhs, (*batch, *node.rows, *columns))
+    _, right = b.of_one_kind([right, right], (node.matrix, node.rhs))
     if columns:
         side = _matrix(right, len(node.rows), len(columns))
         solved = _unflatten(b, Call("_runtime.solve", (matrix, side)), columns, -1)

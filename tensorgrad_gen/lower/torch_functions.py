@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tensorgrad_gen.functions import COMPLEX_FORMS
 from tensorgrad_gen.lower.arith import over, pointwise, times
 from tensorgrad_gen.lower.builder import Builder
 from tensorgrad_gen.lower.torch_ir import Attr, Call, Infix, Lit, Method, TExpr, Var
@@ -154,6 +155,12 @@ def _attribute(name: str) -> Spelling:
     return spell
 
 
+def _complex(b: Builder, args: tuple[Val, ...]) -> Val:
+    """`re + i im`; torch wants both of one dtype."""
+    re, im = (b.tensor(arg) for arg in args)
+    return pointwise(Call("torch.complex", (re.expr, im.expr)), re, im, kind="real")
+
+
 def _family(name: str) -> Spelling:
     """`name(n, z)`: a family of functions of integer order."""
 
@@ -171,7 +178,7 @@ def _plain(*names: str) -> dict[str, Spelling]:
 SPELLINGS: dict[str, Spelling] = {
     **_plain("exp", "expm1", "log", "log1p", "log2", "sign", "sin", "cos", "tan", "asin", "acos", "atan"),
     **_plain("sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "erf", "erfc", "erfinv", "lgamma", "digamma"),
-    **_plain("sigmoid", "relu", "floor", "ceil", "round", "atan2", "hypot", "logaddexp", "rsqrt", "angle", "complex"),
+    **_plain("sigmoid", "relu", "floor", "ceil", "round", "atan2", "hypot", "logaddexp", "rsqrt", "angle"),
     "abs": _method("abs"),
     "sqrt": _sqrt,
     "square": _square,
@@ -194,6 +201,10 @@ SPELLINGS: dict[str, Spelling] = {
     "polygamma": _family("torch.polygamma"),
     "spherical_bessel": _family("_runtime.spherical_bessel"),
     "exprel": _family("_runtime.exprel"),
+    **{form: _call(f"torch.{name}") for name, form in COMPLEX_FORMS.items() if name not in ("abs", "pow")},
+    "complex_abs": _method("abs"),
+    "complex_pow": _some("torch.pow"),
+    "complex": _complex,
     "conj": _method("conj"),
     "real": _attribute("real"),
     "imag": _attribute("imag"),
@@ -209,6 +220,7 @@ SINGULAR: dict[str, tuple[int, ...]] = {
     **dict.fromkeys(("log", "log1p", "log2", "sqrt", "rsqrt", "reciprocal", "lgamma", "digamma"), (0,)),
     **dict.fromkeys(("atan2", "hypot", "pow"), (0, 1)),
     "polygamma": (1,),
+    **dict.fromkeys(("complex_log", "complex_log1p", "complex_sqrt", "complex_abs", "angle", "complex_pow"), (0,)),
     "xlogy": (1,),
     "mod": (1,),
 }

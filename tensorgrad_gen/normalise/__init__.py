@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tensorgrad_gen.algebra import accesses, map_nodes, simplify
 from tensorgrad_gen.algebra.broadcasts import drop_broadcasts
-from tensorgrad_gen.algebra.hoist import Hoister, Known, renamed
+from tensorgrad_gen.algebra.hoist import Hoister, Known, heavy_or_mixed, renamed
 from tensorgrad_gen.algebra.naming import Namer
 from tensorgrad_gen.ir import Access, Expr, Index, Program, Statement, Sub
 from tensorgrad_gen.normalise.stable import STABLE_RULES, stabilise
@@ -27,7 +27,7 @@ def normalise(program: Program) -> Program:
     statements = _named_as_outputs(used(statements, program.outputs), program.outputs)
     statements = drop_broadcasts(statements, set(program.outputs))
     taken = set(program.tensors) | {p.name for p in program.params} | {n for n, _ in program.size_names}
-    split = Hoister(Namer(taken), Known(), program).run(statements)
+    split = Hoister(Namer(taken), Known(), program, heavy_or_mixed).run(statements)
     return replace(program, statements=tuple(split))
 
 

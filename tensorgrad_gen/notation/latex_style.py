@@ -157,7 +157,7 @@ class LatexPrinter(MathPrinter):
         return Text(rf"\varepsilon_{{{self.letters(expr.subs)}}}", ATOM)
 
     def show_apply(self, expr: Apply) -> Text:
-        if expr.function == "pow":
+        if expr.function in ("pow", "complex_pow"):
             return self.show_pow(Pow(*expr.args))
         if expr.function == "square":
             return self.show_pow(Pow(expr.args[0], const(2)))

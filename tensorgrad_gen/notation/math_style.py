@@ -71,7 +71,7 @@ class MathPrinter(Printer):
         return Text(f"{self.at(expr.base, ATOM)}^{self.at(expr.exponent, ATOM)}", POWER)
 
     def show_apply(self, expr: Apply) -> Text:
-        if expr.function == "pow":
+        if expr.function in ("pow", "complex_pow"):
             return self.show_pow(Pow(*expr.args))
         return self.call(expr.function, without_defaults(expr))
 

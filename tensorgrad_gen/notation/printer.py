@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 
+from tensorgrad_gen.functions import plain_name
 from tensorgrad_gen.ir import (
     Access,
     Add,
@@ -76,7 +77,7 @@ class Printer:
         return "..." if index.extent == "..." else index.name
 
     def call(self, name: str, args: tuple[Expr, ...]) -> Text:
-        return Text(f"{name}({', '.join(self.top(a) for a in args)})", ATOM)
+        return Text(f"{plain_name(name)}({', '.join(self.top(a) for a in args)})", ATOM)
 
     def name(self, tensor: str, subs: tuple[Sub, ...]) -> str:
         """A tensor with its subscripts."""

@@ -13,6 +13,7 @@ from itertools import combinations
 
 from tensorgrad_gen import ir
 from tensorgrad_gen.errors import NotBuiltError
+from tensorgrad_gen.functions import plain_name
 from tensorgrad_gen.ir import Expr, Index, Program, Statement
 from tensorgrad_gen.op_tests import code as c
 from tensorgrad_gen.op_tests.code import Axes, Code
@@ -98,6 +99,7 @@ class Printer:
             case ir.Apply(name, (ir.Extent() | ir.Param() as argument,)) if name in OF_NUMBERS:
                 return Code(f"math.{name}({self.value(argument).text})", number=True)
             case ir.Apply(name, args):
+                name = plain_name(name)
                 if name not in FUNCTIONS:
                     raise NotBuiltError(f"tests of an op with {name} are not built yet")
                 safe = SAFE_POINT.get(name, SAFE) if name in FRAGILE else None

@@ -43,7 +43,7 @@ def backward_view(facts: Facts, needed: dict[str, frozenset[str]]) -> BackwardVi
             casts.append(input_cast(facts, item, name, f"{facts.local.ctx}.device", name in maybe) or "")
     casts += output_casts(facts, saved, maybe)
     if _uses_acc(facts, blocks, casts):
-        casts.insert(0, f"{facts.acc} = {facts.runtime}accumulator({facts.local.ctx}.dtype)")
+        casts.insert(0, f"{facts.acc} = {facts.accumulator(f'{facts.local.ctx}.dtype')}")
     inline = len(facts.blocks) == 1
     tests = [block.test + " " + " ".join(block.calls) for block in blocks]
     tests += [group.test for block in blocks if inline for group in block.groups]
@@ -115,17 +115,16 @@ def _annotation(count: int, guarded: bool) -> str:
 
 def _cotangent_casts(facts: Facts, block: Block) -> list[str]:
     """Cotangents in the dtype to compute in; zeros for one that is None beside others that are not."""
-    rt, acc, ctx = facts.runtime, facts.acc, facts.local.ctx
+    rt, ctx = facts.runtime, facts.local.ctx
     if len(block.roots) > 1:
         return [
-            f"grad_{root} = {rt}cotangent(grad_{root}, {ctx}.shapes[{k}], {acc}, {ctx}.device)"
+            f"grad_{root} = {rt}cotangent(grad_{root}, {ctx}.shapes[{k}], {facts.computed(root)}, {ctx}.device)"
             for k, root in enumerate(block.roots)
         ]
     root = block.roots[0]
     if root not in facts.lowered.plan.outputs:
         return []
-    to = f"{rt}cast_number(grad_{root}, {acc})" if facts.complex else f"grad_{root}.to({acc})"
-    return [f"grad_{root} = {to}"]
+    return [f"grad_{root} = grad_{root}.to({facts.computed(root)})"]
 
 
 def _arguments(facts: Facts, block: Block, saved: tuple[str, ...], tests: str) -> list[Argument]:

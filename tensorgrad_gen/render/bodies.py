@@ -65,9 +65,8 @@ def body_groups(
 def dtype_lines(facts: Facts, rest: str) -> list[str]:
     """The dtype of the result, and the one to compute in, if the rest of the body uses them."""
     words = set(re.findall(r"\w+", rest))
-    tensors = ", ".join(local_name(item.name) for item in facts.numeric)
-    lines = [f"{facts.acc} = {facts.runtime}accumulator({facts.dtype})"] if facts.acc in words else []
-    return [f"{facts.dtype} = {facts.runtime}promote({tensors})", *lines] if lines or facts.dtype in words else []
+    lines = [f"{facts.acc} = {facts.accumulator(facts.dtype)}"] if facts.acc in words else []
+    return [f"{facts.dtype} = {facts.promoted()}", *lines] if lines or facts.dtype in words else []
 
 
 def input_cast(facts: Facts, item: Input, value: str, device: str, maybe: bool = False) -> str | None:
@@ -83,7 +82,7 @@ def input_cast(facts: Facts, item: Input, value: str, device: str, maybe: bool =
         return f"{name} = {rt}filled({value}, {item.default}, {axes}, {dtype}, {device})"
     if item.kind == "bool":
         return None if value == name else f"{name} = {value}"
-    if facts.complex and item.kind in ("real", "complex"):
+    if facts.complex and item.kind == "real":
         return f"{name} = {rt}cast_number({value}, {dtype})"
     return f"{name} = {rt}cast({value}, {dtype})" if maybe else f"{name} = {value}.to({dtype})"
 
@@ -117,9 +116,7 @@ def result_item(facts: Facts, tensor: str, text: str, dtype: str) -> str:
     """What is returned for an output (in the dtype of the result) or an auxiliary (as computed)."""
     if facts.discrete(tensor) or tensor not in facts.lowered.plan.outputs:
         return text
-    if facts.complex:
-        return f"{facts.runtime}cast_number({text}, {dtype})"
-    return f"{text}.to({dtype})"
+    return f"{text}.to({facts.dtype_of(tensor, dtype)})"
 
 
 def saved_names(facts: Facts, lives: tuple[Live, ...]) -> tuple[str, ...]:
@@ -169,7 +166,7 @@ def context_facts(facts: Facts) -> tuple[tuple[str, str], ...]:
     if real and not facts.complex:
         kept.append(("dtype", f"{real[0]}.dtype"))
     elif facts.numeric:
-        kept.append(("dtype", f"{rt}promote({', '.join(local_name(i.name) for i in facts.numeric)})"))
+        kept.append(("dtype", facts.promoted()))
     dtypes = []
     for item in facts.inputs:
         if item.name in facts.gradients:
@@ -256,7 +253,7 @@ def tangent_view(facts: Facts) -> TangentView:
             casts.append(f"{local_name(tensor)} = {rt}primal({local_name(tensor)})")
     casts += output_casts(facts, tuple(kept), frozenset())
     if facts.acc in re.findall(r"\w+", " ".join(casts)):
-        casts.insert(0, f"{facts.acc} = {rt}accumulator({ctx}.dtype)")
+        casts.insert(0, f"{facts.acc} = {facts.accumulator(f'{ctx}.dtype')}")
     given = {name: f"tangent_{name}" for name, _ in facts.lowered.tangent.results}
     items = [result_item(facts, t, given[t], f"{ctx}.dtype") if t in given else "None" for t in facts.results]
     inputs = [local_name(i.name) for i in facts.inputs] + list(facts.params)

@@ -48,9 +48,27 @@ class Facts:
         return self.lowered.plan.program.name
 
     @property
-    def complex(self) -> bool:
-        """Whether any input is complex."""
-        return any(item.kind == "complex" for item in self.inputs)
+    def complex(self) -> frozenset[str]:
+        """Tensors with complex values."""
+        return self.lowered.complex
+
+    def promoted(self) -> str:
+        """The dtype of all inputs together."""
+        return f"{self.runtime}promote({', '.join(local_name(item.name) for item in self.numeric)})"
+
+    def accumulator(self, dtype: str) -> str:
+        """The dtype to compute in, where inputs have this one together: complex if a tensor is."""
+        return f"{self.runtime}accumulator({f'{self.runtime}complex_dtype({dtype})' if self.complex else dtype})"
+
+    def computed(self, tensor: str) -> str:
+        """The dtype to compute in with an output: real numbers stay real beside complex ones."""
+        return f"{self.runtime}real_dtype({self.acc})" if self.complex and tensor not in self.complex else self.acc
+
+    def dtype_of(self, tensor: str, dtype: str) -> str:
+        """That of an output, where inputs have this one together."""
+        if not self.complex:
+            return dtype
+        return f"{self.runtime}{'complex' if tensor in self.complex else 'real'}_dtype({dtype})"
 
     @property
     def numeric(self) -> tuple[Input, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from functools import cache
 
 WIDTH = 100
@@ -32,13 +33,25 @@ def _whole(text: str) -> set[int]:
     """Numbers of the lines that hold one statement, or the head of one; docstrings are none."""
     numbers: set[int] = set()
     lines = text.split("\n")
-    for node in ast.walk(ast.parse(text)):
-        if not isinstance(node, ast.stmt) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+    for node in _statements(ast.parse(text)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             continue
         opens = bool(getattr(node, "body", None)) and lines[node.lineno - 1].endswith(":")
         if opens or node.end_lineno == node.lineno:
             numbers.add(node.lineno)
     return numbers
+
+
+def _statements(tree: ast.Module) -> Iterator[ast.stmt]:
+    """Every statement; expressions, of which there are many times as many, are not looked into."""
+    stack: list[ast.stmt] = list(tree.body)
+    while stack:
+        node = stack.pop()
+        yield node
+        for name in ("body", "orelse", "finalbody"):
+            stack += getattr(node, name, ())
+        for handler in getattr(node, "handlers", ()):
+            stack += handler.body
 
 
 @cache

@@ -144,6 +144,23 @@ def accumulator(dtype: torch.dtype) -> torch.dtype:
     return torch.complex64 if dtype == torch.complex32 else dtype
 
 
+def complex_dtype(dtype: torch.dtype) -> torch.dtype:
+    """That of complex numbers as precise as these."""
+    return torch.promote_types(dtype, torch.complex32)
+
+
+_REAL_DTYPES = {
+    torch.complex128: torch.float64,
+    torch.complex64: torch.float32,
+    torch.complex32: torch.float16,
+}
+
+
+def real_dtype(dtype: torch.dtype) -> torch.dtype:
+    """That of the real and imaginary parts of numbers."""
+    return _REAL_DTYPES.get(dtype, dtype)
+
+
 def dtype_of(tensor: Tensor | None) -> torch.dtype | None:
     """The tensor's dtype, if there is a tensor."""
     return None if tensor is None else tensor.dtype
@@ -158,17 +175,22 @@ def cast(tensor: Tensor | None, dtype: torch.dtype | None) -> Tensor | None:
     return None if tensor is None or dtype is None else tensor.to(dtype)
 
 
+def as_complex(tensor: Tensor) -> Tensor:
+    """The tensor as complex numbers."""
+    return tensor.to(complex_dtype(tensor.dtype))
+
+
 @overload
 def cast_number(tensor: Tensor, dtype: torch.dtype) -> Tensor: ...
 @overload
 def cast_number(tensor: Tensor | None, dtype: torch.dtype | None) -> Tensor | None: ...
 def cast_number(tensor: Tensor | None, dtype: torch.dtype | None) -> Tensor | None:
-    """As `cast`, in an op with complex inputs: real stays real."""
+    """As `cast`, in an op with complex numbers: real stays real."""
     if tensor is None or dtype is None:
         return None
     if tensor.is_complex() and not dtype.is_complex:
         return tensor.real.to(dtype)
-    return tensor.to(dtype if tensor.is_complex() else dtype.to_real())
+    return tensor.to(dtype if tensor.is_complex() else real_dtype(dtype))
 
 
 def filled(

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from tensorgrad_gen.algebra import abstract_key, map_nodes
 from tensorgrad_gen.algebra import simplify as normal
-from tensorgrad_gen.algebra.hoist import Known
+from tensorgrad_gen.algebra.hoist import Known, renamed
 from tensorgrad_gen.ir import (
     Access,
     Add,
@@ -37,17 +37,20 @@ class _Root(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def _tables(statements: tuple[Statement, ...]) -> tuple[Known, dict[str, _Root]]:
+def _tables(statements: tuple[Statement, ...]) -> tuple[Known, dict[str, _Root], dict[str, Statement]]:
     known = Known()
+    conjugates = {}
     powers: dict[str, _Root] = {}
     for statement in statements:
         known.enter(statement)
         value, indices = statement.value, statement.indices
+        if isinstance(value, Apply) and value.function == "conj" and isinstance(value.args[0], Access):
+            conjugates[statement.target] = statement
         exponent = number(value.exponent) if isinstance(value, Pow) else None
         if isinstance(value, Pow) and exponent is not None and value.free == frozenset(indices):
             name, order = abstract_key(value.base)
             powers.setdefault(name, _Root(statement.target, indices, order, exponent))
-    return known, powers
+    return known, powers, conjugates
 
 
 def through_values(expr: Expr, program: Program) -> Expr:
@@ -57,13 +60,15 @@ def through_values(expr: Expr, program: Program) -> Expr:
 
 def read_values(expr: Expr, program: Program) -> Expr:
     """The expression with every value that has a name replaced by an access to it."""
-    known, powers = _tables(program.statements)
+    known, powers, conjugates = _tables(program.statements)
 
     def visit(node: Expr) -> Expr:
         if isinstance(node, Pow):
             root = _as_power(node, powers)
             if root is not None:
                 return root
+        if isinstance(node, Apply) and node.function == "conj":
+            return _conjugate_of_conjugate(node, conjugates) or known.find(node) or node
         if isinstance(node, Add | Apply | Pow | Sum | Reduce | Scan | Linalg):
             found = known.find(node)
             if found is not None:
@@ -71,6 +76,15 @@ def read_values(expr: Expr, program: Program) -> Expr:
         return node
 
     return map_nodes(expr, visit)
+
+
+def _conjugate_of_conjugate(node: Apply, conjugates: dict[str, Statement]) -> Expr | None:
+    """`z` for the conjugate of a tensor that is the conjugate of `z`."""
+    (value,) = node.args
+    statement = conjugates.get(value.tensor) if isinstance(value, Access) else None
+    if statement is None or not isinstance(value, Access):
+        return None
+    return renamed(statement.value.children[0], statement.indices, value.subs)
 
 
 def _as_power(node: Pow, powers: dict[str, _Root]) -> Expr | None:

@@ -18,13 +18,22 @@ FLOOR = 0.3
 EXTREMES = (0.0, 1e-6, 1e-4, 20.0, 88.0, 200.0, 1e4)
 
 
+# As precise as each, and complex.
+_COMPLEX = {torch.float32: torch.complex64, torch.float64: torch.complex128}
+
+
+def _as_precise(tensor: Tensor, dtype: torch.dtype) -> torch.dtype:
+    """The dtype for the tensor's kind of numbers that is as precise as this one."""
+    return _COMPLEX[dtype] if tensor.is_complex() else dtype
+
+
 def _cast(tensors: Tensors, dtype: torch.dtype) -> Tensors:
-    return tuple(t.to(dtype) if t is not None and t.is_floating_point() else t for t in tensors)
+    return tuple(t.to(_as_precise(t, dtype)) if t is not None and is_float(t) else t for t in tensors)
 
 
-def _real_only(subject: Subject) -> None:
-    if any(t is not None and t.is_complex() for t in subject.tiny.tensors):
-        raise SkippedError("complex inputs have no half precision")
+def _no_half_of_complex(subject: Subject, dtype: torch.dtype) -> None:
+    if dtype not in _COMPLEX and any(t is not None and t.is_complex() for t in subject.tiny.tensors):
+        raise SkippedError("PyTorch has few kernels for complex numbers in half precision")
 
 
 def _unsupported(error: RuntimeError) -> bool:
@@ -45,12 +54,12 @@ def _check_precision(subject: Subject, dtype: torch.dtype) -> float:
     want = _pull_rounded(expected, [t for t in exact if t is not None and t.requires_grad], subject.seed, outputs)
     worst = 0.0
     for place, (one, two) in enumerate(zip(outputs, expected, strict=True)):
-        if is_float(one) and one.dtype != dtype:
+        if is_float(one) and one.dtype != _as_precise(one, dtype):
             raise FindingError(f"output {place} is {one.dtype} where all inputs are {dtype}")
         worst = max(worst, agree(f"output {place}", one, two, str(dtype), TOLERANCES[dtype], floor=FLOOR))
     for place, got, right in zip(places, grads, want, strict=True):
         name = f"gradient of {subject.input_name(place)}"
-        if got is not None and got.dtype != dtype:
+        if got is not None and got.dtype != _as_precise(got, dtype):
             raise FindingError(f"{name} is {got.dtype} where its tensor is {dtype}")
         if got is not None and right is not None:
             worst = max(worst, agree(name, got, right, str(dtype), TOLERANCES[dtype], floor=FLOOR))
@@ -69,7 +78,7 @@ def _pull_rounded(outputs: Outputs, inputs: Sequence[Tensor], seed: int, like: O
 
 def precision(subject: Subject, dtype: torch.dtype) -> float:
     """Values and gradients are near those of float64, in the dtype of the inputs."""
-    _real_only(subject)
+    _no_half_of_complex(subject, dtype)
     try:
         return _check_precision(subject, dtype)
     except RuntimeError as error:
@@ -85,7 +94,7 @@ float16 = functools.partial(precision, dtype=torch.float16)
 
 def tangents(subject: Subject) -> float:
     """In half precision too the tangent of an output has the output's dtype, and is near that in float64."""
-    _real_only(subject)
+    _no_half_of_complex(subject, torch.bfloat16)
     if not subject.forward:
         raise SkippedError("the spec derives no jvp")
     sample = subject.samples[0]
@@ -141,20 +150,20 @@ def labels(subject: Subject) -> float:
 
 def mixed(subject: Subject) -> float | None:
     """One input in float32 beside float64 ones: the outputs are float64, each gradient has its tensor's dtype."""
-    _real_only(subject)
     sample = subject.tiny
     floats = [k for k, t in enumerate(sample.tensors) if is_float(t)]
     if len(floats) < 2:
         raise SkippedError("fewer than two real inputs")
     worst = 0.0
     for chosen in floats:
-        tensors = tuple(t.float() if k == chosen and t is not None else t for k, t in enumerate(sample.tensors))
+        narrow = _cast(sample.tensors, torch.float32)
+        tensors = tuple(narrow[k] if k == chosen else t for k, t in enumerate(sample.tensors))
         inputs = leaves(subject, tensors)
         outputs = subject.call(inputs, sample.params)
         wide = subject.reference(_cast(tensors, torch.float64), sample.params)
         where = f"{subject.input_name(chosen)} in float32"
         for place, (one, two) in enumerate(zip(outputs, wide, strict=True)):
-            if is_float(one) and one.dtype != torch.float64:
+            if is_float(one) and one.dtype != _as_precise(one, torch.float64):
                 raise FindingError(f"output {place} is {one.dtype}, not promoted to float64 ({where})")
             worst = max(worst, agree(f"output {place}", one, two, where, 1e-6))
         wanted = [t for t in inputs if t is not None and t.requires_grad]
@@ -166,7 +175,6 @@ def mixed(subject: Subject) -> float | None:
 
 def autocast(subject: Subject) -> float:
     """Under autocast the op computes as it does outside, with backward inside the region or after it."""
-    _real_only(subject)
     sample = subject.samples[0]
     tensors = _cast(sample.tensors, torch.float32)
     worst = 0.0
@@ -197,7 +205,6 @@ def extremes(subject: Subject) -> float | None:
 
     Where its stable form overflows in float32 too, the formula is to blame, and the check says so.
     """
-    _real_only(subject)
     free = [k for k, d in enumerate(subject.domains) if d == "real" and is_float(subject.tiny.tensors[k])]
     if not free:
         raise SkippedError("no input has the domain `real`")
@@ -238,7 +245,7 @@ def _extreme_inputs(subject: Subject, free: list[int], size: float) -> Tensors:
     for place in free:
         tensor = tensors[place]
         assert tensor is not None
-        signs = torch.where(tensor >= 0, 1.0, -1.0)
+        signs = torch.sgn(tensor) if tensor.is_complex() else torch.where(tensor >= 0, 1.0, -1.0)
         tensors[place] = signs.to(tensor) * size
     return tuple(tensors)
 

@@ -19,27 +19,35 @@ Loss = Callable[..., Tensor]
 Call = Callable[[Tensors, Params], Outputs]
 
 
+def _as_real(tensor: Tensor) -> Tensor:
+    """Real and imaginary parts of complex numbers; real ones as they are."""
+    return torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
+
+
 class _Problem:
-    """A scalar loss of the inputs that have derivatives, by the op and by its plain formula."""
+    """A scalar loss of the inputs that have derivatives, by the op and by its plain formula.
+
+    Complex inputs are given by their parts: transforms of real functions of real numbers are what can be compared.
+    """
 
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
         self.sample = subject.tiny
         self.places = required(leaves(subject, self.sample.tensors))
-        self.inputs = tuple(t.detach() for k, t in enumerate(self.sample.tensors) if k in self.places and t is not None)
+        given = [t for k, t in enumerate(self.sample.tensors) if k in self.places and t is not None]
+        self.inputs = tuple(_as_real(t.detach()).clone() for t in given)
+        self.parted = [t.is_complex() for t in given]
         if not self.places:
             raise SkippedError("no input has a derivative")
         outputs = subject.reference(self.sample.tensors, self.sample.params)
         self.floats = [k for k, o in enumerate(outputs) if is_float(o)]
-        self.weights = cotangents(outputs, subject.seed)
-        if any(t.is_complex() for t in (*self.inputs, *self.weights)):
-            raise SkippedError("complex: torch.func is not compared yet")
+        self.weights = [_as_real(w) for w in cotangents(outputs, subject.seed)]
         self.argnums = tuple(range(len(self.inputs)))
 
     def full(self, arguments: Sequence[Tensor]) -> Tensors:
         tensors = list(self.sample.tensors)
-        for place, argument in zip(self.places, arguments, strict=True):
-            tensors[place] = argument
+        for place, argument, parted in zip(self.places, arguments, self.parted, strict=True):
+            tensors[place] = torch.view_as_complex(argument) if parted else argument
         return tuple(tensors)
 
     def loss(self, call: Call) -> Loss:
@@ -47,7 +55,9 @@ class _Problem:
 
         def loss(*arguments: Tensor) -> Tensor:
             outputs = call(self.full(arguments), self.sample.params)
-            parts = [(w * torch.sin(outputs[k])).sum() for k, w in zip(self.floats, self.weights, strict=True)]
+            parts = [
+                (w * torch.sin(_as_real(outputs[k]))).sum() for k, w in zip(self.floats, self.weights, strict=True)
+            ]
             return torch.stack(parts).sum()
 
         return loss

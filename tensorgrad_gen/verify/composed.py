@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from tensorgrad_gen import ir
+from tensorgrad_gen.functions import plain_name
 from tensorgrad_gen.ir import Expr, Index, Program
 from tensorgrad_gen.verify.extents import UndefinedValueError, batch_shape, extents
 from tensorgrad_gen.verify.functions import FUNCTIONS, KINKS, POLES, SAFE, SAFE_POINT
@@ -241,9 +242,9 @@ class _Interpreter:
         # What no input moves (positions, params) has nothing to keep away from.
         if self.watch is not None and any(a.tensor.requires_grad for a in args):
             for kind, table in (("kink", KINKS), ("pole", POLES)):
-                if name in table and not any(a.tensor.is_complex() for a in args):
+                if name in table:
                     self._see(kind, pointwise(table[name], *args), mask)
-        return pointwise(FUNCTIONS[name], *args)
+        return pointwise(FUNCTIONS[plain_name(name)], *args)
 
     # accesses ----------------------------------------------------------------------------------
 

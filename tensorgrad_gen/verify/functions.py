@@ -122,6 +122,12 @@ def _to_integer(z: Tensor) -> Tensor:
     return (z - torch.round(z)).abs()
 
 
+def _to_cut(z: Tensor) -> Tensor:
+    """From the numbers without a continuous logarithm: 0 and the negative ones."""
+    z = z if z.is_complex() else torch.complex(z, torch.zeros_like(z))
+    return torch.where(z.real < 0, z.imag.abs(), z.abs())
+
+
 def _to_pole_of_gamma(z: Tensor) -> Tensor:
     return torch.where(z > 0.5, z, _to_integer(z))
 
@@ -162,7 +168,20 @@ POLES: dict[str, Pointwise] = {
     "atan2": torch.hypot,
     "hypot": torch.hypot,
     "xlogy": lambda _x, y: y,
-    "angle": torch.abs,
+    "angle": _to_cut,
+    "complex_abs": torch.abs,
+    "complex_log": _to_cut,
+    "complex_log1p": lambda z: _to_cut(1 + z),
+    "complex_sqrt": _to_cut,
+    "complex_pow": lambda z, _exponent: _to_cut(z),
+    "complex_tan": lambda z: torch.cos(z).abs(),
+    "complex_tanh": lambda z: torch.cosh(z).abs(),
+    "complex_asin": lambda z: _to_cut(1 - z * z),
+    "complex_acos": lambda z: _to_cut(1 - z * z),
+    "complex_atan": lambda z: _to_cut(1 + z * z),
+    "complex_asinh": lambda z: _to_cut(1 + z * z),
+    "complex_acosh": lambda z: torch.minimum(_to_cut(z - 1), _to_cut(z + 1)),
+    "complex_atanh": lambda z: _to_cut(1 - z * z),
 }
 
 # An argument at which the function and its derivatives are finite, for places that are not read.
