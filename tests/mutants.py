@@ -252,6 +252,11 @@ def _conjugates(node: ast.AST) -> Iterator[Change]:
         yield "conj missing", node, _receiver(call)
 
 
+def _parts(node: ast.AST) -> Iterator[Change]:
+    if isinstance(node, ast.Attribute) and node.attr in ("real", "imag"):
+        yield "another part", node, f"{_text(node.value)}.{'imag' if node.attr == 'real' else 'real'}"
+
+
 def _copies(node: ast.AST) -> Iterator[Change]:
     """A result that is its own tensor becomes a view of what it was copied from."""
     if (call := _method(node, "clone", "contiguous")) is not None:
@@ -344,6 +349,7 @@ CHANGES: tuple[Callable[[ast.AST], Iterator[Change]], ...] = (
     _comparisons,
     _masks,
     _conjugates,
+    _parts,
     _copies,
     _casts,
     _saved,

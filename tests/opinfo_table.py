@@ -31,6 +31,7 @@ class Row:
     variant: str = ""
     plain: Callable[..., Tensor] | None = None
     why: str = ""
+    dtype: torch.dtype = torch.float64
     batched: int = 0  # the last axes, which an expanded sample leaves alone: a matrix of equal rows is singular
 
     @property
@@ -88,7 +89,7 @@ def samples(row: Row) -> tuple[Call, ...]:
     torch.manual_seed(0)
     seen: Counter[tuple[torch.Size, ...]] = Counter()
     kept: list[Call] = []
-    for sample in opinfos()[row.opinfo, row.variant].sample_inputs("cpu", torch.float64, requires_grad=True):
+    for sample in opinfos()[row.opinfo, row.variant].sample_inputs("cpu", row.dtype, requires_grad=True):
         call = Call((sample.input, *sample.args), dict(sample.kwargs))
         shapes = tuple(tensor.shape for tensor in call.tensors())
         if seen[shapes] < PER_SHAPES and row.ours(*call.args, **call.kwargs) is not None:

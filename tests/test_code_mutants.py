@@ -36,6 +36,9 @@ SPECS = Path(__file__).resolve().parents[1] / "specs"
 OPS = (
     "activations/gelu",
     "basics/inverse",
+    "complex/complex_linear",
+    "complex/expectation",
+    "complex/mod_relu",
     "kernels/pairwise_distance",
     "linalg/solve",
     "structure/bilinear",
@@ -281,4 +284,5 @@ def test_there_are_mutants_of_every_kind() -> None:
         *("sign flipped", "term dropped", "factor missing", "scale off", "axis swapped", "sum missing"),
         *("another function", "comparison flipped", "mask dropped", "wrong saved tensor", "wrong gradient"),
         *("wrong gradient pruned", "None not handled", "contribution lost", "in place", "cast dropped", "alias"),
+        *("conj missing", "another part"),
     }

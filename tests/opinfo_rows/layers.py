@@ -147,6 +147,12 @@ def _bilinear(x: Tensor, z: Tensor, w: Tensor, bias: Tensor | None = None) -> Te
     return y if bias is None else y + bias
 
 
+def _fourier(x: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor | None:
+    if n not in (None, x.shape[dim]) or norm not in (None, "backward"):
+        return None
+    return generated.dft(x.movedim(dim, -1)).movedim(-1, dim)
+
+
 def _attention(causal: bool) -> Callable[..., Tensor | None]:
     op = generated.attention if causal else generated.cross_attention
 
@@ -178,7 +184,9 @@ ROWS = (
     ),
     Row("batch_norm", "nn.functional.batch_norm", _batch_norm),
     Row("bilinear", "nn.functional.bilinear", _bilinear),
+    Row("complex_linear", "nn.functional.linear", generated.complex_linear, dtype=torch.complex128),
     Row("cosine_similarity", "nn.functional.cosine_similarity", _cosine_similarity),
+    Row("dft", "fft.fft", _fourier, dtype=torch.complex128),
     Row(
         "cross_attention",
         "nn.functional.scaled_dot_product_attention",
