@@ -185,12 +185,12 @@ def cast_number(tensor: Tensor, dtype: torch.dtype) -> Tensor: ...
 @overload
 def cast_number(tensor: Tensor | None, dtype: torch.dtype | None) -> Tensor | None: ...
 def cast_number(tensor: Tensor | None, dtype: torch.dtype | None) -> Tensor | None:
-    """As `cast`, in an op with complex numbers: real stays real."""
+    """As `cast`, in an op with complex numbers: real stays real, conjugates are taken."""
     if tensor is None or dtype is None:
         return None
     if tensor.is_complex() and not dtype.is_complex:
         return tensor.real.to(dtype)
-    return tensor.to(dtype if tensor.is_complex() else real_dtype(dtype))
+    return tensor.resolve_conj().to(dtype if tensor.is_complex() else real_dtype(dtype))
 
 
 def filled(

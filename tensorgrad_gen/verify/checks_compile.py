@@ -12,6 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from tensorgrad_gen.verify.checks_func import Problem
 from tensorgrad_gen.verify.compare import agree, is_float, leaves, pull, required
 from tensorgrad_gen.verify.model import FindingError, Outputs, Sample, SkippedError, Subject, Tensors
 from tensorgrad_gen.verify.subject import function_classes
@@ -56,6 +57,7 @@ def compiled(subject: Subject, backend: str, dynamic: bool) -> float:
 
 aot_eager = functools.partial(compiled, backend="aot_eager", dynamic=False)
 aot_eager_dynamic = functools.partial(compiled, backend="aot_eager", dynamic=True)
+traced = functools.partial(compiled, backend="eager", dynamic=False)
 inductor = functools.partial(compiled, backend="inductor", dynamic=False)
 
 
@@ -72,13 +74,48 @@ class _Module(torch.nn.Module):
 def export(subject: Subject) -> float:
     """`torch.export` gives a program with the same values."""
     sample = subject.samples[0]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        program = torch.export.export(_Module(subject, sample), sample.tensors)
-    got = program.module()(*sample.tensors)
     want = subject.call(sample.tensors, sample.params)
-    got = (got,) if isinstance(got, Tensor) else tuple(got)
-    return max(agree("the exported op", one, two, sample.label, TOLERANCE) for one, two in zip(got, want, strict=True))
+    worst = 0.0
+    for strict in (False, True):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program = torch.export.export(_Module(subject, sample), sample.tensors, strict=strict)
+        got = program.module()(*sample.tensors)
+        got = (got,) if isinstance(got, Tensor) else tuple(got)
+        where = f"{sample.label}, strict={strict}"
+        worst = max(worst, *(agree("the exported op", a, b, where, TOLERANCE) for a, b in zip(got, want, strict=True)))
+    return worst
+
+
+def compiled_autograd(subject: Subject) -> float:
+    """With backward itself captured and compiled, the gradients are the same."""
+    sample = subject.samples[0]
+    torch._dynamo.reset()
+    try:
+        with torch._dynamo.compiled_autograd._enable(torch.compile(backend="eager")):
+            return _agree_with_eager(
+                subject, sample, lambda inputs: subject.call(inputs, sample.params), "compiled autograd"
+            )
+    finally:
+        torch._dynamo.reset()
+
+
+def compiled_transforms(subject: Subject) -> float:
+    """`torch.compile` of `func.grad` and of `func.vmap` of the op is one graph, with what plain autograd gives."""
+    problem = Problem(subject)
+    stacked = tuple(torch.stack([t, t * 0.9]) for t in problem.inputs)
+    torch._dynamo.reset()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            grad = torch.compile(torch.func.grad(problem.ours, problem.argnums), fullgraph=True, backend="aot_eager")
+            pairs = list(zip(grad(*problem.inputs), problem.gradient(), strict=True))
+            mapped = torch.compile(torch.func.vmap(problem.ours), fullgraph=True, backend="aot_eager")
+            rows = torch.stack([problem.plain(*(s[n] for s in stacked)) for n in (0, 1)])
+            pairs.append((mapped(*stacked), rows))
+        return max(agree("a compiled transform", a, b, "tiny sample", TOLERANCE) for a, b in pairs)
+    finally:
+        torch._dynamo.reset()
 
 
 def checkpoint(subject: Subject) -> float:

@@ -75,7 +75,7 @@ def _like(tensor: Tensor) -> Tensor:
 
 
 def _real_sum(tensor: Tensor) -> Tensor:
-    return torch.view_as_real(tensor).sum() if tensor.is_complex() else tensor.sum()
+    return torch.view_as_real(tensor.resolve_conj()).sum() if tensor.is_complex() else tensor.sum()
 
 
 def _backward(total: Tensor, wanted: list[Tensor], again: bool) -> Tensors:

@@ -24,7 +24,7 @@ def _as_real(tensor: Tensor) -> Tensor:
     return torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
 
 
-class _Problem:
+class Problem:
     """A scalar loss of the inputs that have derivatives, by the op and by its plain formula.
 
     Complex inputs are given by their parts: transforms of real functions of real numbers are what can be compared.
@@ -90,7 +90,7 @@ def _agree_all(what: str, got: Any, want: Any) -> float:
 
 def reverse(subject: Subject) -> float:
     """`grad`, `vjp` and `jacrev`."""
-    problem = _Problem(subject)
+    problem = Problem(subject)
     want = problem.gradient()
     worst = _agree_all("grad", func.grad(problem.ours, problem.argnums)(*problem.inputs), want)
     pull = func.vjp(problem.ours, *problem.inputs)[1]
@@ -101,7 +101,7 @@ def reverse(subject: Subject) -> float:
 def forward(subject: Subject) -> float:
     """`jvp` and `jacfwd`."""
     _needs_forward(subject)
-    problem = _Problem(subject)
+    problem = Problem(subject)
     # A clip acts on cotangents alone: tangents pass it, and are no product with the gradient.
     jacobian = func.jacfwd(problem.plain, problem.argnums)
     want = jacobian(*problem.inputs) if subject.clipped else problem.gradient()
@@ -109,6 +109,7 @@ def forward(subject: Subject) -> float:
     got = func.jvp(problem.ours, problem.inputs, directions)[1]
     along = torch.stack([(g * d).sum() for g, d in zip(want, directions, strict=True)]).sum()
     worst = _agree_all("jvp", got, along)
+    worst = max(worst, _agree_all("linearize", func.linearize(problem.ours, *problem.inputs)[1](*directions), along))
     return max(worst, _agree_all("jacfwd", func.jacfwd(problem.ours, problem.argnums)(*problem.inputs), want))
 
 
@@ -116,7 +117,7 @@ def second(subject: Subject) -> float:
     """`jacrev` of `jacrev`, and where there is forward mode `hessian` and `jacfwd` of `jacfwd`."""
     if subject.orders < 2:
         raise SkippedError("the spec says `differentiable: once`")
-    problem = _Problem(subject)
+    problem = Problem(subject)
     want = problem.hessian()
     nestings: dict[str, Callable[..., Any]] = {
         "jacrev(jacrev)": func.jacrev(func.jacrev(problem.ours, problem.argnums), problem.argnums)
@@ -133,9 +134,53 @@ def _needs_forward(subject: Subject) -> None:
         raise SkippedError("the spec derives no jvp")
 
 
+def vmap_of_transforms(subject: Subject) -> float:
+    """`vmap` of `vmap`, of `jvp` and of `hessian`, over all inputs."""
+    problem = Problem(subject)
+    stacked = tuple(torch.stack([t * (1 - 0.05 * n) for n in range(SAMPLES_OF_VMAP)]) for t in problem.inputs)
+    rows = [tuple(s[n] for s in stacked) for n in range(SAMPLES_OF_VMAP)]
+    twice = tuple(torch.stack([s, s * 0.9]) for s in stacked)
+    want = torch.stack(
+        [torch.stack([problem.plain(*(t[k][n] for t in twice)) for n in range(len(rows))]) for k in (0, 1)]
+    )
+    worst = _agree_all("vmap of vmap", func.vmap(func.vmap(problem.ours))(*twice), want)
+    if subject.forward and not subject.clipped:
+        along = tuple(cotangents(problem.inputs, subject.seed))
+        wanted = torch.stack([_directional(problem.plain, row, along) for row in rows])
+        got = func.vmap(lambda *row: func.jvp(problem.ours, row, along)[1])(*stacked)
+        worst = max(worst, _agree_all("vmap of jvp", got, wanted))
+        if subject.orders > 1:
+            second = [torch.autograd.functional.hessian(problem.plain, row) for row in rows]  # type: ignore[no-untyped-call]
+            got = func.vmap(func.hessian(problem.ours, problem.argnums))(*stacked)
+            blocks = [[torch.stack([h[i][j] for h in second]) for j in problem.argnums] for i in problem.argnums]
+            worst = max(worst, _agree_all("vmap of hessian", got, blocks))
+    return worst
+
+
+def _directional(loss: Loss, at: tuple[Tensor, ...], along: tuple[Tensor, ...]) -> Tensor:
+    found = torch.autograd.functional.jacobian(loss, at)  # type: ignore[no-untyped-call]
+    return torch.stack([(g * d).sum() for g, d in zip(found, along, strict=True)]).sum()
+
+
+def batched_gradients(subject: Subject) -> float:
+    """Gradients of several cotangents at once, by legacy batching: `is_grads_batched`, `hessian(vectorize=True)`."""
+    problem = Problem(subject)
+    inputs = tuple(t.detach().requires_grad_() for t in problem.inputs)
+    scales = torch.tensor([1.0, -2.0, 0.5], dtype=inputs[0].dtype, device=inputs[0].device)
+    loss = problem.ours(*inputs)
+    got = torch.autograd.grad(loss, inputs, scales, is_grads_batched=True, materialize_grads=True, allow_unused=True)
+    want = problem.gradient()
+    rows = [scales.view(-1, *[1] * g.ndim).to(g.dtype) * g for g in want]
+    worst = _agree_all("is_grads_batched", got, rows) if not subject.clipped else 0.0
+    if subject.orders < 2:
+        return worst
+    second = torch.autograd.functional.hessian(problem.ours, problem.inputs, vectorize=True)  # type: ignore[no-untyped-call]
+    return max(worst, _agree_all("hessian(vectorize=True)", second, problem.hessian()))
+
+
 def vmap(subject: Subject) -> float:
     """`vmap` over each input alone and over all, of the op and of its gradient."""
-    problem = _Problem(subject)
+    problem = Problem(subject)
     stacked = tuple(torch.stack([t * (1 - 0.05 * n) for n in range(SAMPLES_OF_VMAP)]) for t in problem.inputs)
     choices: list[tuple[int | None, ...]] = [
         tuple(0 if k == chosen else None for k in problem.argnums) for chosen in problem.argnums[:MOST_ALONE]

@@ -108,7 +108,7 @@ def same_twice(subject: Subject) -> float:
         assert two is not None
         alike = not subject.domains or subject.domains[first] == subject.domains[second]
         twice = tuple(one if k == second else t for k, t in enumerate(sample.tensors))
-        if one.shape != two.shape or not alike or not _smooth(subject, sample, twice):
+        if one.shape != two.shape or one.dtype != two.dtype or not alike or not _smooth(subject, sample, twice):
             continue
         if tried == MOST_PAIRS:
             break

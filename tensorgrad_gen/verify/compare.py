@@ -20,7 +20,7 @@ def relative_error(got: Tensor, want: Tensor, finite_only: bool = False, floor: 
     """Largest difference over the largest expected component; NaN and inf must agree, or are left out."""
     got, want = got.detach(), want.detach()
     if got.is_complex() or want.is_complex():
-        got, want = torch.view_as_real(got.to(torch.complex128)), torch.view_as_real(want.to(torch.complex128))
+        got, want = (torch.view_as_real(t.to(torch.complex128).resolve_conj()) for t in (got, want))
     got, want = got.double(), want.double()
     finite = torch.isfinite(want)
     if not finite_only:
