@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tensorgrad_gen.verify.compare import is_float, leaves
+from tensorgrad_gen.verify.compare import is_float, leaves, required
 from tensorgrad_gen.verify.model import FindingError, Outputs, Sample, SkippedError, Subject, Tensors
 
 DEVICE = "fakegpu"
@@ -37,7 +37,7 @@ AVAILABLE = register()
 
 
 def make_believe(subject: Subject) -> float | None:
-    """On another device the op, its backward and its double backward stay on that device."""
+    """On another device all stays there: the op, backward, double backward, vmap, forward mode, compiled."""
     if not AVAILABLE:
         raise SkippedError("this torch has no make-believe device")
     from torch._subclasses.fake_tensor import FakeTensorMode
@@ -46,6 +46,7 @@ def make_believe(subject: Subject) -> float | None:
         with FakeTensorMode():
             inputs = leaves(subject, tuple(None if t is None else _like(t) for t in sample.tensors))
             outputs = _call(subject, inputs, sample)
+            _transformed(subject, inputs, sample)
             _stays("an output", outputs)
             wanted = [t for t in inputs if t is not None and t.requires_grad]
             floats = [o for o in outputs if is_float(o) and o.requires_grad]
@@ -59,6 +60,36 @@ def make_believe(subject: Subject) -> float | None:
                 total = torch.stack([_real_sum(g * g) for g in again]).sum()
                 _stays("a second derivative", _backward(total, wanted, again=False))
     return None
+
+
+def _transformed(subject: Subject, inputs: Tensors, sample: Sample) -> None:
+    """`vmap` and forward mode, and (unless quick) the compiled op with its backward."""
+    places = required(inputs)
+    moved = tuple(t.detach() for k, t in enumerate(inputs) if k in places and t is not None)
+
+    def call(*arguments: Tensor) -> Outputs:
+        full = list(inputs)
+        for place, argument in zip(places, arguments, strict=True):
+            full[place] = argument
+        return tuple(o for o in subject.call(tuple(full), sample.params) if is_float(o))
+
+    if moved:
+        _stays("an output under vmap", torch.func.vmap(call)(*(torch.stack([t, t]) for t in moved)))
+    if moved and subject.forward:
+        _stays("a tangent", torch.func.jvp(call, moved, tuple(torch.empty_like(t) for t in moved))[1])
+    if not subject.quick:
+        torch._dynamo.reset()
+        try:
+            compiled = torch.compile(subject.op, fullgraph=True, backend="aot_eager")(*inputs, **sample.params)
+            outputs = (compiled,) if isinstance(compiled, Tensor) else tuple(compiled)
+            _stays("an output of the compiled op", outputs)
+            floats = [o for o in outputs if is_float(o) and o.requires_grad]
+            if floats:
+                total = torch.stack([_real_sum(o) for o in floats]).sum()
+                wanted = [t for t in inputs if t is not None and t.requires_grad]
+                _stays("a gradient of the compiled op", _backward(total, wanted, again=False))
+        finally:
+            torch._dynamo.reset()
 
 
 def _call(subject: Subject, inputs: Tensors, sample: Sample) -> Outputs:
