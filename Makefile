@@ -3,7 +3,7 @@
 #   make ops      build specs/ into generated/ and verify every op
 #   make test     run all tests
 #   make check    what CI runs: format, lint, types, tests, and whether generated/ is what specs/ makes
-#   make example  train a small network on generated ops
+#   make example  train a small network and a small GPT on generated ops
 #   make format   rewrite the source in the project's format
 #   make clean    remove what the other targets made
 
@@ -52,6 +52,7 @@ generated-check: $(INSTALLED)
 
 example: $(INSTALLED)
 	$(BIN)/python examples/train_digits.py
+	$(BIN)/python examples/train_gpt.py
 
 format: $(INSTALLED)
 	$(BIN)/ruff format .

@@ -16,6 +16,7 @@ import torch
 
 from tensorgrad_gen import SpecError, compile_spec
 from tensorgrad_gen.pipeline import STAGES
+from tests.library_page import PAGE, page
 
 ROOT = Path(__file__).parents[1]
 FENCE = re.compile(r"^```(\w+)[ ]?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -108,3 +109,9 @@ def test_the_table_of_stages_is_the_list_of_stages() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     table = text.split("<!-- stages -->")[1].split("<!-- /stages -->")[0].strip().split("\n")[2:]
     assert table == [f"| {s.name} | `tensorgrad_gen.{s.module}` | {s.doc} |" for s in STAGES]
+
+
+def test_the_page_on_the_library_is_what_the_files_say() -> None:
+    if os.environ.get("UPDATE_LIBRARY"):
+        PAGE.write_text(page(), "utf-8")
+    assert PAGE.read_text("utf-8") == page(), "run `UPDATE_LIBRARY=1 pytest tests/test_docs.py`"
