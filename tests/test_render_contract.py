@@ -17,11 +17,9 @@ from render_samples import SAMPLES
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd import gradcheck, gradgradcheck
 from torch.testing import assert_close, make_tensor
-from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
-# Must run before the first backward of the process: the engine counts devices once.
-if torch._C._get_privateuse1_backend_name() == "privateuseone":
-    _setup_privateuseone_for_python_backend("fakegpu")
+# Registers the device, before the first backward of the process: the engine counts devices once.
+from tensorgrad_gen.verify.checks_devices import DEVICE
 
 F64 = torch.float64
 EPS = 1e-5
@@ -354,14 +352,14 @@ def test_pickle_and_deepcopy(ops: Any) -> None:
 
 def test_every_tensor_stays_on_its_device(ops: Any) -> None:
     with FakeTensorMode():
-        x, w, b = (torch.empty(s, device="fakegpu", requires_grad=True) for s in ((2, 3, 4), (4,), (4,)))
+        x, w, b = (torch.empty(s, device=DEVICE, requires_grad=True) for s in ((2, 3, 4), (4,), (4,)))
         for y in (ops.layer_norm(x, w, b), ops.layer_norm(x, w), ops.softmax_pair(x[0], scale=2.0)[1]):
             inputs = [t for t in (x, w) if t is x or y.dim() == 3]
             g = torch.autograd.grad(y.sum(), inputs, create_graph=True, allow_unused=True)
-            assert {t.device.type for t in (y, *g) if t is not None} == {"fakegpu"}
+            assert {t.device.type for t in (y, *g) if t is not None} == {DEVICE}
         g = torch.autograd.grad(ops.layer_norm(x, w, b).sum(), (x, w, b), create_graph=True)
         gg = torch.autograd.grad(g[0].sum(), (x, w))
-        assert {t.device.type for t in gg} == {"fakegpu"}
+        assert {t.device.type for t in gg} == {DEVICE}
         with pytest.raises(RuntimeError, match="same device"):
             ops.layer_norm(x, torch.empty(4))
 

@@ -32,7 +32,7 @@ def runtime_sources() -> tuple[str, ...]:
 
 @cache
 def definitions() -> tuple[Definition, ...]:
-    """The top-level statements of all parts in order, imports included, module docstrings left out."""
+    """The top-level statements of all parts in order, imports from outside included, docstrings of modules left out."""
     found: list[Definition] = []
     for source in runtime_sources():
         lines = source.split("\n")
@@ -44,7 +44,8 @@ def definitions() -> tuple[Definition, ...]:
                 start -= 1
             text = "\n".join(lines[start : node.end_lineno])
             end = node.end_lineno or end
-            if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+            own = isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tensorgrad_gen.")
+            if not own and not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
                 found.append(_definition(node, text))
     return tuple(found)
 

@@ -8,9 +8,12 @@ batched cotangents.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
+
+from tensorgrad_gen.runtime.core import forward_mode, primal
 
 
 def rows(x: Tensor, keep: int = 1) -> Tensor:
@@ -174,21 +177,50 @@ def exprel(n: int, z: Tensor) -> Tensor:
 
 
 def solve(a: Tensor, c: Tensor) -> Tensor:
-    """The solution of `a @ x = c`.
-
-    By the factors: the rule of `torch.linalg.solve` for forward mode is wrong when it is
-    differentiated again (pytorch#192540), those of these two are right.
-    """
-    if torch.compiler.is_compiling():
-        factors, pivots = torch.linalg.lu_factor(a)
-    else:
-        try:
-            factors, pivots = torch.linalg.lu_factor(a)
-        except RuntimeError as error:
-            message = str(error).replace("lu_factor", "solve")
-            raise torch.linalg.LinAlgError(message) from error  # type: ignore[attr-defined]
-    solution: Tensor = torch.linalg.lu_solve(factors, pivots, c)
+    """The solution of `a @ x = c`, for as many systems of each as of the other."""
+    if not torch.compiler.is_compiling():
+        solution: Tensor = _LinearSolve.apply(a, c)  # type: ignore[no-untyped-call]
+    else:  # Dynamo traces no Function that has forward mode
+        solution = torch.linalg.lu_solve(*torch.linalg.lu_factor(a), c)
     return solution
+
+
+class _LinearSolve(torch.autograd.Function):
+    """`a^-1 c`, whose derivatives are solves again: right to any order, under any transform.
+
+    PyTorch's own are not: forward mode of `solve` is wrong when it is differentiated again
+    (pytorch#192540), and `lu_solve` is wrong for matrices that broadcast inside a batch of right
+    sides, which `vmap` of a Hessian makes of them.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(a: Tensor, c: Tensor) -> Tensor:
+        solution: Tensor = torch.linalg.solve(a, c)
+        return solution
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(inputs[0], output)
+        ctx.save_for_forward(inputs[0], output)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor | None) -> tuple[Tensor | None, ...]:
+        if grad is None:
+            return None, None
+        a, x = ctx.saved_tensors
+        grad_c = solve(a.mH, grad)
+        return (-grad_c @ x.mH if ctx.needs_input_grad[0] else None), grad_c
+
+    @staticmethod
+    def jvp(ctx: Any, tangent_a: Tensor | None, tangent_c: Tensor | None) -> Tensor:
+        a, x = ctx.saved_tensors
+        with forward_mode():
+            a, x = primal(a), primal(x)
+            change = torch.zeros_like(x) if tangent_c is None else tangent_c
+            return solve(a, change if tangent_a is None else change - tangent_a @ x)
 
 
 def einsum(formula: str, a: Tensor, b: Tensor) -> Tensor:
