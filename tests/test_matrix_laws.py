@@ -25,6 +25,7 @@ FUNCTIONS = {
     "logdet": (Linalg("logdet", Access("x", (i, j)), (i,), (j,), None), AT),
     "solve": (Linalg("solve", Access("x", (i, j)), (i,), (j,), Access("v", (i,))), AT),
     "cholesky": (Linalg("cholesky", SYMMETRIC, (i,), (j,), None), AT),
+    "matrix_sqrt": (Linalg("matrix_sqrt", Access("x", (i, j)), (i,), (j,), None), AT),
     "eigenvalues": (Linalg("eigenvalues", SYMMETRIC, (i,), (j,), None), AT),
 }
 

@@ -13,7 +13,7 @@ from tensorgrad_gen.algebra import accesses, all_indices, fresh, simplify, subst
 from tensorgrad_gen.algebra.naming import Namer, derivative_names
 from tensorgrad_gen.derive.apart import names_apart
 from tensorgrad_gen.derive.conjugate import conjugate, pulled_back
-from tensorgrad_gen.derive.laws import Differential
+from tensorgrad_gen.derive.differential import Differential
 from tensorgrad_gen.derive.model import Adjoint, Derivatives, Tangent
 from tensorgrad_gen.ir import (
     Access,

@@ -20,6 +20,7 @@ KINDS = {
     "inv": "inverse",
     "pinv": "pinv",
     "cholesky": "cholesky",
+    "matrix_sqrt": "matrix_sqrt",
     "eigvalsh": "eigenvalues",
     "solve": "solve",
     "det": "det",
@@ -99,8 +100,10 @@ def _axes(node: MatrixCall | Call, tensors: tuple[Tensor, ...], names: Names) ->
         return MatrixUse(node.name, tensors, batch)
     if node.name in ("inv", "pinv"):
         return MatrixUse(node.name, tensors, (*batch, col, row))
-    if node.name in _SYMMETRIC:
-        return MatrixUse(node.name, tensors, (*batch, row, col) if node.name == "cholesky" else (*batch, col))
+    if node.name == "eigvalsh":
+        return MatrixUse(node.name, tensors, (*batch, col))
+    if node.name in ("cholesky", "matrix_sqrt"):
+        return MatrixUse(node.name, tensors, (*batch, row, col))
     return _solve_axes(node, tensors, names)
 
 

@@ -50,10 +50,11 @@ CONDITION_REDUCTIONS = ("any", "all")
 LABEL_REDUCTIONS = ("argmax", "argmin", "argsort")  # whose value is a label
 
 MATRIX_FUNCTIONS: dict[str, Signature] = {
-    **{name: Signature(1, 1) for name in ("inv", "pinv", "cholesky", "eigvalsh", "det", "logdet", "slogdet_sign")},
+    **{name: Signature(1, 1) for name in ("inv", "pinv", "cholesky", "matrix_sqrt")},
+    **{name: Signature(1, 1) for name in ("eigvalsh", "det", "logdet", "slogdet_sign")},
     "solve": Signature(2, 2),
 }
-MATRIX_FUNCTIONS_NOT_BUILT = ("matrix_exp", "matrix_sqrt", "svdvals")
+MATRIX_FUNCTIONS_NOT_BUILT = ("matrix_exp", "svdvals")
 SCALAR_MATRIX_FUNCTIONS = ("det", "logdet", "slogdet_sign")
 ALL_MATRIX_FUNCTIONS = (*MATRIX_FUNCTIONS, *MATRIX_FUNCTIONS_NOT_BUILT)
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 from tensorgrad_gen.algebra import Rule, accesses
 from tensorgrad_gen.algebra.hoist import scalar
 from tensorgrad_gen.algebra.parts import factors_of
-from tensorgrad_gen.derive.laws import LAW_NAMES
+from tensorgrad_gen.derive.differential import LAW_NAMES
 from tensorgrad_gen.functions import FUNCTIONS, plain_name
 from tensorgrad_gen.ir import (
     NOT_HOLOMORPHIC,

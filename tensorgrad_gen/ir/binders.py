@@ -98,6 +98,7 @@ VALUE_AXES: dict[str, tuple[str, ...]] = {
     "inverse": ("cols", "rows"),
     "pinv": ("cols", "rows"),
     "cholesky": ("rows", "cols"),
+    "matrix_sqrt": ("rows", "cols"),
     "eigenvectors": ("rows", "cols"),
     "eigenvalues": ("cols",),
     "solve": ("cols",),
@@ -117,6 +118,7 @@ class Linalg(Expr):
       `rhs` may have free indices of its own (columns).
     - `pinv`: the same for the pseudoinverse of a matrix of any shape.
     - `cholesky`: L with L L^T = M, `rows` and `cols`; both stay free.
+    - `matrix_sqrt`: the principal S with S S = M, `rows` and `cols`; both stay free.
     - `eigenvalues`, ascending, of a symmetric M: `cols` stays free, for the number of one; `rows` are bound.
     - `eigenvectors`, of length one, in columns: `rows` and `cols`; both stay free.
     - `det`, `logdet`, `slogdet_sign`: both bound.

@@ -123,6 +123,7 @@ _MATRICES: dict[str, Callable[[TExpr], TExpr]] = {
     "inverse": _linalg_call("inv"),
     "pinv": _linalg_call("pinv"),
     "cholesky": _linalg_call("cholesky"),
+    "matrix_sqrt": lambda matrix: Call("_runtime.matrix_sqrt", (matrix,)),
     "eigenvalues": _linalg_call("eigvalsh"),
     "eigenvectors": _linalg_call("eigh", "eigenvectors"),
 }

@@ -42,6 +42,7 @@ CONNECTIVES = {"and": (r" \land ", AND), "or": (r" \lor ", OR)}
 MATRIX_LINALG = {
     "pinv": r"\operatorname{pinv}",
     "cholesky": r"\operatorname{chol}",
+    "matrix_sqrt": r"\operatorname{sqrtm}",
     "eigenvalues": r"\operatorname{eigvals}",
     "eigenvectors": r"\operatorname{eigvecs}",
 }

@@ -95,6 +95,7 @@ MATRICES: dict[str, str] = {
     "inverse": "torch.linalg.inv({0})",
     "pinv": "torch.linalg.pinv({0})",
     "cholesky": "torch.linalg.cholesky({0})",
+    "matrix_sqrt": "_matrix_sqrt({0})",
     "eigenvalues": "torch.linalg.eigvalsh({0})",
 }
 
@@ -127,6 +128,14 @@ def _clipped(z: Tensor, low: Tensor, high: Tensor) -> Tensor:
     if out.requires_grad:
         out.register_hook(lambda g: torch.minimum(torch.maximum(g, low), high))  # type: ignore[no-untyped-call]
     return out
+''',
+    "_matrix_sqrt": '''
+def _matrix_sqrt(m: Tensor) -> Tensor:
+    """The principal square root, by steps each of which halves the distance of the inverse from it."""
+    root, inverse = m, torch.eye(m.shape[-1], dtype=m.dtype).expand_as(m)
+    for _ in range(40):
+        root, inverse = (root + torch.linalg.inv(inverse)) / 2, (inverse + torch.linalg.inv(root)) / 2
+    return root
 ''',
     "_product": '''
 def _product(z: Tensor, dim: int) -> Tensor:

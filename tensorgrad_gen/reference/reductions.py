@@ -87,6 +87,12 @@ def _logdet(m: Array) -> Array:
     return np.asarray(np.where(sign < 0, np.nan, size))
 
 
+def _matrix_sqrt(m: Array) -> Array:
+    values, vectors = np.linalg.eig(m)
+    root = (vectors * np.sqrt(values.astype(np.complex128))[..., None, :]) @ np.linalg.inv(vectors)
+    return np.asarray(root if np.iscomplexobj(m) else root.real)
+
+
 SCALAR_LINALG: dict[str, Callable[[Array], Any]] = {
     "det": np.linalg.det,
     "logdet": _logdet,
@@ -98,6 +104,7 @@ MATRIX_LINALG: dict[str, Callable[[Array], Array]] = {
     "inverse": np.linalg.inv,
     "pinv": np.linalg.pinv,
     "cholesky": np.linalg.cholesky,
+    "matrix_sqrt": _matrix_sqrt,
     "eigenvalues": lambda m: np.linalg.eigh(m)[0],
     "eigenvectors": lambda m: np.linalg.eigh(m)[1],
 }

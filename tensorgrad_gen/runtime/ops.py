@@ -176,6 +176,27 @@ def exprel(n: int, z: Tensor) -> Tensor:
     return torch.where(near, series, value)
 
 
+def matrix_sqrt(a: Tensor) -> Tensor:
+    """The principal `x` with `x @ x = a`, for a matrix without eigenvalues below or at 0.
+
+    Newton's iteration for the root and its inverse together, scaled by determinants so that it
+    takes few steps however `a` is conditioned (Higham, Functions of Matrices, 2008, chapter 6).
+    """
+    size = a.shape[-1]
+    root, inverse = a, torch.eye(size, dtype=a.dtype, device=a.device).expand(a.shape)
+    for _ in range(_STEPS_OF_ROOT):
+        logs = torch.linalg.slogdet(root).logabsdet + torch.linalg.slogdet(inverse).logabsdet
+        scale = torch.exp(logs / (-2 * max(size, 1)))[..., None, None]
+        root, inverse = (
+            (scale * root + torch.linalg.inv(inverse) / scale) / 2,
+            (scale * inverse + torch.linalg.inv(root) / scale) / 2,
+        )
+    return root
+
+
+_STEPS_OF_ROOT = 12
+
+
 def solve(a: Tensor, c: Tensor) -> Tensor:
     """The solution of `a @ x = c`, for as many systems of each as of the other."""
     if not torch.compiler.is_compiling():

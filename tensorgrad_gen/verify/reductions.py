@@ -51,10 +51,19 @@ SCANS: dict[str, Callable[[Tensor], Tensor]] = {
     "argsort": lambda t: torch.argsort(t, dim=-1, stable=True),
 }
 
+
+def _matrix_sqrt(m: Tensor) -> Tensor:
+    root, inverse = m, torch.eye(m.shape[-1], dtype=m.dtype, device=m.device).expand_as(m)
+    for _ in range(40):  # Denman and Beavers, 1976
+        root, inverse = (root + torch.linalg.inv(inverse)) / 2, (inverse + torch.linalg.inv(root)) / 2
+    return root
+
+
 MATRICES: dict[str, Callable[[Tensor], Tensor]] = {
     "inverse": torch.linalg.inv,
     "pinv": torch.linalg.pinv,
     "cholesky": torch.linalg.cholesky,
+    "matrix_sqrt": _matrix_sqrt,
     "eigenvalues": torch.linalg.eigvalsh,
 }
 

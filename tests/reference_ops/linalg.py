@@ -83,6 +83,17 @@ def logdet(x: Tensor) -> Tensor:
     return torch.logdet(x)
 
 
+def matrix_sqrt(x: Tensor) -> Tensor:
+    # By eigenvalues of the symmetric part and a step of Newton's, whose derivative is that of the root of all of x.
+    values, vectors = torch.linalg.eigh(((x + x.mT) / 2).detach())
+    root = (vectors * values.sqrt()[..., None, :]) @ vectors.mT
+    size = x.shape[-1]
+    one = torch.eye(size, dtype=x.dtype)
+    system = torch.einsum("bij,kl->bikjl", root, one) + torch.einsum("ij,bkl->bikjl", one, root)
+    residual = (x - root @ root).flatten(1)
+    return root + torch.linalg.solve(system.reshape(-1, size**2, size**2), residual).unflatten(1, (size, size))
+
+
 def cholesky(x: Tensor) -> Tensor:
     return torch.linalg.cholesky(x)
 
