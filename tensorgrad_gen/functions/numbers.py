@@ -90,80 +90,57 @@ _NUMPY = {
     **{name: f"arc{name[1:]}" for name in ("asin", "acos", "atan", "asinh", "acosh", "atanh")},
 }
 
+
+def _part(
+    name: str, latex: str, title: str, numpy: Callable[..., Any], parameters: tuple[str, ...] = ("z",), **more: Any
+) -> Function:
+    return Function(
+        name=name,
+        parameters=parameters,
+        derivative=more.pop("derivative", _by_its_law),
+        numpy=numpy,
+        sympy=_not_real,
+        latex=latex,
+        title=title,
+        complex=True,
+        **more,
+    )
+
+
 PARTS = (
-    Function(
-        name="complex",
-        parameters=("re", "im"),
-        derivative=_by_its_law,
-        numpy=lambda np, re, im: np.asarray(re) + 1j * np.asarray(im),
-        sympy=_not_real,
-        latex=r"#1 + \mathrm{i}\, #2",
-        title="complex number of a real and an imaginary part",
-        complex=True,
+    _part(
+        "complex",
+        r"#1 + \mathrm{i}\, #2",
+        "complex number of a real and an imaginary part",
+        lambda np, re, im: np.asarray(re) + 1j * np.asarray(im),
+        ("re", "im"),
     ),
-    Function(
-        name="conj",
-        parameters=("z",),
-        derivative=_by_its_law,
-        numpy=lambda np, z: np.conj(z),
-        sympy=_not_real,
-        latex=r"\overline{#1}",
-        title="complex conjugate",
-        complex=True,
-    ),
-    Function(
-        name="real",
-        parameters=("z",),
-        derivative=_by_its_law,
-        numpy=lambda np, z: np.real(z),
-        sympy=_not_real,
-        latex=r"\operatorname{Re}",
-        title="real part",
-        complex=True,
-    ),
-    Function(
-        name="imag",
-        parameters=("z",),
-        derivative=_by_its_law,
-        numpy=lambda np, z: np.imag(z),
-        sympy=_not_real,
-        latex=r"\operatorname{Im}",
-        title="imaginary part",
-        complex=True,
-    ),
-    Function(
-        name="angle",
-        parameters=("z",),
-        derivative=_by_its_law,
-        numpy=lambda np, z: np.angle(z),
-        sympy=_not_real,
-        latex=r"\arg",
-        title="argument of a complex number",
+    _part("conj", r"\overline{#1}", "complex conjugate", lambda np, z: np.conj(z)),
+    _part("real", r"\operatorname{Re}", "real part", lambda np, z: np.real(z)),
+    _part("imag", r"\operatorname{Im}", "imaginary part", lambda np, z: np.imag(z)),
+    _part(
+        "angle",
+        r"\arg",
+        "argument of a complex number",
+        lambda np, z: np.angle(z),
         singular="the angle has no derivative at 0",
-        complex=True,
     ),
-    Function(
-        name="complex_abs",
-        parameters=("z",),
-        derivative=_by_its_law,
-        numpy=lambda np, z: np.abs(z),
-        sympy=_not_real,
-        latex=_BASE["abs"].latex,
-        title="magnitude of a complex number",
+    _part(
+        "complex_abs",
+        _BASE["abs"].latex,
+        "magnitude of a complex number",
+        lambda np, z: np.abs(z),
         singular="the magnitude has no derivative at 0: taken as 0",
-        complex=True,
         internal=True,
     ),
-    Function(
-        name="complex_pow",
-        parameters=("z", "w"),
+    _part(
+        "complex_pow",
+        "#1^{#2}",
+        "power of a complex number, its principal value",
+        lambda np, z, w: np.power(np.asarray(z, dtype=np.complex128), w),
+        ("z", "w"),
         derivative=_pow,
-        numpy=lambda np, z, w: np.power(np.asarray(z, dtype=np.complex128), w),
-        sympy=_not_real,
-        latex="#1^{#2}",
-        title="power of a complex number, its principal value",
         singular="a power has no derivative at 0",
-        complex=True,
         internal=True,
     ),
 )
