@@ -185,6 +185,31 @@ CASES = {
     "user function": Case(
         Z, "y[n] = f(z[n], 2)", lambda z: z * (z.conj() + 2), ONE, "functions:\n  f(u, c): u*(conj(u) + c)\n"
     ),
+    "a real input that may be left out": Case(
+        "{z: {indices: [n], kind: complex}, s: {indices: [n], default: 0}}",
+        "y[n] = z[n] + relu(s[n])*[s[n] < 1]",
+        lambda z, s: z + s.relu() * (s < 1),
+        (("complex", (4,)), ("real", (4,))),
+    ),
+    "implicit equation, batched": Case(
+        "{a: {indices: [b, i, k], kind: complex}, c: {indices: [b, i], kind: complex}}",
+        "y[b,k] = solve(a, c)[b,k]",
+        torch.linalg.solve,
+        (("complex", (2, 3, 3)), ("complex", (2, 3))),
+    ),
+    "angle of a product": Case(ZW, "y[n] = angle(z[n]*conj(w[n]))", lambda z, w: (z * w.conj()).angle(), TWO),
+    "rows of a table by labels of two axes": Case(
+        "{e: {indices: [v, d], kind: complex}, t: {indices: [b, k], kind: label, labels: v}}",
+        "y[b,k,d] = e[t[b,k],d]^2",
+        lambda e, t: e[t] ** 2,
+        (("complex", (4, 3)), ("label", (2, 3))),
+    ),
+    "pairs as complex numbers": Case(
+        "{x: [n]}",
+        "y[j] = complex(x[2*j], x[2*j+1])",
+        lambda x: torch.complex(x[:-1:2], x[1::2]),
+        (("real", (7,)),),
+    ),
     "repeated in a contraction": Case(
         "{a: {indices: [i, j], kind: complex}}",
         "g[j,k] = conj(a[i,j])*a[i,k]\n  y = abs(g[j,k])^2*one[j,k]",
@@ -283,9 +308,20 @@ REFUSED = {
     "y[n] = complex(z[n], 0)": "`complex`",
     "y[n] = sort[n](z[n])": "`sort`",
     "y[n] = clip_gradient(z[n], 0, 1)": "`clip_gradient`",
-    "y = var[n](z[n])": "`var`",
-    "g[i,j] = z[i]*z[j]\n  y = logdet(g)": "`logdet`",
 }
+LATER = {
+    "y = var[n](z[n])": "`var` of complex numbers",
+    "g[i,j] = z[i]*z[j]\n  y = logdet(g)": "`logdet` of a complex matrix",
+    "g[i,j] = z[i]*z[j]\n  y[n] = eigvalsh(g)[n]": "`eigvalsh` of a complex matrix",
+}
+
+
+@pytest.mark.parametrize("equations", LATER)
+def test_what_is_not_built_yet_says_so(equations: str) -> None:
+    with pytest.raises(SpecError) as error:
+        compile_spec(f"op: op\ninputs: {Z}\nequations: |\n  {equations}\n")
+    assert [d.code for d in error.value.diagnostics] == ["E901"]
+    assert LATER[equations] in str(error.value)
 
 
 @pytest.mark.parametrize("equations", REFUSED)
@@ -307,6 +343,19 @@ def test_a_real_tensor_may_be_given_for_a_complex_one() -> None:
     (want,) = torch.autograd.grad(CASES["product"].torch(z2, w).abs().sum(), z2)
     assert got.dtype == torch.float64
     torch.testing.assert_close(got, want)
+
+
+def test_the_angle_has_derivative_0_at_0() -> None:
+    op, _ = built("angle")
+    z = torch.zeros(4, dtype=torch.complex128, requires_grad=True)
+    assert torch.equal(torch.autograd.grad(op(z).sum(), z)[0], torch.zeros_like(z))
+
+
+def test_a_batch_of_solves_is_differentiated_by_one_solve() -> None:
+    source = compile_spec(spec(CASES["implicit equation, batched"])).source
+    backward = source.split("def backward")[1].split("\nclass ")[0]
+    assert backward.count("_runtime.solve(") == 1
+    assert "diag_embed" not in backward
 
 
 @pytest.mark.parametrize("dtype", [torch.complex64, torch.complex32])

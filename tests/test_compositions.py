@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tensorgrad_gen import load_op
+from tensorgrad_gen import compile_spec, load_op
+from tensorgrad_gen.api import load_module
 
 EXACT = {"rtol": 1e-10, "atol": 1e-10}
 
@@ -345,3 +346,17 @@ def test_a_layer_with_a_users_function_makes_nothing_larger_than_it_has_to() -> 
     with SizeMode() as forward:
         torch.func.jvp(op, tuple(t.detach() for t in tensors), tuple(t.detach() for t in tensors))
     assert max(backward.largest, forward.largest) < 5 * 6 * 7
+
+
+def test_two_outputs_that_are_matrix_functions() -> None:
+    spec = (
+        "op: op\ninputs: {a: [i, j], c: [k, l]}\nequations: |\n  d = det(a)\n  e[k,l] = inv(c)[k,l]\noutputs: [d, e]\n"
+    )
+    op = load_module("op", compile_spec(spec, standalone=True).source).op
+    a, c = (torch.randn(3, 3, dtype=torch.float64, requires_grad=True) for _ in "ac")
+    got, want = op(a, c), (torch.linalg.det(a), torch.linalg.inv(c))
+    for one, two in zip(got, want, strict=True):
+        torch.testing.assert_close(one, two)
+    gradients = [torch.autograd.grad(d * e.sum(), (a, c)) for d, e in (got, want)]
+    for one, two in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, two)

@@ -8,7 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from tensorgrad_gen.ir import Add, Apply, Compare, Expr, Iverson, Mul, Pow, Sum, Where, inverse, is_complex, mul
+from tensorgrad_gen.algebra import walk
+from tensorgrad_gen.ir import (
+    Add,
+    Apply,
+    Compare,
+    Delta,
+    Expr,
+    Iverson,
+    Linalg,
+    Mul,
+    Pow,
+    Sum,
+    Where,
+    inverse,
+    is_complex,
+    mul,
+)
 from tensorgrad_gen.ir import number as constant
 from tensorgrad_gen.ir.build import ZERO, neg
 
@@ -19,7 +35,7 @@ def conjugate(expr: Expr, tensors: Collection[str]) -> Expr:
     """The complex conjugate, moved inside products, sums and integer powers; `tensors` are the complex ones."""
     if not tensors or not is_complex(expr, tensors):
         return expr
-    if isinstance(expr, Add | Mul | Sum):
+    if isinstance(expr, Add | Mul | Sum) or _of_deltas(expr):
         return expr.rebuild(tuple(conjugate(child, tensors) for child in expr.children))
     if isinstance(expr, Where):
         return Where(expr.condition, conjugate(expr.then, tensors), conjugate(expr.other, tensors))
@@ -32,6 +48,11 @@ def conjugate(expr: Expr, tensors: Collection[str]) -> Expr:
     if isinstance(expr, Apply) and expr.function == "complex":
         return Apply("complex", (expr.args[0], neg(expr.args[1])))
     return Apply("conj", (expr,))
+
+
+def _of_deltas(expr: Expr) -> bool:
+    """Whether it is a solve for deltas, which choose the transposed system if nothing stands round it."""
+    return isinstance(expr, Linalg) and expr.rhs is not None and any(isinstance(n, Delta) for n in walk(expr.rhs))
 
 
 def pulled_back(cotangent: Expr, value: Expr) -> Pulled:
@@ -77,9 +98,9 @@ def _magnitude(g: Expr, value: Expr) -> Pulled:
 
 
 def _angle(g: Expr, value: Expr) -> Pulled:
-    """angle(z): i g/conj(z)"""
+    """angle(z): i g/conj(z), 0 at 0"""
     (z,) = value.children
-    return ((mul(Apply("complex", (ZERO, g)), inverse(Apply("conj", (z,)))), z),)
+    return ((mul(Iverson(Compare("!=", z, ZERO)), Apply("complex", (ZERO, g)), inverse(Apply("conj", (z,)))), z),)
 
 
 PULLED_BACK: dict[str, Callable[[Expr, Expr], Pulled]] = {

@@ -94,8 +94,8 @@ def _magnitude(d: Differential, e: Apply, changes: list[Expr]) -> Expr:
 
 
 def _angle(d: Differential, e: Apply, changes: list[Expr]) -> Expr:
-    """d angle(a) = Im(da/a)"""
-    return Apply("imag", (mul(inverse(e.args[0]), *changes),))
+    """d angle(a) = Im(da/a), 0 at 0"""
+    return mul(Iverson(Compare("!=", e.args[0], ZERO)), Apply("imag", (mul(inverse(e.args[0]), *changes),)))
 
 
 # Functions of complex numbers without a complex derivative.

@@ -65,7 +65,7 @@ def raised(base: Expr, exponent: Expr) -> Expr:
     return Apply("complex_pow", (base, exponent))
 
 
-def refused(builder: Builder, tree: t.Call | t.Bound | t.MatrixCall | t.Comparison) -> Expr:
+def refused(builder: Builder, tree: t.Call | t.Bound | t.Comparison) -> Expr:
     """The error of what takes real numbers only."""
     what = f"a comparison with `{tree.op}`" if isinstance(tree, t.Comparison) else f"`{tree.name}`"
     return builder.error("E319", f"{what} takes real numbers, and this one is complex", tree.span, REMEDY)

@@ -215,7 +215,7 @@ class Builder:
         if use is None:
             return ZERO
         if tree.name not in complexes.MATRICES and any(a.name in self.scope.names.complex for a in use.arguments):
-            return complexes.refused(self, tree)
+            return self.error("E901", f"`{tree.name}` of a complex matrix is not built yet", tree.span)
         subs = self._subs(tree.subs, env, use.keys) if isinstance(tree, t.MatrixCall) else ()
         return Access(self.matrix_target(use), subs)
 

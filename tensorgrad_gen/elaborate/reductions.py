@@ -62,7 +62,11 @@ def _real(builder: Builder, tree: t.Bound, body: Expr) -> Expr:
     """The argument, if the reduction or scan takes it; a norm is that of the magnitudes."""
     if tree.name in ("sum", "mean", "prod") or not complexes.complex_value(builder, body):
         return body
-    return Apply("complex_abs", (body,)) if tree.name == "norm" else complexes.refused(builder, tree)
+    if tree.name == "norm":
+        return Apply("complex_abs", (body,))
+    if tree.name in ("var", "std"):
+        return builder.error("E901", f"`{tree.name}` of complex numbers is not built yet", tree.span)
+    return complexes.refused(builder, tree)
 
 
 def _sorted(builder: Builder, tree: t.Bound, letter: str, env: Env) -> Expr:

@@ -6,6 +6,8 @@ ones to the same axis included; unless something else gives its extent.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from tensorgrad_gen.elaborate.extents import Key
 from tensorgrad_gen.elaborate.names import Names
 from tensorgrad_gen.elaborate.poly import Poly, atom, integer, renamed
@@ -68,7 +70,7 @@ def _join_deferred(letter: str, scope: Scope, names: Names) -> None:
 
 def _give_range(letter: str, scope: Scope, names: Names) -> bool:
     """Whether the range of a letter could be found, or is reported: not while another letter's is unknown."""
-    bounds: list[Poly] = [extent(axis) for found, axis, _ in scope.deferred if found == letter]
+    bounds = [_Bound(extent(axis) - integer(1), integer(1)) for found, axis, _ in scope.deferred if found == letter]
     for position, axis in scope.windows:
         if letter not in dict(position.coefficients) or position.wrapper is not None:
             continue
@@ -82,7 +84,7 @@ def _give_range(letter: str, scope: Scope, names: Names) -> bool:
             scope.unranged.add(letter)
             return True
         bounds.append(bound)
-    smallest = _smallest([_canonical(bound, names) for bound in bounds])
+    smallest = _smallest([_Bound(_canonical(b.room, names), _canonical(b.step, names)) for b in bounds])
     if smallest is None:
         message = f"the range of `{letter}` is the smaller of several that cannot be compared"
         remedy = f"set it under `sizes`: `N: {{index: {letter}, extent: ...}}`"
@@ -98,14 +100,32 @@ def _give_range(letter: str, scope: Scope, names: Names) -> bool:
     return True
 
 
-def _bound(letter: str, position: Position, axis: Key, scope: Scope) -> Poly | None:
-    """The largest extent of a letter that keeps one access inside."""
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """How far a letter may go in one access: `room // step + 1` places."""
+
+    room: Poly
+    step: Poly
+
+    @property
+    def extent(self) -> Poly:
+        return self.room // self.step + integer(1)
+
+    def at_most(self, other: _Bound) -> bool:
+        """Whether it surely is no larger: with one step, the one with less room is not."""
+        if self.step == other.step and (other.room - self.room).at_least_zero():
+            return True
+        return (other.extent - self.extent).at_least_zero()
+
+
+def _bound(letter: str, position: Position, axis: Key, scope: Scope) -> _Bound | None:
+    """The bound that keeps one access inside."""
     step = dict(position.coefficients)[letter]
     low, high = _reach(position, scope, without=letter)
     if step.sign == 1:
         top = extent(axis) * integer(position.divisor) - integer(1)
-        return (top - high) // step + integer(1)
-    return None if step.sign is None else low // -step + integer(1)
+        return _Bound(top - high, step)
+    return None if step.sign is None else _Bound(low, -step)
 
 
 def _reach(position: Position, scope: Scope, without: str | None = None) -> tuple[Poly, Poly]:
@@ -130,10 +150,10 @@ def _canonical(poly: Poly, names: Names) -> Poly:
     return poly.mapped(change)
 
 
-def _smallest(bounds: list[Poly]) -> Poly | None:
+def _smallest(bounds: list[_Bound]) -> Poly | None:
     for bound in bounds:
-        if all((other - bound).at_least_zero() for other in bounds):
-            return bound
+        if all(bound.at_most(other) for other in bounds):
+            return bound.extent
     return None
 
 

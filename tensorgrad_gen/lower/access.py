@@ -137,7 +137,7 @@ def pick(b: Builder, val: Val, place: Index, label: Expr, order: Layout) -> Val:
         layout = (*val.layout[:position], chosen.layout[0], *val.layout[position + 1 :])
         return Val(Method(val.expr, "index_select", (Lit(dim), chosen.expr)), layout, val.kind, val.loose)
     call = Call("_runtime.take", (val.expr, chosen.expr, Lit(dim)))
-    if len(val.layout) == 2 and dim == 0 and None not in val.layout:
+    if len(val.layout) == 2 and dim == 0 and None not in val.layout and not b.complex:
         call = Call("torch.nn.functional.embedding", (chosen.expr, val.expr))
     return Val(call, (*chosen.layout, *others), val.kind, val.loose)
 

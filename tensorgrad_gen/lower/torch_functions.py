@@ -161,6 +161,12 @@ def _complex(b: Builder, args: tuple[Val, ...]) -> Val:
     return pointwise(Call("torch.complex", (re.expr, im.expr)), re, im, kind="real")
 
 
+def _imaginary(b: Builder, args: tuple[Val, ...]) -> Val:
+    """The imaginary part; that of a conjugate still to be taken is a negated view, which `vmap` has no rule for."""
+    z = b.tensor(args[0])
+    return z.over(Attr(Method(z.expr, "resolve_conj"), "imag"))
+
+
 def _family(name: str) -> Spelling:
     """`name(n, z)`: a family of functions of integer order."""
 
@@ -207,7 +213,7 @@ SPELLINGS: dict[str, Spelling] = {
     "complex": _complex,
     "conj": _method("conj"),
     "real": _attribute("real"),
-    "imag": _attribute("imag"),
+    "imag": _imaginary,
     "stop_gradient": _stop,
     "scale_gradient": _scale_gradient,
     "clip_gradient": _itself,

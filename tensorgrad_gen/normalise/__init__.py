@@ -46,7 +46,8 @@ def _aliases(value: Expr, definitions: dict[str, Statement]) -> Expr:
 
 def _named_as_outputs(statements: list[Statement], outputs: tuple[str, ...]) -> list[Statement]:
     """A tensor of which an output is but another name, its axes in another order perhaps, is that output."""
-    for output in [s for s in statements if s.target in outputs]:
+    for name in [s.target for s in statements if s.target in outputs]:
+        output = next(s for s in statements if s.target == name)
         known = {s.target: s for s in statements if s.target not in outputs}
         value = output.value
         source = known.get(value.tensor) if isinstance(value, Access) else None
@@ -61,7 +62,9 @@ def _named_as_outputs(statements: list[Statement], outputs: tuple[str, ...]) -> 
             return node
 
         statements = [
-            new if s is source else replace(s, value=map_nodes(s.value, visit)) for s in statements if s is not output
+            new if s is source else replace(s, value=map_nodes(s.value, visit))
+            for s in statements
+            if s.target != output.target
         ]
     return statements
 

@@ -79,6 +79,7 @@ def input_cast(facts: Facts, item: Input, value: str, device: str, maybe: bool =
         value = f'{rt}structured({value}, "{item.structure}")'
     if item.default is not None:
         axes = sum(1 for index in item.indices if index.name != "...")
+        dtype = facts.computed(item.name) if item.kind == "real" else dtype
         return f"{name} = {rt}filled({value}, {item.default}, {axes}, {dtype}, {device})"
     if item.kind == "bool":
         return None if value == name else f"{name} = {value}"

@@ -145,8 +145,8 @@ def accumulator(dtype: torch.dtype) -> torch.dtype:
 
 
 def complex_dtype(dtype: torch.dtype) -> torch.dtype:
-    """That of complex numbers as precise as these."""
-    return torch.promote_types(dtype, torch.complex32)
+    """That of complex numbers as precise as these; half precision has few kernels."""
+    return dtype if dtype.is_complex else torch.promote_types(dtype, torch.complex64)
 
 
 _REAL_DTYPES = {

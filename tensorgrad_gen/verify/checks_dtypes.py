@@ -19,7 +19,10 @@ EXTREMES = (0.0, 1e-6, 1e-4, 20.0, 88.0, 200.0, 1e4)
 
 
 # As precise as each, and complex.
-_COMPLEX = {torch.float32: torch.complex64, torch.float64: torch.complex128}
+_COMPLEX = {
+    **dict.fromkeys((torch.float32, torch.bfloat16, torch.float16), torch.complex64),
+    torch.float64: torch.complex128,
+}
 
 
 def _as_precise(tensor: Tensor, dtype: torch.dtype) -> torch.dtype:
@@ -32,7 +35,7 @@ def _cast(tensors: Tensors, dtype: torch.dtype) -> Tensors:
 
 
 def _no_half_of_complex(subject: Subject, dtype: torch.dtype) -> None:
-    if dtype not in _COMPLEX and any(t is not None and t.is_complex() for t in subject.tiny.tensors):
+    if dtype.itemsize == 2 and any(t is not None and t.is_complex() for t in subject.tiny.tensors):
         raise SkippedError("PyTorch has few kernels for complex numbers in half precision")
 
 
@@ -107,7 +110,7 @@ def tangents(subject: Subject) -> float:
     exact = _cast(_cast(sample.tensors, torch.bfloat16), torch.float64)
     worst = 0.0
     for place, (one, two) in enumerate(zip(got, _pushed(subject, subject.reference, exact), strict=True)):
-        if one.dtype != torch.bfloat16:
+        if one.dtype != _as_precise(one, torch.bfloat16):
             raise FindingError(f"the tangent of output {place} is {one.dtype} where all inputs are torch.bfloat16")
         name = f"the tangent of output {place}"
         worst = max(worst, agree(name, one, two, "bfloat16", TOLERANCES[torch.bfloat16], floor=FLOOR))

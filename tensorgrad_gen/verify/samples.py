@@ -209,7 +209,7 @@ def draw(program: Program, shape: Shape, params: Params, rng: torch.Generator, d
         elif item.kind == "label":
             tensor = _labels(program, item, dims, shape, params, rng)
         elif item.kind == "complex":
-            tensor = torch.complex(draw_real(item, dims, rng), draw_real(item, dims, rng))
+            tensor = structured(torch.complex(draw_real(item, dims, rng), draw_real(item, dims, rng)), item.structure)
         else:
             tensor = structured(draw_real(item, dims, rng), item.structure)
         out.append(tensor.to(device))
