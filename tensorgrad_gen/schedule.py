@@ -149,37 +149,68 @@ def _either(first: TorchStatement, second: TorchStatement) -> frozenset[str]:
 
 
 class _Parts:
-    """The parts of expressions that compute on tensors, with their text: looked up once for each expression."""
+    """The parts of expressions that compute on tensors; equal ones have one number.
+
+    A number and what is known of it are found once for each expression, from those of its children: an expression
+    is rebuilt often, and mostly of parts that stay.
+    """
 
     def __init__(self, numbers: frozenset[str]) -> None:
         self.numbers = numbers
         # By identity; the expression is kept too, so that no other one gets its identity.
-        self.known: dict[int, tuple[TExpr, tuple[tuple[str, TExpr], ...]]] = {}
+        self._known: dict[int, tuple[TExpr, int, tuple[tuple[int, TExpr], ...]]] = {}
+        self._numbers: dict[object, int] = {}
+        self._reads: list[bool] = []  # of each number: whether it reads a tensor
+        self._lengths: dict[int, int] = {}
 
-    def of(self, expr: TExpr) -> tuple[tuple[str, TExpr], ...]:
-        """Text and part, the innermost first, each as often as it occurs."""
-        known = self.known.get(id(expr))
-        if known is not None:
-            return known[1]
-        parts = tuple(part for child in texpr_children(expr) for part in self.of(child))
-        if _costly(expr, self.numbers):
-            text = print_texpr(expr)
-            spend(1 + len(text) // 4)
-            parts = (*parts, (text, expr))
-        self.known[id(expr)] = (expr, parts)
-        return parts
+    def of(self, expr: TExpr) -> tuple[tuple[int, TExpr], ...]:
+        """Number and part, the innermost first, each as often as it occurs."""
+        return self._look(expr)[2]
 
-    def has(self, expr: TExpr, text: str) -> bool:
-        """Whether a part has that text."""
-        return any(own == text for own, _ in self.of(expr))
+    def number(self, expr: TExpr) -> int:
+        """The same for equal expressions, another for any other."""
+        return self._look(expr)[1]
 
-    def replaced(self, expr: TExpr, text: str, by: Var) -> TExpr:
-        """The expression with the variable in place of each part of that text."""
-        if not self.has(expr, text):
+    def length(self, number: int, part: TExpr) -> int:
+        """How long the text of the part is."""
+        if number not in self._lengths:
+            self._lengths[number] = len(print_texpr(part))
+            spend(1 + self._lengths[number] // 4)
+        return self._lengths[number]
+
+    def has(self, expr: TExpr, number: int) -> bool:
+        """Whether the expression has a part of that number."""
+        return any(own == number for own, _ in self.of(expr))
+
+    def replaced(self, expr: TExpr, number: int, by: Var) -> TExpr:
+        """The expression with the variable in place of each part of that number."""
+        if not self.has(expr, number):
             return expr
-        if print_texpr(expr) == text:
+        if self.number(expr) == number:
             return by
-        return rebuilt(expr, lambda part: self.replaced(part, text, by))
+        return rebuilt(expr, lambda part: self.replaced(part, number, by))
+
+    def _look(self, expr: TExpr) -> tuple[TExpr, int, tuple[tuple[int, TExpr], ...]]:
+        known = self._known.get(id(expr))
+        if known is None:
+            spend()
+            children = [self._look(child) for child in texpr_children(expr)]
+            number = self._number(expr, [child[1] for child in children])
+            parts = tuple(part for child in children for part in child[2])
+            if self._reads[number] and _computes(expr):
+                parts = (*parts, (number, expr))
+            known = self._known[id(expr)] = (expr, number, parts)
+        return known
+
+    def _number(self, expr: TExpr, children: list[int]) -> int:
+        """By what the node itself says and the numbers of its children; a leaf by its text."""
+        names = iter(children)
+        own = rebuilt(expr, lambda _: Var(f"#{next(names)}")) if children else print_texpr(expr)
+        number = self._numbers.setdefault(own, len(self._numbers))
+        if number == len(self._reads):
+            tensor = isinstance(expr, Var) and expr.name not in self.numbers
+            self._reads.append(tensor or any(self._reads[child] for child in children))
+        return number
 
 
 def _share(
@@ -188,26 +219,26 @@ def _share(
     """A part that several places compute becomes a statement before the first, the largest part first."""
     lookup = _Parts(numbers)
     while True:
-        counts: Counter[str] = Counter()
-        parts: dict[str, TExpr] = {}
+        counts: Counter[int] = Counter()
+        parts: dict[int, TExpr] = {}
         for expr in (*(s.call for s in statements), *(expr for _, expr in results)):
-            for text, part in lookup.of(expr):
-                counts[text] += 1
-                parts[text] = part
-        repeated = [text for text, count in counts.items() if count > 1]
+            for number, part in lookup.of(expr):
+                counts[number] += 1
+                parts[number] = part
+        repeated = [number for number, count in counts.items() if count > 1]
         if not repeated:
             return statements, results
-        text = max(repeated, key=len)
-        statements, target = _named(statements, text, parts[text], lookup, names)
-        results = tuple((name, lookup.replaced(expr, text, Var(target))) for name, expr in results)
+        largest = max(repeated, key=lambda number: lookup.length(number, parts[number]))
+        statements, target = _named(statements, largest, parts[largest], lookup, names)
+        results = tuple((name, lookup.replaced(expr, largest, Var(target))) for name, expr in results)
 
 
 def _named(
-    statements: list[TorchStatement], text: str, part: TExpr, lookup: _Parts, names: Names
+    statements: list[TorchStatement], number: int, part: TExpr, lookup: _Parts, names: Names
 ) -> tuple[list[TorchStatement], str]:
     """The statements with one that makes the part before the first that has it, and the name of it."""
-    readers = [k for k, s in enumerate(statements) if lookup.has(s.call, text)]
-    made = next((s for k in readers if print_texpr((s := statements[k]).call) == text), None)
+    readers = [k for k, s in enumerate(statements) if lookup.has(s.call, number)]
+    made = next((s for k in readers if lookup.number((s := statements[k]).call) == number), None)
     if made is None:
         needs = [statements[k].needed_by for k in readers]
         needed_by = frozenset[str]().union(*needs) if needs and all(needs) else frozenset[str]()
@@ -218,12 +249,12 @@ def _named(
         if k == first:
             out.append(made)
         if statement is not made:
-            out.append(replace(statement, call=lookup.replaced(statement.call, text, Var(made.target))))
+            out.append(replace(statement, call=lookup.replaced(statement.call, number, Var(made.target))))
     return out if readers else [*out, made], made.target
 
 
-def _costly(expr: TExpr, numbers: frozenset[str]) -> bool:
-    """Whether the expression itself computes on tensors: a view, a size or a number costs nothing worth a name."""
+def _computes(expr: TExpr) -> bool:
+    """Whether the expression itself computes: a view or a size costs nothing worth a name."""
     match expr:
         case Var() | Lit() | Attr() | Tup() | Item() | Prefix("*", _):
             return False
@@ -231,7 +262,7 @@ def _costly(expr: TExpr, numbers: frozenset[str]) -> bool:
             return False
         case Call(function) if function.startswith("math.") or function in ("slice", "max", "min"):
             return False
-    return not reads(expr) <= numbers
+    return True
 
 
 def _word(part: TExpr) -> str:

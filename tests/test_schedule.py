@@ -119,3 +119,22 @@ def test_helpers_are_counted_as_they_stand_and_constants_keep_their_names() -> N
     assert calls["k2"].startswith("torch.tensor((1.0, -2.0, 1.0)")
     assert calls["k1"].startswith("torch.tensor((3.0, 1.0, 2.0)")
     assert calls["log2"].startswith("torch.log2(")
+
+
+def test_a_sum_of_very_many_terms_is_scheduled_in_time() -> None:
+    """Complete intersection over union of boxes (Zheng et al., 2020): its gradient is one sum of some forty terms."""
+    equations = """
+  iw[n] = relu(min(p[n,2], t[n,2]) - max(p[n,0], t[n,0]))
+  ih[n] = relu(min(p[n,3], t[n,3]) - max(p[n,1], t[n,1]))
+  ap[n] = (p[n,2] - p[n,0])*(p[n,3] - p[n,1])
+  at[n] = (t[n,2] - t[n,0])*(t[n,3] - t[n,1])
+  iou[n] = iw[n]*ih[n]/(ap[n] + at[n] - iw[n]*ih[n])
+  cw[n] = max(p[n,2], t[n,2]) - min(p[n,0], t[n,0])
+  ch[n] = max(p[n,3], t[n,3]) - min(p[n,1], t[n,1])
+  rho[n] = ((p[n,0] + p[n,2] - t[n,0] - t[n,2])^2 + (p[n,1] + p[n,3] - t[n,1] - t[n,3])^2)/4
+  v[n] = 4/pi^2*(atan2(t[n,2] - t[n,0], t[n,3] - t[n,1]) - atan2(p[n,2] - p[n,0], p[n,3] - p[n,1]))^2
+  l = mean[n](1 - iou[n] + rho[n]/(cw[n]^2 + ch[n]^2) + stop_gradient(v[n]/(1 - iou[n] + v[n]))*v[n])
+"""
+    run(
+        f"op: ciou\ninputs: {{p: [n, c], t: [n, c]}}\nequations: |{equations}outputs: [l]\n", "<text>", until="schedule"
+    )

@@ -174,7 +174,7 @@ class _Elaboration:
         assert definition.implicit is not None
         span = definition.equation.span
         if definition.implicit.solver is None:
-            remedy = "name its solver: `solver: newton`, or rewrite it so that the unknown occurs linearly"
+            remedy = "rewrite it so that the unknown occurs linearly: solvers of other equations are not built yet"
             self.report.error("E503", f"the equation is not linear in `{definition.target}`", span, remedy)
         else:
             self.report.error("E901", "solvers of nonlinear equations are not built yet", span)
