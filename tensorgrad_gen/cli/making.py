@@ -119,15 +119,15 @@ def _collect_seldom() -> None:
 
 def make_all(specs: Sequence[SpecFile], options: Options, jobs: int) -> Iterator[Made]:
     """Every spec's module, in the order of the specs."""
+    _collect_seldom()
     if jobs < 2 or len(specs) < 2:
-        _collect_seldom()
         yield from (make(spec, options) for spec in specs)
         return
     from concurrent.futures import ProcessPoolExecutor
     from itertools import repeat
 
     with ProcessPoolExecutor(min(jobs, len(specs)), initializer=_collect_seldom) as pool:
-        yield from pool.map(make, specs, repeat(options), chunksize=4)
+        yield from pool.map(make, specs, repeat(options), chunksize=2)
 
 
 def refuse_same_names(selection: Selection) -> dict[SpecFile, Plain]:

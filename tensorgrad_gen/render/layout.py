@@ -23,7 +23,7 @@ def laid_out(text: str) -> str:
     for number, line in enumerate(text.split("\n"), 1):
         line = line.rstrip()
         if number in whole and (len(line) > WIDTH or _SPECIAL.search(line)):
-            out += _blackened(line).split("\n")
+            out += _signature(line) or _blackened(line).split("\n")
         else:
             out.append(line)
     return spaced(out)
@@ -52,6 +52,25 @@ def _statements(tree: ast.Module) -> Iterator[ast.stmt]:
             stack += getattr(node, name, ())
         for handler in getattr(node, "handlers", ()):
             stack += handler.body
+
+
+_DEF = re.compile(r"(?P<indent> *)(?P<head>def \w+)\((?P<arguments>[^()]*)\)(?P<rest> -> [^()]+:|:)")
+
+
+def _signature(line: str) -> list[str] | None:
+    """A long head of a function, a third of all long lines: its arguments on one line, or a line for each."""
+    found = _DEF.fullmatch(line)
+    if found is None:
+        return None
+    indent, head, arguments, rest = found.group("indent", "head", "arguments", "rest")
+    inside = [f"{indent}    {arguments}"]
+    if len(inside[0]) > WIDTH:
+        inside = [f"{indent}    {argument}," for argument in _COMMA.split(arguments)]
+    return [f"{indent}{head}(", *inside, f"{indent}){rest}"]
+
+
+# Between arguments, not inside the brackets of a type.
+_COMMA = re.compile(r", (?![^\[\]]*\])")
 
 
 @cache
