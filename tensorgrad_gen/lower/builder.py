@@ -174,13 +174,14 @@ class Builder:
 
     def of_one_kind(self, vals: list[Val], exprs: Iterable[Expr]) -> list[Val]:
         """The values of the expressions for an operation that wants one dtype: all complex if one is."""
-        kinds = [is_complex(expr, self.complex) for expr in exprs] if self.complex else []
-        if len(set(kinds)) < 2:
-            return vals
-        return [
-            val if own else val.over(Call("_runtime.as_complex", (val.expr,)))
-            for val, own in zip(vals, kinds, strict=True)
-        ]
+        exprs = tuple(exprs)
+        return [self.beside(val, own, exprs) for val, own in zip(vals, exprs, strict=True)] if self.complex else vals
+
+    def beside(self, val: Val, own: Expr, others: Iterable[Expr]) -> Val:
+        """The value of an expression, made complex if one of the others is."""
+        if is_complex(own, self.complex) or not any(is_complex(other, self.complex) for other in others):
+            return val
+        return val.over(Call("_runtime.as_complex", (val.expr,)))
 
     def real(self, val: Val) -> Val:
         """A bool or integer tensor in the compute dtype."""

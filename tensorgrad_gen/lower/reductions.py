@@ -135,7 +135,7 @@ def lower_linalg(b: Builder, node: Linalg, order: Layout) -> Val:
     full = (*batch, *node.rows, *node.cols)
     placed = _placed(b, node.matrix, full)
     if node.rhs is not None:
-        placed, _ = b.of_one_kind([placed, placed], (node.matrix, node.rhs))
+        placed = b.beside(placed, node.matrix, (node.rhs,))
     matrix = _matrix(placed, len(node.rows), len(node.cols))
     if node.kind in _MATRICES:
         expr = _MATRICES[node.kind](matrix)
@@ -187,7 +187,7 @@ def _solve(b: Builder, node: Linalg, batch: tuple[Index, ...], matrix: TExpr, or
     own = node.rhs.free - set(node.rows) - set(batch)
     columns = tuple(axis for axis in natural_order((node.rhs,), node.rows, order) if axis in own)
     right = _placed(b, node.rhs, (*batch, *node.rows, *columns))
-    _, right = b.of_one_kind([right, right], (node.matrix, node.rhs))
+    right = b.beside(right, node.rhs, (node.matrix,))
     if columns:
         side = _matrix(right, len(node.rows), len(columns))
         solved = _unflatten(b, Call("_runtime.solve", (matrix, side)), columns, -1)
