@@ -87,6 +87,7 @@ CODES: dict[str, str] = {
     "E505": "unknown solver",
     "E506": "an implicit equation without its unknown",
     "E507": "a bad form of a matrix function",
+    "E508": "a solver that does not fit the equation",
     # E6xx: syntax of equations, and limits
     "E601": "syntax error",
     "E602": "chained comparison",

@@ -31,6 +31,7 @@ from tensorgrad_gen.ir import (
     Pow,
     Program,
     Reduce,
+    Root,
     Scan,
     Sub,
     Sum,
@@ -210,8 +211,8 @@ def binders_are_used(node: Expr, context: Context) -> None:
 
 
 def matrix_functions_at_root(node: Expr, context: Context) -> None:
-    """A matrix function is a statement of its own."""
-    if isinstance(node, Linalg) and node is not context.statement.value:
+    """A matrix function, or what solves an equation, is a statement of its own."""
+    if isinstance(node, Linalg | Root) and node is not context.statement.value:
         context.fail(node, "a matrix function inside an expression")
 
 

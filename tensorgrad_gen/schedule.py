@@ -32,7 +32,8 @@ def schedule(lowered: LoweredOp) -> LoweredOp:
     kept = _names_of(lowered, bodies) - {s.target for body in bodies for s in _helpers(body, own)}
     forward, *others = (_numbered(body, own, kept) for body in bodies)
     tangent = others.pop() if lowered.tangent else None
-    return replace(lowered, forward=forward, backward=tuple(others), tangent=tangent)
+    steps = tuple((name, schedule(step)) for name, step in lowered.steps)
+    return replace(lowered, forward=forward, backward=tuple(others), tangent=tangent, steps=steps)
 
 
 def _bodies(lowered: LoweredOp) -> tuple[Body, ...]:

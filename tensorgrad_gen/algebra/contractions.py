@@ -9,6 +9,7 @@ from tensorgrad_gen.algebra.indices import all_indices, rename_bound, substitute
 from tensorgrad_gen.algebra.parts import factors_of, has_delta, masked, wants_its_mask
 from tensorgrad_gen.algebra.rewrite import rule
 from tensorgrad_gen.ir import (
+    Access,
     Add,
     Const,
     Delta,
@@ -166,12 +167,14 @@ def _transposed_solve(expr: Sum) -> Expr | None:
         if not frozenset(factor.cols) <= frozenset(expr.indices):
             continue
         right = factor.rhs
-        if not (isinstance(right, Mul | Add | Delta | Sum) and _mentions_delta(right)):
-            continue  # only where it lets a delta contract
         rest = factors[:position] + factors[position + 1 :]
         batch = factor.matrix.free - frozenset(factor.rows + factor.cols)
         cols = frozenset(factor.cols)
         inside = [f for f in rest if f.free & (cols | batch)]
+        # Where it lets a delta contract, or where what is solved for is then a tensor that others solve for too.
+        plain = len(inside) == 1 and isinstance(inside[0], Access) and not isinstance(right, Access)
+        if not plain and not (isinstance(right, Mul | Add | Delta | Sum) and _mentions_delta(right)):
+            continue
         outside = [f for f in rest if f not in inside]
         factor = _rows_apart(factor, rest, expr.indices)
         assert factor.rhs is not None

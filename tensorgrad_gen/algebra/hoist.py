@@ -29,6 +29,7 @@ from tensorgrad_gen.ir import (
     Pow,
     Program,
     Reduce,
+    Root,
     Scan,
     Special,
     Statement,
@@ -52,7 +53,7 @@ def scalar(expr: Expr) -> bool:
 
 def heavy(expr: Expr) -> bool:
     """Whether the node has a statement of its own: it is not pointwise."""
-    return isinstance(expr, Sum | Reduce | Scan | Linalg) or (
+    return isinstance(expr, Sum | Reduce | Scan | Linalg | Root) or (
         isinstance(expr, Apply) and expr.function == "clip_gradient"
     )
 

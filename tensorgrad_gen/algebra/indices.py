@@ -15,6 +15,7 @@ from tensorgrad_gen.ir import (
     Linalg,
     Position,
     Reduce,
+    Root,
     Scan,
     Sub,
     Sum,
@@ -106,6 +107,8 @@ def _swap(sub: Sub, mapping: Mapping[Index, Sub]) -> Sub:
 def _substitute_here(expr: Expr, mapping: dict[Index, Sub]) -> Expr:
     if isinstance(expr, Access):
         return Access(expr.tensor, tuple(_swap(s, mapping) for s in expr.subs))
+    if isinstance(expr, Root):
+        return Root(expr.problem, expr.args, tuple(_swap(s, mapping) for s in expr.subs))
     if isinstance(expr, Delta):
         return Delta(_swap(expr.left, mapping), _swap(expr.right, mapping))
     if isinstance(expr, Position):

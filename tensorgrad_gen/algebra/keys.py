@@ -32,6 +32,7 @@ from tensorgrad_gen.ir import (
     Position,
     Pow,
     Reduce,
+    Root,
     Scan,
     Special,
     Sub,
@@ -126,6 +127,14 @@ def _linalg(e: Linalg, names: Names) -> str:
     return f"{e.kind}<{rows}|{cols}>({_ordered(e.children, inner)})"
 
 
+def _root(e: Root, names: Names) -> str:
+    problem = e.problem
+    how = f"{problem.solver} {problem.tolerance} {problem.iterations}"
+    inside = f"{problem.declared}|{_key(problem.residual.value, ())}={problem.residual.indices}"
+    args = ",".join(f"{item.name}{item.indices}={_key(arg, ())}" for item, arg in zip(problem.program.inputs, e.args))
+    return f"root<{how}|{inside}>({args})[{','.join(_sub(s, names) for s in e.subs)}]"
+
+
 _KEYS: dict[type[Expr], Callable[[Any, Names], str]] = {
     Const: lambda e, n: str(e.value),
     Special: lambda e, n: e.name,
@@ -147,6 +156,7 @@ _KEYS: dict[type[Expr], Callable[[Any, Names], str]] = {
     Reduce: lambda e, n: _binder(e, e.kind, n, e.indices, (e.body,)),
     Scan: lambda e, n: f"{e.kind}<{','.join(sorted(_index(i, n) for i in e.indices))}>({_key(e.body, n)})",
     Linalg: _linalg,
+    Root: _root,
 }
 
 

@@ -16,6 +16,7 @@ from tensorgrad_gen.algebra.field import (
     root,
     sign,
 )
+from tensorgrad_gen.algebra.keys import key
 from tensorgrad_gen.algebra.modular import INT_PARAM, RULES, At, Modular, rational
 from tensorgrad_gen.ir import (
     Access,
@@ -36,6 +37,7 @@ from tensorgrad_gen.ir import (
     Position,
     Pow,
     Reduce,
+    Root,
     Scan,
     Special,
     Sum,
@@ -229,6 +231,16 @@ def _only(place: At, indices: tuple[Index, ...]) -> At:
     return {i: place[i] for i in indices}
 
 
+def _root(m: Modular, e: Root, at: At) -> int:
+    """An atom of the equation and of all that its inputs are."""
+    entries: list[int] = []
+    for item, arg in zip(e.problem.program.inputs, e.args, strict=True):
+        entries += [m.value(arg, place) for place in m.places(item.indices, {})]
+    names = [item.name for item in e.problem.program.inputs]
+    head = f"root {e.problem.solver} {names} {key(e.problem.residual.value)}"
+    return m.atom(head, *(m.position(sub, at) for sub in e.subs), *entries)
+
+
 def _levi_civita(m: Modular, e: LeviCivita, at: At) -> int:
     result = 1
     places = [at[i] for i in e.subs]
@@ -259,4 +271,5 @@ RULES |= {
     Reduce: _reduce,
     Scan: _scan,
     Linalg: _linalg,
+    Root: _root,
 }

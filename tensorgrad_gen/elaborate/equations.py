@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tensorgrad_gen.elaborate import kinds, walk
 from tensorgrad_gen.elaborate.collect import collect
@@ -26,6 +26,8 @@ class Definition:
     left: tuple[t.Subscript, ...]
     equation: t.Equation
     implicit: ImplicitSpec | None = None
+    start: str | None = None  # the tensor that the search for the unknown starts from
+    begins: bool = False  # whether it is that tensor
 
     @property
     def trees(self) -> tuple[t.Tree, ...]:
@@ -44,7 +46,23 @@ def read(fragments: tuple[Fragment, ...], implicit: ImplicitSpec | None, names: 
     if unknown is None:
         return found
     names.later.setdefault(unknown.target, unknown.span)
-    return _ordered(found, unknown, names)
+    start = None if implicit.start is None else _start(implicit.start, unknown, found, names)
+    if start is None:
+        return _ordered(found, unknown, names)
+    return _ordered([*found, start], replace(unknown, start=start.target), names)
+
+
+def _start(fragment: Fragment, unknown: Definition, found: list[Definition], names: Names) -> Definition | None:
+    """The equation `start_y[...] = ...`, with the indices of the unknown."""
+    tree = parse_expression(fragment, names.report)
+    if tree is None:
+        return None
+    taken = {*names.taken, *(definition.target for definition in found)}
+    target = f"start_{unknown.target}"
+    while target in taken:
+        target += "_"
+    left = replace(unknown.equation, right=tree)
+    return Definition(target, tree.span, unknown.left, left, begins=True)
 
 
 def _definition(fragment: Fragment, names: Names) -> Definition | None:
@@ -95,7 +113,7 @@ def _needed(definition: Definition, found: list[Definition]) -> set[str]:
 
 def _ordered(found: list[Definition], unknown: Definition, names: Names) -> list[Definition]:
     """The implicit equation before what uses its unknown, after what it uses; otherwise as written."""
-    before = _needed(unknown, found)
+    before = _needed(unknown, found) | ({unknown.start} if unknown.start else set())
     for definition in reversed(found):
         if definition.target in before:
             before |= _needed(definition, found)
@@ -142,7 +160,9 @@ def register(definition: Definition, number: int, names: Names) -> Scope:
         collect(tree, scope)
     if definition.implicit is None:
         for n, letter in enumerate(letters):
-            if len(names.report.diagnostics) == before:  # else the index may be missing for another reason
+            if (
+                len(names.report.diagnostics) == before and not definition.begins
+            ):  # else the index may be missing for another reason
                 _occurs(letter, definition, n, scope)
         _enter(definition, scope, kinds.kind_of(definition.equation.right, scope), names)
     return scope

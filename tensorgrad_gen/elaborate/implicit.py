@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from tensorgrad_gen.algebra.indices import all_indices, apart, fresh, substitute
 from tensorgrad_gen.ir import (
@@ -27,6 +28,15 @@ from tensorgrad_gen.ir import (
 )
 
 ZERO = const(0)
+
+
+class Balanced(Protocol):
+    """As many indices of equations as of unknowns."""
+
+    @property
+    def rows(self) -> tuple[Index, ...]: ...
+    @property
+    def cols(self) -> tuple[Index, ...]: ...
 
 
 class NonlinearError(Exception):
@@ -101,10 +111,10 @@ def system(residual: Expr, free: tuple[Index, ...], unknown: str, declared: tupl
     matrix = add(*(piece.expr for piece in pieces))
     if len(rows) != len(cols) or any(i not in matrix.free for i in (*rows, *cols)):
         raise UnbalancedError(rows, cols)
-    return System(matrix, rows, cols, neg(_at_zero(residual, unknown)), tuple(axes))
+    return System(matrix, rows, cols, neg(at_zero(residual, unknown)), tuple(axes))
 
 
-def paired(found: System) -> list[tuple[Index, Index]]:
+def paired(found: Balanced) -> list[tuple[Index, Index]]:
     """Rows and columns whose extents must agree: those of one extent first, then the others in order."""
     rows, cols = list(found.rows), list(found.cols)
     for row in found.rows:
@@ -225,13 +235,13 @@ def _identified(piece: Piece, p: Index, f: Index) -> Piece:
     return rest.substitute({p: f})
 
 
-def _at_zero(expr: Expr, unknown: str) -> Expr:
+def at_zero(expr: Expr, unknown: str) -> Expr:
     """The expression where the unknown is zero."""
     if not _has(expr, unknown):
         return expr
     if isinstance(expr, Access):
         return ZERO
-    children = tuple(_at_zero(child, unknown) for child in expr.children)
+    children = tuple(at_zero(child, unknown) for child in expr.children)
     if isinstance(expr, Add):
         return add(*children)
     if isinstance(expr, Mul):

@@ -30,7 +30,7 @@ KINDS = {
 
 
 # Functions of a symmetric matrix: they read the symmetric part of what they are given.
-_SYMMETRIC = ("cholesky", "eigvalsh")
+SYMMETRIC = ("cholesky", "eigvalsh")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ def statement(use: MatrixUse, target: str, names: Names) -> Statement:
     batch, row, col = indices[:-2], indices[-2], indices[-1]
     access: Expr = Access(matrix.name, indices)
     kind = KINDS[use.function]
-    if use.function in _SYMMETRIC:
+    if use.function in SYMMETRIC:
         access = mul(const(Fraction(1, 2)), add(access, Access(matrix.name, (*batch, col, row))))
     if use.function in SCALAR_MATRIX_FUNCTIONS:
         return Statement(target, batch, Linalg(kind, access, (row,), (col,), None))

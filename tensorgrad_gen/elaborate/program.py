@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from tensorgrad_gen.algebra.indices import apart, fresh
-from tensorgrad_gen.elaborate import conditions, equations, functions, implicit, matrix, sizes, windows
+from tensorgrad_gen.elaborate import conditions, equations, functions, matrix, sizes, windows
 from tensorgrad_gen.elaborate.equations import Definition
 from tensorgrad_gen.elaborate.expressions import Builder
 from tensorgrad_gen.elaborate.extents import ELLIPSIS
 from tensorgrad_gen.elaborate.names import Names, declare
+from tensorgrad_gen.elaborate.nonlinear import World
 from tensorgrad_gen.elaborate.scope import Scope
 from tensorgrad_gen.elaborate.scoping import Scoping
-from tensorgrad_gen.elaborate.vocabulary import ALL_MATRIX_FUNCTIONS
+from tensorgrad_gen.elaborate.solving import Solving
 from tensorgrad_gen.errors import Report, Span, suggest
 from tensorgrad_gen.ir import (
     Constant,
@@ -23,12 +24,10 @@ from tensorgrad_gen.ir import (
     Program,
     Size,
     Statement,
+    TensorInfo,
     is_complex,
-    sub,
 )
 from tensorgrad_gen.spec.model import Located, OpSpec
-
-SOLVERS = ("newton", "fixed_point")
 
 
 def elaborate(spec: OpSpec, report: Report) -> Program:
@@ -47,7 +46,8 @@ class _Elaboration:
     functions: functions.Functions = field(init=False)
     statements: list[Statement] = field(default_factory=list)
     unknown_letters: set[str] = field(default_factory=set)  # whose extent nothing gives, reported
-    unsolved: set[str] = field(default_factory=set)  # unknowns whose equation is refused
+    solving: Solving = field(init=False)
+    size_defs: tuple[tuple[str, Size], ...] = ()
     _matrices: dict[tuple[str, ...], str] = field(default_factory=dict)
 
     def run(self) -> Program:
@@ -56,24 +56,26 @@ class _Elaboration:
         self._not_built()
         self.names = names = declare(spec, report)
         self.functions = functions.read(names)
+        self.solving = Solving(names, report, self._builder, self.statements)
         definitions = equations.read(spec.equations, spec.implicit, names)
         scopes = [self._register(d, n) for n, d in enumerate(definitions, start=1)]
         outputs = self._outputs(definitions)
-        pairs = [(d, s) for d, s in zip(definitions, scopes) if s is not None and self._well_formed(d, s)]
+        pairs = [(d, s) for d, s in zip(definitions, scopes) if s is not None and self.solving.well_formed(d, s)]
+        self._join_starts(definitions)
         windows.resolve([scope for _, scope in pairs], names)
         if not report.failed:
             for definition, scope in pairs:
-                self._join_system(definition, scope)
+                self._try(definition, scope)
         self._check_declarations()
         for _, scope in pairs:
             self._check_extents(scope)
-        size_defs = sizes.definitions(names)
+        self.size_defs = sizes.definitions(names)
         for definition, scope in pairs:
             self._build(definition, scope)
         self._warn_unused(outputs)
         hints = self._hints()
         report.check()
-        return self._program(outputs, size_defs, hints)
+        return self._program(outputs, hints)
 
     def _not_built(self) -> None:
         if self.spec.chunk is not None:
@@ -114,7 +116,9 @@ class _Elaboration:
 
     def _build(self, definition: Definition, scope: Scope) -> None:
         if definition.implicit is not None:
-            self._build_implicit(definition, scope)
+            statement = self.solving.statement(definition, scope, self._world(), definition.start)
+            if statement is not None:
+                self._add(statement, definition.span)
             return
         builder = self._builder(scope, definition.target)
         env = {letter: builder.index(letter) for letter in scope.left}
@@ -135,95 +139,39 @@ class _Elaboration:
             self.names.complex.add(statement.target)
         self.statements.append(statement)
 
-    def _system(self, definition: Definition, scope: Scope) -> implicit.System | None:
-        """The linear system of the implicit equation; None after an error."""
-        assert definition.implicit is not None
-        free = self._equation_letters(definition, scope)
-        builder = self._builder(scope, "")
-        builder.scope.left = ()
-        env = {letter: builder.index(letter) for letter in free}
-        before = len(self.report.diagnostics)
-        if any(name in self.names.complex for tree in definition.trees for name in scope.tensors_in(tree)):
-            self.names.complex.add(definition.target)  # so that its conjugate is not taken for itself
-        left, right = (builder.number(tree, env) for tree in definition.trees)
-        if len(self.report.diagnostics) > before:
-            return None
-        declared = self._declared(definition, scope)
-        span = definition.implicit.span
-        try:
-            return implicit.system(sub(left, right), tuple(env.values()), definition.target, declared)
-        except implicit.NonlinearError:
-            self._nonlinear(definition)
-        except implicit.UnbalancedError as problem:
-            few = len(problem.rows) < len(problem.cols)
-            message = (
-                f"too {'few' if few else 'many'} equations for `{definition.target}`: "
-                f"{_count(problem.rows, 'free index', 'free indices')} {_list(problem.rows)} of the equation "
-                f"against {_count(problem.cols, 'index', 'indices')} of the unknown"
-            )
-            remedy = "`free: [...]` states the equation's free indices"
-            self.report.error("E501" if few else "E502", message, span, remedy)
-        return None
+    def _join_starts(self, definitions: list[Definition]) -> None:
+        """What the search for an unknown starts from has the unknown's extents."""
+        tensors = self.names.tensors
+        for unknown in definitions:
+            if unknown.start in tensors and unknown.target in tensors:
+                self.names.used.add(unknown.start)
+                for own, other in zip(tensors[unknown.start].keys, tensors[unknown.target].keys):
+                    self.names.extents.join(own, other)
 
-    def _declared(self, definition: Definition, scope: Scope) -> tuple[Index, ...]:
-        tensor = self.names.tensors[definition.target]
-        builder = self._builder(scope, "")
-        return tuple(builder.index(letter) for letter in tensor.letters)
-
-    def _nonlinear(self, definition: Definition) -> None:
-        assert definition.implicit is not None
-        span = definition.equation.span
-        if definition.implicit.solver is None:
-            remedy = "rewrite it so that the unknown occurs linearly: solvers of other equations are not built yet"
-            self.report.error("E503", f"the equation is not linear in `{definition.target}`", span, remedy)
-        else:
-            self.report.error("E901", "solvers of nonlinear equations are not built yet", span)
-
-    def _equation_letters(self, definition: Definition, scope: Scope) -> list[str]:
-        """The free indices of the implicit equation: as stated, or those that occur once in some term."""
-        assert definition.implicit is not None
-        if definition.implicit.free is None:
-            return scope.occurring_once(definition.trees)
-        return [letter.text for letter in definition.implicit.free]
-
-    def _join_system(self, definition: Definition, scope: Scope) -> None:
-        """Extents that the number of equations makes agree, before anything is built with them."""
+    def _try(self, definition: Definition, scope: Scope) -> None:
+        """Join the extents that an implicit equation makes agree; what this trial defines has none of them yet."""
         if definition.implicit is None:
             return
         statements, matrices, taken = list(self.statements), dict(self._matrices), dict(self.names.taken)
-        found = self._system(definition, scope)
-        # What this trial defined has extents that are not joined yet.
-        self.statements, self._matrices, self.names.taken = statements, matrices, taken
-        if found is None:
-            self.unsolved.add(definition.target)
-            return
-        keys = dict(zip(found.axes, self.names.tensors[definition.target].keys))
-        for row, col in implicit.paired(found):
-            if not self.names.extents.join(scope.key(row.name), keys[col]):
-                message = f"as many equations as unknowns are needed: {row.extent} against {col.extent}"
-                self.report.error("E501", message, definition.equation.span)
+        self.solving.join(definition, scope)
+        self.statements[:], self._matrices, self.names.taken = statements, matrices, taken
 
-    def _well_formed(self, definition: Definition, scope: Scope) -> bool:
-        """Whether an implicit equation has its unknown, a known solver, and free indices of its own."""
-        if definition.implicit is None:
-            return True
-        before = len(self.report.diagnostics)
-        solver = definition.implicit.solver
-        if solver is not None and solver.text not in SOLVERS and solver.text not in ALL_MATRIX_FUNCTIONS:
-            self.report.error("E505", f"unknown solver `{solver.text}`", solver.span, suggest(solver.text, SOLVERS))
-        if definition.target not in {name for tree in definition.trees for name in scope.tensors_in(tree)}:
-            message = f"the equation does not have its unknown `{definition.target}`"
-            self.report.error("E506", message, definition.equation.span)
-        for letter in definition.implicit.free or ():
-            if letter.text not in scope.indices and letter.text != ELLIPSIS:
-                known = suggest(letter.text, scope.indices, "indices")
-                self.report.error("E206", f"`{letter.text}` is no index of the equation", letter.span, known)
-        return len(self.report.diagnostics) == before
+    def _world(self) -> World:
+        """What there is so far for an equation that is solved by iteration."""
+        given = [TensorInfo(item.name, item.indices, item.kind, "input") for item in self._inputs()]
+        given += [TensorInfo(c.name, c.indices, "real", "constant") for c in self._constants()]
+        given += [TensorInfo(s.target, s.indices, s.kind, "defined") for s in self.statements]
+        return World({info.name: info for info in given}, self._params(), self.size_defs)
 
-    def _build_implicit(self, definition: Definition, scope: Scope) -> None:
-        found = None if definition.target in self.unsolved else self._system(definition, scope)
-        if found is not None and not self.report.failed:
-            self._add(implicit.statement(found, definition.target, self._declared(definition, scope)), definition.span)
+    def _params(self) -> tuple[Parameter, ...]:
+        return tuple(Parameter(p.name.text, p.default, p.kind) for p in self.spec.params)
+
+    def _constants(self) -> tuple[Constant, ...]:
+        tensors = self.names.tensors
+        return tuple(
+            Constant(c.name.text, tuple(map(Index, tensors[c.name.text].letters, c.shape)), c.values)
+            for c in self.spec.constants
+        )
 
     def _check_extents(self, scope: Scope) -> None:
         """Every letter of an equation has an extent that something gives: what is not built yet might have."""
@@ -298,23 +246,18 @@ class _Elaboration:
         extent = self.names.extents.extent(letter)
         return Index(letter, letter if extent is None else extent)
 
-    def _program(
-        self, outputs: tuple[str, ...], size_defs: tuple[tuple[str, Size], ...], hints: tuple[tuple[str, int], ...]
-    ) -> Program:
+    def _program(self, outputs: tuple[str, ...], hints: tuple[tuple[str, int], ...]) -> Program:
         spec, names = self.spec, self.names
         return Program(
             spec.name.text,
             spec.doc,
             self._inputs(),
-            tuple(Parameter(p.name.text, p.default, p.kind) for p in spec.params),
-            tuple(
-                Constant(c.name.text, tuple(map(Index, names.tensors[c.name.text].letters, c.shape)), c.values)
-                for c in spec.constants
-            ),
+            self._params(),
+            self._constants(),
             tuple(self.statements),
             outputs,
             sizes.axes({i.name.text: tuple(j.text for j in i.indices) for i in spec.inputs}, names),
-            size_defs,
+            self.size_defs,
             tuple((s.name.text, sizes.symbol_of(s.index.text, names)) for s in spec.sizes),
             tuple(d.text for d in spec.derivatives),
             spec.differentiable,
@@ -347,11 +290,3 @@ class _Elaboration:
             )
             for item in self.spec.inputs
         )
-
-
-def _count(indices: tuple[Index, ...], one: str, many: str) -> str:
-    return f"{len(indices)} {one if len(indices) == 1 else many}"
-
-
-def _list(indices: tuple[Index, ...]) -> str:
-    return "[" + ", ".join(i.name for i in indices) + "]"

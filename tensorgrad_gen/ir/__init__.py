@@ -32,6 +32,7 @@ from tensorgrad_gen.ir.program import (
     Statement,
     TensorInfo,
 )
+from tensorgrad_gen.ir.roots import SOLVERS, Problem, Root
 
 __all__ = [
     "COMPARISONS",
@@ -39,6 +40,7 @@ __all__ = [
     "REAL_VALUED",
     "REDUCTIONS",
     "SCANS",
+    "SOLVERS",
     "Access",
     "Add",
     "Apply",
@@ -61,8 +63,10 @@ __all__ = [
     "Parameter",
     "Position",
     "Pow",
+    "Problem",
     "Program",
     "Reduce",
+    "Root",
     "Scan",
     "Size",
     "Special",

@@ -59,3 +59,4 @@ class LoweredOp:
     layouts: tuple[tuple[str, Layout], ...]
     like: tuple[str, ...]
     complex: frozenset[str] = frozenset()  # forward tensors with complex values
+    steps: tuple[tuple[str, LoweredOp], ...] = ()  # functions that a solver calls, by name

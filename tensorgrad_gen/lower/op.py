@@ -16,13 +16,14 @@ from tensorgrad_gen.ir import (
     Linalg,
     Pow,
     Reduce,
+    Root,
     Scan,
     Statement,
     Sum,
     Where,
     complex_tensors,
 )
-from tensorgrad_gen.lower import access, contract, deltas, pointwise, reductions
+from tensorgrad_gen.lower import access, contract, deltas, pointwise, reductions, roots
 from tensorgrad_gen.lower.builder import Builder, Local, Rule
 from tensorgrad_gen.lower.layouts import Axes, as_layout, decide_layouts
 from tensorgrad_gen.lower.model import Body, LoweredOp
@@ -31,7 +32,7 @@ from tensorgrad_gen.lower.printer import reads, walk
 from tensorgrad_gen.lower.sizes import Sizes
 from tensorgrad_gen.lower.torch_ir import Attr, Call, Lit, Method, TExpr, TorchStatement, Var
 from tensorgrad_gen.lower.values import LEAD, LoweringError, Val, align, fits, permute
-from tensorgrad_gen.plan.model import Block, Plan, Step
+from tensorgrad_gen.plan.model import Block, Plan, Solver, Step
 
 RULES: dict[str, dict[type, Rule]] = {
     "real": {
@@ -43,6 +44,7 @@ RULES: dict[str, dict[type, Rule]] = {
         Reduce: reductions.real_reduce,
         Scan: reductions.real_scan,
         Linalg: reductions.lower_linalg,
+        Root: roots.lower_root,
     },
     "bool": {**pointwise.BOOL, Access: access.condition_access, Reduce: reductions.lower_reduce},
     "label": {
@@ -78,7 +80,18 @@ def lower_plan(plan: Plan) -> LoweredOp:
     backward = tuple(lowering.block(block, "grad_") for block in plan.backward)
     tangent = lowering.block(plan.tangent, "tangent_") if plan.tangent else None
     layouts = tuple((name, lowering.layout(name)) for name in plan.auxiliary)
-    return LoweredOp(plan, forward, backward, tangent, layouts, tuple(lowering.likes), lowering.complex)
+    steps = () if plan.solver is None else lowered_steps(plan.solver)
+    return LoweredOp(plan, forward, backward, tangent, layouts, tuple(lowering.likes), lowering.complex, steps)
+
+
+def lowered_steps(solver: Solver) -> tuple[tuple[str, LoweredOp], ...]:
+    """The steps of a solver by the names of their functions; autograd may look on."""
+    found = []
+    for name, plan in ((roots.NEWTON, solver.newton), (roots.SEARCH, solver.search)):
+        if plan is not None:
+            lowering = _Lowering(plan)
+            found.append((name, LoweredOp(plan, lowering.forward(traced=True), (), None, (), tuple(lowering.likes))))
+    return tuple(found)
 
 
 class _Lowering:
@@ -115,9 +128,9 @@ class _Lowering:
         real = [i for i in self.program.inputs if i.kind in ("real", "complex")]
         return min(real or self.program.inputs, key=lambda i: (i.default is not None, i.kind == "complex")).name
 
-    def forward(self) -> Body:
+    def forward(self, traced: bool = False) -> Body:
         b = self.builder(self.inputs(), self.anchor())
-        b.traced = False
+        b.traced = traced
         self.run(b, self.plan.forward)
         names = [*self.plan.outputs, *(n for n in self.plan.auxiliary if n not in self.plan.outputs)]
         return self.finish(b, [(name, name, self.layout(name)) for name in names], fresh=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from tensorgrad_gen.lower.torch_ir import Attr, Call, Infix, Item, Lit, Method, Prefix, TExpr, Tup, Var
+from tensorgrad_gen.lower.torch_ir import Attr, Call, Function, Infix, Item, Lit, Method, Prefix, TExpr, Tup, Var
 
 _UNARY, _POWER, _ATOM = 8, 9, 10
 _INFIX = {
@@ -61,7 +61,7 @@ def reads(expr: TExpr) -> frozenset[str]:
         part = open_.pop()
         if isinstance(part, Var):
             found.add(part.name)
-        elif not isinstance(part, Lit):
+        elif not isinstance(part, Lit | Function):
             open_.extend(texpr_children(part))
     return frozenset(found)
 
@@ -77,7 +77,7 @@ class _Printer:
     def show(self, expr: TExpr) -> tuple[str, int]:
         """The text and its precedence."""
         match expr:
-            case Var(name):
+            case Var(name) | Function(name):
                 return name, _ATOM
             case Lit(value):
                 return _literal(value)

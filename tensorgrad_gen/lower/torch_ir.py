@@ -17,6 +17,13 @@ class Var:
 
 
 @dataclass(frozen=True, slots=True)
+class Function:
+    """The name of a function of the module: no variable."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Lit:
     """A Python literal, printed by `repr`: int, float, bool, str, None, or a tuple of them."""
 
@@ -82,7 +89,7 @@ class Item:
     key: TExpr
 
 
-TExpr: TypeAlias = Var | Lit | Call | Method | Attr | Infix | Prefix | Tup | Item
+TExpr: TypeAlias = Var | Function | Lit | Call | Method | Attr | Infix | Prefix | Tup | Item
 
 
 @dataclass(frozen=True, slots=True)

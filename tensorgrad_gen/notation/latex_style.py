@@ -20,6 +20,7 @@ from tensorgrad_gen.ir import (
     Logic,
     Param,
     Pow,
+    Root,
     Special,
     Sub,
     Sum,
@@ -202,3 +203,10 @@ class LatexPrinter(MathPrinter):
         if expr.rhs is None:
             return Text(inverse, POWER)
         return Text(rf"\sum_{self.bound(expr.rows)} {inverse} \, {self.at(expr.rhs, POWER)}", TERM)
+
+    def show_root(self, expr: Root) -> Text:
+        problem = expr.problem
+        solver = problem.solver.replace("_", r"\,")
+        below = f"_{self.bound(problem.residual.indices)}" if problem.residual.indices else ""
+        equation = self.parenthesised(f"{self.top(problem.residual.value)} = 0")
+        return Text(rf"\operatorname{{{solver}}}{below}{equation}", ATOM)

@@ -26,6 +26,7 @@ from tensorgrad_gen.ir import (
     Position,
     Pow,
     Reduce,
+    Root,
     Scan,
     Special,
     Sub,
@@ -177,6 +178,13 @@ class Printer:
 
     def show_linalg(self, expr: Linalg) -> Text:
         raise NotImplementedError
+
+    def show_root(self, expr: Root) -> Text:
+        """A form for reading only: the language defines an unknown by its equation."""
+        problem = expr.problem
+        indices = ",".join(self.index(i) for i in problem.residual.indices)
+        head = f"{problem.solver}[{indices}]" if indices else problem.solver
+        return Text(f"{head}({self.top(problem.residual.value)} = 0)", ATOM)
 
 
 def exponent(expr: Expr) -> Fraction | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tensorgrad_gen.ir import Expr, Index, Program
+from tensorgrad_gen.ir import Expr, Index, Problem, Program
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,17 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
+class Solver:
+    """How a problem is solved: a step of Newton's method, and a step of the search where that is another one."""
+
+    problem: Problem
+    newton: Plan
+    search: Plan | None
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """One op, planned.
+    """One op, planned; or a step of a solver, which has a forward alone.
 
     `forward` computes every output and auxiliary output; `auxiliary` are the intermediates that
     `forward` returns beside the outputs so that they may be saved.  `saved` is what backward may
@@ -57,3 +66,4 @@ class Plan:
     saved: tuple[str, ...]
     backward: tuple[Block, ...]
     tangent: Block | None
+    solver: Solver | None = None

@@ -12,13 +12,14 @@ from tensorgrad_gen.algebra.naming import Namer, derivative_names
 from tensorgrad_gen.derive import Derivatives, Tangent, adjoint
 from tensorgrad_gen.derive import tangent as differentiate_forward
 from tensorgrad_gen.derive.modes import taken_names
-from tensorgrad_gen.ir import Program, Statement
+from tensorgrad_gen.ir import Program, Root, Statement
 from tensorgrad_gen.plan.contraction import order_contractions
-from tensorgrad_gen.plan.model import Block, Plan, Step
+from tensorgrad_gen.plan.model import Block, Plan, Solver, Step
 from tensorgrad_gen.plan.saving import choose_saved, clips
 from tensorgrad_gen.plan.shaping import split_contractions
 from tensorgrad_gen.plan.sharing import share_products
 from tensorgrad_gen.plan.sizes import Regime
+from tensorgrad_gen.plan.solvers import solver
 from tensorgrad_gen.simplify import simplify_adjoint, simplify_tangent
 
 Results = tuple[tuple[str, str], ...]
@@ -46,7 +47,19 @@ def plan(derivatives: Derivatives) -> Plan:
         tuple(sorted(set().union(*(set(b.uses) for b in backward)) | set(saved), key=_declared(program))),
         tuple(backward),
         tangent,
+        _solver(planner.forward),
     )
+
+
+def _solver(statements: Sequence[Statement]) -> Solver | None:
+    """How the equation of the op is solved, if one is by iteration."""
+    problem = next((s.value.problem for s in statements if isinstance(s.value, Root)), None)
+    return None if problem is None else solver(problem, _plan_step)
+
+
+def _plan_step(program: Program) -> Plan:
+    """A program of which nothing is differentiated."""
+    return Plan(program, _Planner(program).forward_steps(()), program.outputs, (), (), (), None)
 
 
 def _declared(program: Program) -> Callable[[str], int]:

@@ -7,6 +7,7 @@ what a condition hides is computed with label 0 and thrown away.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ from tensorgrad_gen.ir import (
     Position,
     Pow,
     Reduce,
+    Root,
     Scan,
     Special,
     Sub,
@@ -40,6 +42,7 @@ from tensorgrad_gen.ir import (
 )
 from tensorgrad_gen.notation import print_expr
 from tensorgrad_gen.reference.reductions import matrix_function, reduction, scan, total
+from tensorgrad_gen.reference.roots import solution
 from tensorgrad_gen.reference.values import Env, EvaluationError, Value, aligned, pointwise, scalar, spread
 
 SPECIAL = {"pi": np.pi, "inf": np.inf, "nan": np.nan}
@@ -209,6 +212,19 @@ class Evaluator:
         mask = self.outside(mask, (*expr.rows, *expr.cols))
         rhs = None if expr.rhs is None else self.value(expr.rhs, mask)
         return matrix_function(expr, self.value(expr.matrix, mask), rhs, self.env)
+
+    def on_root(self, expr: Root, mask: Value | None) -> Value:
+        items = expr.problem.program.inputs
+        arrays = [spread(self.value(arg, None), i.indices, self.env) for arg, i in zip(expr.args, items, strict=True)]
+        tensors = dict(zip((i.name for i in items), arrays, strict=True))
+
+        def residual(unknown: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+            env = replace(self.env, tensors={**tensors, expr.problem.unknown: unknown})
+            return Evaluator(env).assigned(expr.problem.residual.value, expr.problem.residual.indices)
+
+        found = solution(expr.problem, residual, arrays[0].astype(float))
+        whole = replace(self.env, tensors={**self.env.tensors, expr.problem.unknown: found})
+        return Evaluator(whole).value(Access(expr.problem.unknown, expr.subs), mask)
 
     def assigned(self, expr: Expr, indices: tuple[Index, ...]) -> np.ndarray[Any, Any]:
         """The value as a tensor with the axes `indices`."""

@@ -6,13 +6,15 @@ import re
 from collections.abc import Iterable
 
 from tensorgrad_gen.ir import Input
+from tensorgrad_gen.lower.model import LoweredOp
 from tensorgrad_gen.lower.names import local_name
 from tensorgrad_gen.lower.printer import print_texpr, reads
+from tensorgrad_gen.lower.roots import NEWTON
 from tensorgrad_gen.lower.torch_ir import TExpr, TorchStatement
-from tensorgrad_gen.render.facts import Facts, comment_lines, grouped, test_of
+from tensorgrad_gen.render.facts import Facts, comment_lines, gather, grouped, test_of
 from tensorgrad_gen.render.liveness import Live
 from tensorgrad_gen.render.ownership import owned
-from tensorgrad_gen.render.view import Argument, ForwardView, Group, Line, SetupView, TangentView
+from tensorgrad_gen.render.view import Argument, ForwardView, Group, Line, SetupView, StepView, TangentView
 
 _DTYPES = {"bool": "torch.bool", "label": "torch.int64"}
 
@@ -110,6 +112,24 @@ def forward_view(facts: Facts) -> ForwardView:
         (*dtype_lines(facts, " ".join((*casts, *items))), *casts, *size_lines(facts, facts.forward.sizes)),
         body_groups(facts, facts.forward, (), {t: local_name(t) for t in facts.results}),
         returned(items),
+    )
+
+
+def step_view(name: str, lowered: LoweredOp, runtime: str) -> StepView:
+    """A step of a solver; everything it gets is in the dtype to compute in."""
+    facts = gather(lowered, runtime)
+    program = lowered.plan.program
+    (target,) = program.outputs
+    law = "One step of Newton's method" if name == NEWTON else "The right side of the equation"
+    arguments = [Argument(local_name(i.name), "Tensor") for i in facts.inputs]
+    arguments += [Argument(local_name(p.name), "float" if p.kind == "real" else "int") for p in program.params]
+    return StepView(
+        name,
+        f'"""{law}: from {program.name} to the next one."""',
+        tuple(arguments),
+        size_lines(facts, facts.forward.sizes),
+        body_groups(facts, facts.forward, (), {target: local_name(target)}),
+        local_name(target),
     )
 
 

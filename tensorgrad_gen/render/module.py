@@ -10,7 +10,7 @@ from tensorgrad_gen.errors import NotBuiltError
 from tensorgrad_gen.ir import Program
 from tensorgrad_gen.lower.model import LoweredOp
 from tensorgrad_gen.render.backward import backward_view, saved_needs
-from tensorgrad_gen.render.bodies import forward_view, setup_view, tangent_view
+from tensorgrad_gen.render.bodies import forward_view, setup_view, step_view, tangent_view
 from tensorgrad_gen.render.canonical import body_sha
 from tensorgrad_gen.render.docs import module_doc, quoted
 from tensorgrad_gen.render.facts import Facts, gather
@@ -120,6 +120,7 @@ def module_view(lowered: LoweredOp, meta: OpMeta, runtime: str, imports: str = "
         f"{cls}Dual",
         f'"""Outputs: {", ".join(lowered.plan.outputs)}{saved}."""',
         facts.local,
+        tuple(step_view(name, step, runtime) for name, step in lowered.steps),
         forward_view(facts),
         setup_view(facts, needed) if derivable else None,
         backward_view(facts, needed) if derivable else None,
@@ -139,6 +140,7 @@ def _imports(facts: Facts, meta: OpMeta, lowered: LoweredOp) -> list[str]:
 def modules_of(lowered: LoweredOp) -> tuple[str, ...]:
     """Modules beside torch that the bodies use."""
     bodies = [lowered.forward, *lowered.backward, *((lowered.tangent,) if lowered.tangent else ())]
+    bodies += [step.forward for _, step in lowered.steps]
     return tuple(sorted({name for body in bodies for name in body.imports} - {"torch"}))
 
 

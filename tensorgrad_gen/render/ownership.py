@@ -72,6 +72,8 @@ def _origin(expr: TExpr, known: dict[str, _Origin]) -> _Origin:
             return _Origin(_origin(receiver, known).base, view=True)
         case Item(receiver, _):
             return _Origin(_origin(receiver, known).base, view=True)
+        case Call("_runtime.root"):
+            return _FRESH
         case Call(function, args) if function.startswith("_runtime."):
             passes = function.removeprefix("_runtime.") in _PASSING and args
             return _Origin(_origin(args[0], known).base if passes else None, view=True)

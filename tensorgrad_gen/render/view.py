@@ -55,6 +55,18 @@ class ForwardView:
 
 
 @dataclass(frozen=True, slots=True)
+class StepView:
+    """A function of a solver: from a point to the next."""
+
+    name: str
+    doc: str
+    arguments: tuple[Argument, ...]
+    sizes: tuple[str, ...]
+    groups: tuple[Group, ...]
+    returns: str
+
+
+@dataclass(frozen=True, slots=True)
 class SetupView:
     """What `setup_context` unpacks and keeps."""
 
@@ -144,6 +156,7 @@ class ModuleView:
     dual: str
     class_doc: str
     local: Locals
+    steps: tuple[StepView, ...]
     forward: ForwardView
     setup: SetupView | None
     backward: BackwardView | None

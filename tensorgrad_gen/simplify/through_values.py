@@ -19,6 +19,7 @@ from tensorgrad_gen.ir import (
     Pow,
     Program,
     Reduce,
+    Root,
     Scan,
     Statement,
     Sum,
@@ -69,6 +70,8 @@ def read_values(expr: Expr, program: Program) -> Expr:
                 return root
         if isinstance(node, Apply) and node.function == "conj":
             return _conjugate_of_conjugate(node, conjugates) or known.find(node) or node
+        if isinstance(node, Root):
+            return _solution(node, known)
         if isinstance(node, Add | Apply | Pow | Sum | Reduce | Scan | Linalg):
             found = known.find(node)
             if found is not None:
@@ -76,6 +79,13 @@ def read_values(expr: Expr, program: Program) -> Expr:
         return node
 
     return map_nodes(expr, visit)
+
+
+def _solution(node: Root, known: Known) -> Expr:
+    """An element of the tensor that holds the solution, whatever its subscripts."""
+    declared = node.problem.declared
+    found = known.find(Root(node.problem, node.args, declared))
+    return node if found is None else renamed(found, declared, node.subs)
 
 
 def _conjugate_of_conjugate(node: Apply, conjugates: dict[str, Statement]) -> Expr | None:

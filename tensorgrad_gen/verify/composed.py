@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 
 import torch
 from torch import Tensor
@@ -19,6 +20,7 @@ from tensorgrad_gen.ir import Expr, Index, Program
 from tensorgrad_gen.verify.extents import UndefinedValueError, batch_shape, extents
 from tensorgrad_gen.verify.functions import FUNCTIONS, KINKS, POLES, SAFE, SAFE_POINT
 from tensorgrad_gen.verify.reductions import DETERMINANTS, MATRICES, REDUCTIONS, SCANS, gap
+from tensorgrad_gen.verify.solutions import solution
 from tensorgrad_gen.verify.values import Value, both, modulus, pointwise, union
 
 # Told about each place where derivatives jump ("kink") or blow up ("pole"): how far the values are from it.
@@ -83,9 +85,14 @@ class _Interpreter:
                 value = self._condition(statement.value, None)
             else:
                 value = self._value(statement.value, None)
-            full = value.align(self._keys(statement.indices)).expand(self._shape(statement.indices))
-            self.tensors[statement.target] = full
+            self.tensors[statement.target] = self._full(value, statement.indices)
         return self.tensors
+
+    def _full(self, value: Value, indices: tuple[Index, ...]) -> Tensor:
+        return value.align(self._keys(indices)).expand(self._shape(indices))
+
+    def _spread(self, expr: Expr, indices: tuple[Index, ...]) -> Tensor:
+        return self._full(self._value(expr, None), indices)
 
     def _cast(self, tensor: Tensor) -> Tensor:
         if tensor.is_complex():
@@ -157,6 +164,8 @@ class _Interpreter:
                 return self._reduce(kind, indices, body, mask)
             case ir.Scan(kind, indices, body):
                 return self._scan(kind, indices, body, mask)
+            case ir.Root():
+                return self._root(expr, mask)
             case ir.Linalg():
                 return self._linalg(expr)
         return self._leaf(expr, mask)
@@ -232,6 +241,8 @@ class _Interpreter:
             if not whole:
                 fraction = bool((exponent.tensor != exponent.tensor.round()).any())
                 self._see("pole", base if fraction and not base.tensor.is_complex() else modulus(base), mask)
+        if not (exponent.keys or exponent.tensor.requires_grad):  # a tensor would be differentiated by, as far as nan
+            return Value(torch.pow(base.tensor, exponent.tensor.item()), base.keys)
         return pointwise(torch.pow, base, exponent)
 
     def _apply(self, name: str, args: list[Value], mask: Value | None) -> Value:
@@ -377,6 +388,19 @@ class _Interpreter:
         vector = vector.expand((*lead, *height, *columns)).reshape(*lead, math.prod(height), math.prod(columns))
         out = torch.linalg.solve(*_same_batch(matrix, vector))
         return Value(out.reshape(*out.shape[:-2], *width, *columns), batch + cols + free)
+
+    def _root(self, expr: ir.Root, mask: Value | None) -> Value:
+        problem, inner = expr.problem, copy(self)
+        inner.watch = None
+
+        def residual(tensors: Mapping[str, Tensor]) -> Tensor:
+            inner.tensors = {**self.tensors, **tensors}
+            return inner._spread(problem.residual.value, problem.residual.indices)
+
+        items = problem.program.inputs
+        given = {i.name: self._spread(arg, i.indices) for i, arg in zip(items, expr.args, strict=True)}
+        inner.tensors = {**self.tensors, problem.unknown: solution(problem, residual, given)}
+        return inner._access(ir.Access(problem.unknown, expr.subs), mask)
 
 
 def _same_batch(matrix: Tensor, vector: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,69 @@
+"""The solution of a nonlinear equation in torch, by nothing of the compiler's: what autograd is to differentiate.
+
+The search is not differentiated; two last steps of Newton's method are, with the slope that torch's own forward
+mode finds, and so have the derivatives of the solution to third order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from tensorgrad_gen.ir import Problem
+from tensorgrad_gen.verify.extents import UndefinedValueError
+
+Residual: TypeAlias = Callable[[Mapping[str, Tensor]], Tensor]
+_STEPS = 100
+_NEAR = 1e-13
+
+
+def solution(problem: Problem, residual: Residual, given: Mapping[str, Tensor]) -> Tensor:
+    """The unknown at which the residual is 0, searched for from `given[unknown]`."""
+    held = {name: tensor.detach() for name, tensor in given.items()}
+    y = held[problem.unknown].clone(memory_format=torch.contiguous_format)
+    own = [problem.declared.index(index) for index in problem.cols]
+    batch = [n for n in range(y.dim()) if n < y.dim() - len(problem.declared)]  # of `...`
+    batch += [len(batch) + n for n, index in enumerate(problem.declared) if index not in problem.cols]
+    axes = [*batch, *(y.dim() - len(problem.declared) + n for n in own)]
+    if problem.solver == "fixed_point":
+        for _ in range(20 * _STEPS):
+            step = problem.sign * _back(residual({**held, problem.unknown: y}), axes)
+            y = y - step
+            if bool((step.abs() <= _NEAR * (1 + y.abs())).all()):
+                break
+    for _ in range(_STEPS):
+        step = _newton(problem.unknown, residual, held, y, axes, len(own))
+        y = y - step
+        if bool((step.abs() <= _NEAR * (1 + y.abs())).all()):
+            break
+    if not bool((step.abs() <= 1e-8 * (1 + y.abs())).all()):
+        raise UndefinedValueError(f"no solution for {problem.unknown}")
+    for _ in range(2):
+        y = y - _newton(problem.unknown, residual, given, y, axes, len(own))
+    return y
+
+
+def _back(moved: Tensor, axes: list[int]) -> Tensor:
+    return moved.permute([axes.index(n) for n in range(len(axes))])
+
+
+def _newton(
+    unknown: str, residual: Residual, tensors: Mapping[str, Tensor], y: Tensor, axes: list[int], own: int
+) -> Tensor:
+    """The slope's inverse times the residual, the last `own` of the `axes` being those that depend on one another."""
+    ordered = y.permute(axes)
+    lead, rest = ordered.shape[: ordered.dim() - own], ordered.shape[ordered.dim() - own :]
+    flat = ordered.reshape((*lead, rest.numel()))
+
+    def at(point: Tensor) -> Tensor:
+        return residual({**tensors, unknown: _back(point.reshape((*lead, *rest)), axes)}).reshape(flat.shape)
+
+    columns = []
+    for direction in torch.eye(rest.numel(), dtype=flat.dtype, device=flat.device):
+        columns.append(torch.func.jvp(at, (flat,), (direction.expand(flat.shape).clone(),))[1])
+    slope = torch.stack(columns, -1) if columns else flat.unsqueeze(-1)
+    step = torch.linalg.solve(slope, at(flat).unsqueeze(-1)).squeeze(-1) if flat.numel() else flat
+    return _back(step.reshape((*lead, *rest)), axes)
