@@ -82,7 +82,7 @@ def _substitute_kept(expr: Scan | Linalg, mapping: dict[Index, Sub]) -> Expr:
             raise IRError(f"a label cannot be put for index {index} of {type(expr).__name__}")
         return new
 
-    own = expr.indices if isinstance(expr, Scan) else expr.rows + expr.cols
+    own = expr.indices if isinstance(expr, Scan) else expr.rows + expr.cols + expr.number
     kept = frozenset(own) - frozenset(expr.bound)
     targets = {renamed(i) for i in kept}
     others = expr.free - kept

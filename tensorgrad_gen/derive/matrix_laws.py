@@ -162,6 +162,72 @@ def _eigenvectors(d: Differential, e: Linalg) -> Expr:
     return Sum((m, a, b), mul(gaps, _like(e, i, m), _like(e, a, m), moved, _like(e, b, n)))
 
 
+def _exponential(d: Differential, e: Linalg) -> Expr:
+    """d exp(M) = L(M, dM), the upper right block of exp([[M, dM], [0, M]])"""
+    change = d(e.matrix)
+    return ZERO if change is ZERO else Linalg("exp_change", e.matrix, e.rows, e.cols, change)
+
+
+def _exponential_change(d: Differential, e: Linalg) -> Expr:
+    """dL(M, E) = the upper right block of L([[M, E], [0, M]], [[dM, dE], [0, dM]])"""
+    assert e.rhs is not None
+    matrix, right = d(e.matrix), d(e.rhs)
+    if matrix is ZERO:
+        return ZERO if right is ZERO else Linalg("exp_change", e.matrix, e.rows, e.cols, right)
+    names = d.fresh((Index("s", 2), Index("t", 2)), add(e, matrix, right))
+    s, t = (index for index in names.values() if isinstance(index, Index))
+    # 1 in the upper right block, 0 in the others: a factor like any other.
+    corner = mul(Position(t), sub(ONE, Position(s)))
+
+    def blocks(diagonal: Expr, above: Expr) -> Expr:
+        return add(mul(Delta(s, t), diagonal), mul(corner, above))
+
+    whole = Linalg("exp_change", blocks(e.matrix, e.rhs), (s, *e.rows), (t, *e.cols), blocks(matrix, right))
+    return Sum((s, t), mul(corner, whole))
+
+
+def _vector(e: Linalg, kind: str, at: Index, number: Index) -> Linalg:
+    """A component of a singular vector of the same matrix."""
+    kept = e.rows[0] if kind == "left_vectors" else e.cols[0]
+    matrix = substitute(e.matrix, {kept: at})
+    rows, cols = ((at,), e.cols) if kind == "left_vectors" else (e.rows, (at,))
+    return Linalg(kind, matrix, rows, cols, Position(number))
+
+
+def _singular_values(d: Differential, e: Linalg) -> Expr:
+    """d sigma[n] = u[i,n] dM[i,j] v[j,n]"""
+    change = d(e.matrix)
+    if change is ZERO:
+        return ZERO
+    moved, (a,), (b,) = _swapped(d, e, change)
+    (n,) = e.number
+    return Sum((a, b), mul(_vector(e, "left_vectors", a, n), moved, _vector(e, "right_vectors", b, n)))
+
+
+def _singular_vectors(d: Differential, e: Linalg) -> Expr:
+    """du[i,n] = u[i,m] (s[n] p[m,n] + s[m] p[n,m])/(s[n]^2 - s[m]^2) + (dM[i,j] - u[i,m] u[a,m] dM[a,j]) v[j,n]/s[n]
+
+    over m other than n, with p[m,n] = u[i,m] dM[i,j] v[j,n]; of the right vectors the same with dM transposed.
+    """
+    change = d(e.matrix)
+    if change is ZERO:
+        return ZERO
+    moved, (a,), (b,) = _swapped(d, e, change)
+    other = "right_vectors" if e.kind == "left_vectors" else "left_vectors"
+    (i,), near, far = (e.rows, a, b) if e.kind == "left_vectors" else (e.cols, b, a)
+    (n,) = e.number
+    (m,) = (x for x in d.fresh((n,), add(e, moved, *_as_exprs((a, b)))).values() if isinstance(x, Index))
+    s_n, s_m = (Linalg("singular_values", e.matrix, e.rows, e.cols, Position(x)) for x in (n, m))
+    apart = power(_side(m, n), 2)
+    gap = mul(apart, inverse(add(power(s_n, 2), neg(power(s_m, 2)), ONE, neg(apart))))
+    straight = mul(s_n, _vector(e, e.kind, near, m), _vector(e, other, far, n))
+    crossed = mul(s_m, _vector(e, e.kind, near, n), _vector(e, other, far, m))
+    turned = Sum((m, a, b), mul(gap, _vector(e, e.kind, i, m), moved, add(straight, crossed)))
+    inside = Sum((m,), mul(_vector(e, e.kind, i, m), _vector(e, e.kind, near, m)))
+    beyond = mul(sub(Delta(i, near), inside), moved, _vector(e, other, far, n), inverse(s_n))
+    return add(turned, Sum((a, b), beyond))
+
+
 def _as_exprs(indices: tuple[Index, ...]) -> tuple[Expr, ...]:
     return tuple(Position(i) for i in indices)
 
@@ -174,6 +240,11 @@ LINALG_LAWS: dict[str, Callable[[Differential, Linalg], Expr]] = {
     "pinv": _pseudoinverse,
     "cholesky": _cholesky,
     "matrix_sqrt": _matrix_root,
+    "matrix_exp": _exponential,
+    "exp_change": _exponential_change,
+    "singular_values": _singular_values,
+    "left_vectors": _singular_vectors,
+    "right_vectors": _singular_vectors,
     "eigenvalues": _eigenvalues,
     "eigenvectors": _eigenvectors,
 }

@@ -11,7 +11,7 @@ from tensorgrad_gen.elaborate import complexes, conditions, functions, matrix, p
 from tensorgrad_gen.elaborate.extents import Key
 from tensorgrad_gen.elaborate.scope import Scope, order_zero_label
 from tensorgrad_gen.elaborate.scoping import Scoping
-from tensorgrad_gen.elaborate.vocabulary import ALL_MATRIX_FUNCTIONS, CONDITION_REDUCTIONS, LABEL_REDUCTIONS
+from tensorgrad_gen.elaborate.vocabulary import CONDITION_REDUCTIONS, LABEL_REDUCTIONS, MATRIX_FUNCTIONS
 from tensorgrad_gen.errors import Span
 from tensorgrad_gen.ir import (
     Access,
@@ -137,7 +137,7 @@ class Builder:
             if tree.name == "size":
                 arg = walk.strip(tree.args[0])
                 return self.extent(arg.name) if isinstance(arg, t.Name) else ZERO
-            if tree.name in ALL_MATRIX_FUNCTIONS:
+            if tree.name in MATRIX_FUNCTIONS:
                 return self._matrix(tree, env)
             return functions.call(self, tree, env)
         if isinstance(tree, t.Binary) and tree.op == "^":

@@ -12,7 +12,7 @@ from tensorgrad_gen.elaborate.extents import ELLIPSIS
 from tensorgrad_gen.elaborate.names import Names, declare
 from tensorgrad_gen.elaborate.scope import Scope
 from tensorgrad_gen.elaborate.scoping import Scoping
-from tensorgrad_gen.elaborate.vocabulary import ALL_MATRIX_FUNCTIONS
+from tensorgrad_gen.elaborate.vocabulary import MATRIX_FUNCTIONS
 from tensorgrad_gen.errors import Report, Span, suggest
 from tensorgrad_gen.ir import (
     Constant,
@@ -209,7 +209,7 @@ class _Elaboration:
             return True
         before = len(self.report.diagnostics)
         solver = definition.implicit.solver
-        if solver is not None and solver.text not in SOLVERS and solver.text not in ALL_MATRIX_FUNCTIONS:
+        if solver is not None and solver.text not in SOLVERS and solver.text not in MATRIX_FUNCTIONS:
             self.report.error("E505", f"unknown solver `{solver.text}`", solver.span, suggest(solver.text, SOLVERS))
         if definition.target not in {name for tree in definition.trees for name in scope.tensors_in(tree)}:
             message = f"the equation does not have its unknown `{definition.target}`"

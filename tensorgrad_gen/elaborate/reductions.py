@@ -48,8 +48,6 @@ def value(builder: Builder, tree: t.Bound, env: Env) -> Expr:
         indices = tuple(builder.index(letter, env) for letter in own)
         inner = {**env, **dict(zip(own, indices))}
         return _over(tree.name, indices, _real(builder, tree, builder.number(tree.args[0], inner)))
-    if tree.name == "prod" and "..." in own:
-        return builder.error("E901", "`prod` over `...` is not built yet", tree.span, "give the axes letters")
     indices = tuple(builder.index(letter) for letter in own)
     body = _real(builder, tree, builder.number(tree.args[0], {**env, **dict(zip(own, indices))}))
     extras = [builder.number(arg, env) for arg in tree.args[1:]]

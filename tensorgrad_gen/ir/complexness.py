@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from typing import Protocol
 
 from tensorgrad_gen.ir.base import Expr
-from tensorgrad_gen.ir.binders import Linalg, Reduce, Sum
+from tensorgrad_gen.ir.binders import Linalg, Reduce, Scan, Sum
 from tensorgrad_gen.ir.nodes import Access, Add, Apply, Mul, Pow, Where
 from tensorgrad_gen.ir.program import Program
 
@@ -43,7 +43,9 @@ def is_complex(expr: Expr, tensors: Collection[str]) -> bool:
             stack += () if node.function in REAL_VALUED else node.args
         elif isinstance(node, Where):
             stack += (node.then, node.other)
-        elif isinstance(node, Add | Mul | Pow | Sum | Linalg) or (isinstance(node, Reduce) and node.kind == "prod"):
+        elif isinstance(node, Add | Mul | Pow | Sum | Linalg):
+            stack += node.children
+        elif isinstance(node, Reduce | Scan) and node.kind in ("prod", "prod_others"):
             stack += node.children
     return False
 

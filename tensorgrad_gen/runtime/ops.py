@@ -197,6 +197,71 @@ def matrix_sqrt(a: Tensor) -> Tensor:
 _STEPS_OF_ROOT = 12
 
 
+def prod_others(x: Tensor, dim: int) -> Tensor:
+    """At each place the product of all others along a negative axis: no division, exact at 0."""
+    if torch.compiler.is_compiling():  # Dynamo traces no Function that has forward mode
+        return _before_and_after(x, dim)
+    product: Tensor = _ProductOfOthers.apply(x, dim)  # type: ignore[no-untyped-call]
+    return product
+
+
+def _before_and_after(x: Tensor, dim: int) -> Tensor:
+    """The product of those before a place, times the product of those after it."""
+    size = x.shape[dim]
+    one = torch.ones_like(x.narrow(dim, 0, min(size, 1)))
+    before = torch.cat((one, x.narrow(dim, 0, max(size - 1, 0))), dim).cumprod(dim)
+    after = torch.cat((one, x.flip(dim).narrow(dim, 0, max(size - 1, 0))), dim).cumprod(dim)
+    return before * after.flip(dim)
+
+
+class _ProductOfOthers(torch.autograd.Function):
+    """`p[i] = prod over j != i of x[j]`; `dp[i]/dx[j]` is the product of all but two, as exact."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, dim: int) -> Tensor:
+        return _before_and_after(x, dim)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], _output: Tensor) -> None:
+        x, ctx.dim = inputs
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(x)
+        ctx.save_for_forward(x)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor | None) -> tuple[Tensor | None, ...]:
+        if grad is None:
+            return None, None
+        (x,) = ctx.saved_tensors
+        return _over_pairs(x.conj() if x.is_complex() else x, grad, ctx.dim), None
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, _dim: None) -> Tensor:
+        (x,) = ctx.saved_tensors
+        with forward_mode():
+            return _over_pairs(primal(x), tangent, ctx.dim)
+
+
+def _over_pairs(x: Tensor, change: Tensor, dim: int) -> Tensor:
+    """`y[i] = sum over j != i of (prod of all but i and j) change[j]`."""
+    x, change = x.movedim(dim, -1), change.movedim(dim, -1)
+    same = torch.eye(x.shape[-1], dtype=torch.bool, device=x.device)
+    pairs = prod_others(torch.where(same, 1, x.unsqueeze(-2)), -1)
+    pairs = torch.where(same, 0, pairs)
+    return (pairs * change.unsqueeze(-2)).sum(-1).movedim(-1, dim)
+
+
+def exp_change(a: Tensor, change: Tensor) -> Tensor:
+    """The derivative of `exp(a + t change)` by `t` at 0: a block of exp([[a, change], [0, a]])."""
+    size = a.shape[-1]
+    above = torch.cat((a, change), -1)
+    below = torch.cat((torch.zeros_like(a), a), -1)
+    exponential: Tensor = torch.linalg.matrix_exp(torch.cat((above, below), -2))
+    return exponential[..., :size, size:]
+
+
 def solve(a: Tensor, c: Tensor) -> Tensor:
     """The solution of `a @ x = c`, for as many systems of each as of the other."""
     if not torch.compiler.is_compiling():

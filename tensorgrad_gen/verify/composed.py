@@ -18,7 +18,7 @@ from tensorgrad_gen.functions import plain_name
 from tensorgrad_gen.ir import Expr, Index, Program
 from tensorgrad_gen.verify.extents import UndefinedValueError, batch_shape, extents
 from tensorgrad_gen.verify.functions import FUNCTIONS, KINKS, POLES, SAFE, SAFE_POINT
-from tensorgrad_gen.verify.reductions import DETERMINANTS, MATRICES, REDUCTIONS, SCANS, gap
+from tensorgrad_gen.verify.reductions import DETERMINANTS, MATRICES, REDUCTIONS, SCANS, gap, to_pole
 from tensorgrad_gen.verify.values import Value, both, modulus, pointwise, union
 
 # Told about each place where derivatives jump ("kink") or blow up ("pole"): how far the values are from it.
@@ -362,7 +362,9 @@ class _Interpreter:
         matrix, batch = self._over(Value(matrix, (*batch, "<rows>")), expr.cols)
         batch = batch[:-1]
         if self.watch is not None and matrix.numel():
-            self._see("pole", Value(torch.linalg.svdvals(matrix.detach()).amin(-1), batch), None)
+            distance = to_pole(expr.kind, matrix.detach())
+            if distance is not None:
+                self._see("pole", Value(distance, batch), None)
         if expr.kind in MATRICES:
             out = MATRICES[expr.kind](matrix)
             lead = matrix.shape[: len(batch)]
