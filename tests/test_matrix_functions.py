@@ -42,6 +42,12 @@ CASES: dict[str, tuple[str, str, Function, tuple[tuple[int, ...], ...]]] = {
         lambda x: torch.linalg.matrix_norm(x, "nuc"),
         ((3, 4),),
     ),
+    "complex svdvals": (
+        "[r, c, p]",
+        "z[r,c] = complex(x[r,c,0], x[r,c,1])\n  y[n] = svdvals(z)[n]",
+        lambda x: torch.linalg.svdvals(torch.view_as_complex(x)),
+        ((3, 2, 2), (2, 3, 2), (2, 2, 2)),
+    ),
     "product over leading axes": (
         "[..., h]",
         "y[h] = prod[...](x[...,h])",
@@ -59,6 +65,12 @@ ORDERS: dict[str, Callable[[Any], Any]] = {
     "jacfwd of jacfwd": lambda f: jacfwd(jacfwd(f)),
     "third order": lambda f: jacrev(jacfwd(jacrev(f))),
 }
+
+
+def jacfwd_thrice(f: Any) -> Any:
+    return jacfwd(jacfwd(jacfwd(f)))
+
+
 SAMPLES = [(name, shape) for name, case in CASES.items() for shape in case[3]]
 
 
@@ -77,9 +89,12 @@ def sample(shape: tuple[int, ...]) -> Tensor:
 @pytest.mark.parametrize(("name", "shape"), SAMPLES)
 def test_derivatives_of_any_order_are_those_of_pytorch(name: str, shape: tuple[int, ...], order: str) -> None:
     op, plain = built(name), CASES[name][2]
+    # PyTorch's own cannot be differentiated twice in reverse under `vmap`: in forward mode, then, which is the same.
+    oracle = {"jacrev of jacrev": hessian}.get(order, ORDERS[order]) if "complex" in name else ORDERS[order]
+    oracle = jacfwd_thrice if "complex" in name and order == "third order" else oracle
     # Curved, so that the cotangent has derivatives too.
     got = ORDERS[order](lambda x: torch.sin(op(x)).sum())(sample(shape))
-    want = ORDERS[order](lambda x: torch.sin(plain(x)).sum())(sample(shape))
+    want = oracle(lambda x: torch.sin(plain(x)).sum())(sample(shape))
     torch.testing.assert_close(got, want, rtol=1e-8, atol=1e-10)
 
 
@@ -136,7 +151,7 @@ def test_backward_decomposes_a_matrix_once() -> None:
 
 
 def test_the_smaller_extent_can_be_named() -> None:
-    spec = 'op: f\ninputs: {x: [i, j]}\nsizes: {I: i, J: j, N: {index: n, extent: "min(I, J)"}}\nequations: |\n  y[n] = svdvals(x)[n]/N\n'
-    op = load_op(spec)
+    sizes = 'sizes: {I: i, J: j, N: {index: n, extent: "min(I, J)"}}'
+    op = load_op(f"op: f\ninputs: {{x: [i, j]}}\n{sizes}\nequations: |\n  y[n] = svdvals(x)[n]/N\n")
     for shape in ((4, 2), (2, 3)):
         torch.testing.assert_close(op(sample(shape)), torch.linalg.svdvals(sample(shape)) / min(shape))

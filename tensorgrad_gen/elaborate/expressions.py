@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TypeAlias
 
@@ -214,9 +214,9 @@ class Builder:
         use = matrix.resolve(tree, self.scope.names)
         if use is None:
             return ZERO
-        if tree.name not in complexes.MATRICES and any(a.name in self.scope.names.complex for a in use.arguments):
-            return self.error("E901", f"`{tree.name}` of a complex matrix is not built yet", tree.span)
         subs = self._subs(tree.subs, env, use.keys) if isinstance(tree, t.MatrixCall) else ()
+        if use.function == "slogdet_sign" and use.arguments[0].name in self.scope.names.complex:
+            return complexes.sign_of(Access(self.matrix_target(replace(use, function="logdet")), subs))
         return Access(self.matrix_target(use), subs)
 
     def _subs(self, subs: tuple[t.Subscript, ...], env: Env, keys: tuple[Key | None, ...]) -> tuple[Sub, ...]:

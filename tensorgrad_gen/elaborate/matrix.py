@@ -11,7 +11,7 @@ from tensorgrad_gen.elaborate.poly import atom
 from tensorgrad_gen.elaborate.positions import extent
 from tensorgrad_gen.elaborate.vocabulary import MATRIX_FUNCTIONS, SCALAR_MATRIX_FUNCTIONS
 from tensorgrad_gen.errors import Span
-from tensorgrad_gen.ir import Access, Expr, Index, Linalg, Position, Size, Statement, add, const, mul
+from tensorgrad_gen.ir import Access, Apply, Expr, Index, Linalg, Position, Size, Statement, add, const, mul
 from tensorgrad_gen.syntax.tree import Call, MatrixCall, Name
 
 KINDS = {
@@ -29,7 +29,7 @@ KINDS = {
 }
 
 
-# Functions of a symmetric matrix: they read the symmetric part of what they are given.
+# Functions of a symmetric or Hermitian matrix: they read that part of what they are given.
 _SYMMETRIC = ("cholesky", "eigvalsh")
 # Functions of a matrix of any shape.
 _OF_ANY_SHAPE = ("pinv", "svdvals")
@@ -148,15 +148,18 @@ def statement(use: MatrixUse, target: str, names: Names) -> Statement:
     batch, row, col = indices[:-2], indices[-2], indices[-1]
     access: Expr = Access(matrix.name, indices)
     kind = KINDS[use.function]
+    conjugated = Apply("conj", (access,)) if matrix.name in names.complex else None
     if use.function in _SYMMETRIC:
-        access = mul(const(Fraction(1, 2)), add(access, Access(matrix.name, (*batch, col, row))))
+        mirrored: Expr = Access(matrix.name, (*batch, col, row))
+        mirrored = mirrored if conjugated is None else Apply("conj", (mirrored,))
+        access = mul(const(Fraction(1, 2)), add(access, mirrored))
     if use.function in SCALAR_MATRIX_FUNCTIONS:
         return Statement(target, batch, Linalg(kind, access, (row,), (col,), None))
     if use.function == "svdvals":
         number = _fresh("n", use.keys[-1], taken, names)
         return Statement(target, (*batch, number), Linalg(kind, access, (row,), (col,), Position(number)))
     if len(use.arguments) == 1:
-        value = Linalg(kind, access, (row,), (col,), None)
+        value = Linalg(kind, access, (row,), (col,), conjugated if use.function == "pinv" else None)
         return Statement(target, (*batch, *value.axes), value)
     rhs = use.arguments[1]
     last = slice(matrix.order - 1, None)

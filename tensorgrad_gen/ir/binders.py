@@ -128,7 +128,7 @@ class Linalg(Expr):
     - `inverse`: M^-1, first axis `cols`, second `rows`; both stay free.
     - `solve`: sum over `rows` of M^-1[cols, rows] * rhs[rows]; `cols` stay free, `rows` are bound.
       `rhs` may have free indices of its own (columns).
-    - `pinv`: the same for the pseudoinverse of a matrix of any shape.
+    - `pinv`: the same for the pseudoinverse of a matrix of any shape; of a complex one `rhs` is its conjugate.
     - `cholesky`: L with L L^T = M, `rows` and `cols`; both stay free.
     - `matrix_sqrt`: the principal S with S S = M, `rows` and `cols`; both stay free.
     - `matrix_exp`: the sum of M^n/n!, `rows` and `cols`; both stay free.
@@ -139,7 +139,7 @@ class Linalg(Expr):
     - `left_vectors`, `right_vectors`, of length one: `rows` or `cols` stays free beside that index.
     - `det`, `logdet`, `slogdet_sign`: both bound.
     Rows and columns are tuples (several indices act as one flattened axis); their total
-    extents agree, but those of a matrix of any shape.  `rhs` is `None` but for `OF_TWO`.
+    extents agree, but those of a matrix of any shape.  `rhs` is `None` but as said.
     """
 
     kind: str
@@ -151,7 +151,7 @@ class Linalg(Expr):
     def __post_init__(self) -> None:
         if self.kind not in VALUE_AXES:
             raise IRError(f"no matrix function {self.kind!r}")
-        if (self.rhs is not None) != (self.kind in OF_TWO):
+        if (self.rhs is not None) != (self.kind in OF_TWO) and self.kind != "pinv":
             raise IRError(f"{self.kind} with rhs {self.rhs}")
         free = self.matrix.free if self.rhs is None else self.matrix.free | self.rhs.free
         set_free(self, (free | frozenset(self.axes)) - frozenset(self.bound))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tensorgrad_gen.ir import Expr, Index, Linalg, Reduce, Scan
+from tensorgrad_gen.ir import Expr, Index, Linalg, Reduce, Scan, is_complex
 from tensorgrad_gen.lower.builder import Builder
 from tensorgrad_gen.lower.contract import natural_order
 from tensorgrad_gen.lower.model import Layout
 from tensorgrad_gen.lower.reduce_axes import axes_of, keeps
-from tensorgrad_gen.lower.torch_ir import Attr, Call, Lit, Method, TExpr, Tup
+from tensorgrad_gen.lower.torch_ir import Attr, Call, Item, Lit, Method, TExpr, Tup
 from tensorgrad_gen.lower.values import LEAD, LoweringError, Val, align, axis_number, permute, squeeze
 
 FLAT = Index("flat", 0)  # stands for several axes flattened into one
@@ -140,6 +140,13 @@ _MATRICES: dict[str, Callable[[TExpr], TExpr]] = {
 }
 
 
+# Of complex vectors the phases are anyone's choice, which derivatives must not depend on.
+_OF_COMPLEX: dict[str, Callable[[TExpr], TExpr]] = {
+    "left_vectors": lambda matrix: Item(Call("_runtime.svd", (matrix,)), Lit(0)),
+    "right_vectors": lambda matrix: Item(Call("_runtime.svd", (matrix,)), Lit(2)),
+}
+
+
 def lower_linalg(b: Builder, node: Linalg, order: Layout) -> Val:
     """A matrix function, rows and columns flattened to one axis each where there are several."""
     batch = _batch(node, order)
@@ -150,6 +157,8 @@ def lower_linalg(b: Builder, node: Linalg, order: Layout) -> Val:
     matrix = _matrix(placed, len(node.rows), len(node.cols))
     if node.kind == "exp_change":
         return align(Val(_exp_change(b, node, matrix, full), full), order)
+    if node.kind in _OF_COMPLEX and is_complex(node.matrix, b.complex):
+        return align(Val(_OF_COMPLEX[node.kind](matrix), (*batch, *node.axes)), order)
     if node.kind in _MATRICES:
         expr = _MATRICES[node.kind](matrix)
         if node.kind == "inverse":

@@ -47,7 +47,7 @@ def matrix_call(expr: Linalg) -> tuple[str, tuple[Sub, ...]] | None:
     if not isinstance(matrix, Access) or matrix.subs[-2:] != last or len(set(matrix.subs)) != len(matrix.subs):
         return None
     batch = matrix.subs[:-2]
-    if rhs is None or expr.number:
+    if rhs is None or expr.number or expr.kind == "pinv":
         return matrix.tensor, batch + expr.axes
     order = len(batch) + 1
     if not isinstance(rhs, Access) or rhs.subs[:order] != (*batch, *expr.rows):

@@ -98,6 +98,8 @@ def scan(kind: str, value: Value, indices: tuple[Index, ...], env: Env) -> Value
 
 def _logdet(m: Array) -> Array:
     sign, size = np.linalg.slogdet(m)
+    if np.iscomplexobj(m):
+        return np.asarray(size + 1j * np.angle(sign))
     return np.asarray(np.where(sign < 0, np.nan, size))
 
 

@@ -176,27 +176,6 @@ def exprel(n: int, z: Tensor) -> Tensor:
     return torch.where(near, series, value)
 
 
-def matrix_sqrt(a: Tensor) -> Tensor:
-    """The principal `x` with `x @ x = a`, for a matrix without eigenvalues below or at 0.
-
-    Newton's iteration for the root and its inverse together, scaled by determinants so that it
-    takes few steps however `a` is conditioned (Higham, Functions of Matrices, 2008, chapter 6).
-    """
-    size = a.shape[-1]
-    root, inverse = a, torch.eye(size, dtype=a.dtype, device=a.device).expand(a.shape)
-    for _ in range(_STEPS_OF_ROOT):
-        logs = torch.linalg.slogdet(root).logabsdet + torch.linalg.slogdet(inverse).logabsdet
-        scale = torch.exp(logs / (-2 * max(size, 1)))[..., None, None]
-        root, inverse = (
-            (scale * root + torch.linalg.inv(inverse) / scale) / 2,
-            (scale * inverse + torch.linalg.inv(root) / scale) / 2,
-        )
-    return root
-
-
-_STEPS_OF_ROOT = 12
-
-
 def prod_others(x: Tensor, dim: int) -> Tensor:
     """At each place the product of all others along a negative axis: no division, exact at 0."""
     if torch.compiler.is_compiling():  # Dynamo traces no Function that has forward mode
@@ -251,62 +230,6 @@ def _over_pairs(x: Tensor, change: Tensor, dim: int) -> Tensor:
     pairs = prod_others(torch.where(same, 1, x.unsqueeze(-2)), -1)
     pairs = torch.where(same, 0, pairs)
     return (pairs * change.unsqueeze(-2)).sum(-1).movedim(-1, dim)
-
-
-def exp_change(a: Tensor, change: Tensor) -> Tensor:
-    """The derivative of `exp(a + t change)` by `t` at 0: a block of exp([[a, change], [0, a]])."""
-    size = a.shape[-1]
-    above = torch.cat((a, change), -1)
-    below = torch.cat((torch.zeros_like(a), a), -1)
-    exponential: Tensor = torch.linalg.matrix_exp(torch.cat((above, below), -2))
-    return exponential[..., :size, size:]
-
-
-def solve(a: Tensor, c: Tensor) -> Tensor:
-    """The solution of `a @ x = c`, for as many systems of each as of the other."""
-    if not torch.compiler.is_compiling():
-        solution: Tensor = _LinearSolve.apply(a, c)  # type: ignore[no-untyped-call]
-    else:  # Dynamo traces no Function that has forward mode
-        solution = torch.linalg.lu_solve(*torch.linalg.lu_factor(a), c)
-    return solution
-
-
-class _LinearSolve(torch.autograd.Function):
-    """`a^-1 c`, whose derivatives are solves again: right to any order, under any transform.
-
-    PyTorch's own are not: forward mode of `solve` is wrong when it is differentiated again
-    (pytorch#192540), and `lu_solve` is wrong for matrices that broadcast inside a batch of right
-    sides, which `vmap` of a Hessian makes of them.
-    """
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(a: Tensor, c: Tensor) -> Tensor:
-        solution: Tensor = torch.linalg.solve(a, c)
-        return solution
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        ctx.set_materialize_grads(False)
-        ctx.save_for_backward(inputs[0], output)
-        ctx.save_for_forward(inputs[0], output)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor | None) -> tuple[Tensor | None, ...]:
-        if grad is None:
-            return None, None
-        a, x = ctx.saved_tensors
-        grad_c = solve(a.mH, grad)
-        return (-grad_c @ x.mH if ctx.needs_input_grad[0] else None), grad_c
-
-    @staticmethod
-    def jvp(ctx: Any, tangent_a: Tensor | None, tangent_c: Tensor | None) -> Tensor:
-        a, x = ctx.saved_tensors
-        with forward_mode():
-            a, x = primal(a), primal(x)
-            change = torch.zeros_like(x) if tangent_c is None else tangent_c
-            return solve(a, change if tangent_a is None else change - tangent_a @ x)
 
 
 def einsum(formula: str, a: Tensor, b: Tensor) -> Tensor:
