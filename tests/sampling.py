@@ -23,6 +23,7 @@ SQUARE: dict[str, str] = {
     "gru_cell": "jk",
     "inverse": "ik",
     "inverse_quadratic": "ik",
+    "linear_ode": "ij",
     "logdet": "ij",
     "lstm_cell": "jk",
     "mahalanobis": "ik",

@@ -134,6 +134,7 @@ INSTANCES: list[Expr] = [
     Sum((i, j), mul(A("f", i), A("g", j))),
     Sum((j,), mul(A("g", j), Linalg("solve", A("p", k, j), (k,), (j,), mul(Delta(k, m), A("f", m))))),
     Sum((j,), mul(A("g", j), Linalg("solve", A("p", k, j), (k,), (j,), ZERO))),
+    Sum((i, j), mul(A("p", j, i), Linalg("exp_change", A("p", i, j), (i,), (j,), mul(Delta(i, k), Delta(j, m))))),
 ]  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from tensorgrad_gen.ir import (
     Mul,
     Param,
     Pow,
+    Sub,
     Sum,
     add,
     const,
@@ -181,6 +182,30 @@ def _transposed_solve(expr: Sum) -> Expr | None:
         transposed = Linalg("solve", factor.matrix, factor.cols, factor.rows, mul(*inside))
         left = tuple(i for i in expr.indices if i not in cols)
         return Sum(left + factor.rows, mul(*outside, transposed, factor.rhs))
+    return None
+
+
+@rule(
+    Sum,
+    "transposed change of an exponential",
+    "sum_ij g[i,j] L(M, r)[i,j] -> sum_ij L(M^T, g)[i,j] r[i,j]",
+)
+def _transposed_change(expr: Sum) -> Expr | None:
+    factors = factors_of(expr.body)
+    for position, factor in enumerate(factors):
+        if not (isinstance(factor, Linalg) and factor.kind == "exp_change" and factor.rhs is not None):
+            continue
+        own = frozenset(factor.rows + factor.cols)
+        if not own <= frozenset(expr.indices) or not _mentions_delta(factor.rhs):
+            continue  # only where it lets a delta contract
+        rest = factors[:position] + factors[position + 1 :]
+        linked = own | factor.matrix.free
+        inside = [f for f in rest if f.free & linked]
+        outside = [f for f in rest if f not in inside]
+        swap: dict[Index, Sub] = {**dict(zip(factor.rows, factor.cols)), **dict(zip(factor.cols, factor.rows))}
+        matrix = substitute(factor.matrix, swap)
+        transposed = Linalg("exp_change", matrix, factor.rows, factor.cols, mul(*inside))
+        return Sum(expr.indices, mul(*outside, transposed, factor.rhs))
     return None
 
 

@@ -87,6 +87,7 @@ _OPERATORS: dict[str, Callable[[int, int], int]] = {
     "*": lambda a, b: a * b,
     "//": lambda a, b: a // b,
     "ceil": lambda a, b: -(-a // b),
+    "min": min,
 }
 
 

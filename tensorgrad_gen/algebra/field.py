@@ -45,7 +45,10 @@ def integer_power(value: int, exponent: int) -> int:
     return pow(value, exponent, PRIME) if exponent >= 0 else pow(reciprocal(value), -exponent, PRIME)
 
 
-def determinant(rows: list[list[int]]) -> int:
+Matrix = list[list[int]]
+
+
+def determinant(rows: Matrix) -> int:
     """The determinant of a square matrix."""
     matrix = [list(row) for row in rows]
     result = 1
@@ -62,6 +65,11 @@ def determinant(rows: list[list[int]]) -> int:
             factor = below[column] * scale
             below[:] = [(a - factor * b) % PRIME for a, b in zip(below, matrix[column], strict=True)]
     return result % PRIME
+
+
+def matrix_product(a: Matrix, b: Matrix) -> Matrix:
+    """The product of two matrices."""
+    return [[sum(x * y for x, y in zip(row, col)) % PRIME for col in zip(*b, strict=True)] for row in a]
 
 
 def inverse_matrix(rows: list[list[int]]) -> list[list[int]]:

@@ -83,7 +83,7 @@ def _substitute_kept(expr: Scan | Linalg, mapping: dict[Index, Sub]) -> Expr:
             raise IRError(f"a label cannot be put for index {index} of {type(expr).__name__}")
         return new
 
-    own = expr.indices if isinstance(expr, Scan) else expr.rows + expr.cols
+    own = expr.indices if isinstance(expr, Scan) else expr.rows + expr.cols + expr.number
     kept = frozenset(own) - frozenset(expr.bound)
     targets = {renamed(i) for i in kept}
     others = expr.free - kept
@@ -197,3 +197,8 @@ def is_condition(expr: Expr) -> bool:
 def accesses(expr: Expr) -> list[Access]:
     """Every access in the expression, labels' included, in order."""
     return [node for node in walk(expr) if isinstance(node, Access)]
+
+
+def looks_up(expr: Expr) -> bool:
+    """Whether a tensor in it is read at a label."""
+    return any(isinstance(sub, Expr) for access in accesses(expr) for sub in access.subs)

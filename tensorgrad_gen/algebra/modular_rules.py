@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 
 from tensorgrad_gen.algebra.field import (
     PRIME,
+    Matrix,
     NoValueError,
     atom,
     determinant,
     integer_power,
     inverse_matrix,
+    matrix_product,
     reciprocal,
     root,
     sign,
@@ -184,13 +186,17 @@ def _reduce(m: Modular, e: Reduce, at: At) -> int:
     if e.kind == "norm":
         return root(sum(v * v for v in values) % PRIME)
     if e.kind == "prod":
-        result = 1
-        for v in values:
-            result = result * v % PRIME
-        return result
+        return _product(values)
     # Which of the values is largest has no meaning here: one of them, whatever their order.
     chosen = sorted(values)
     return chosen[m.atom(e.kind, *chosen) % len(chosen)]
+
+
+def _product(values: Iterable[int]) -> int:
+    result = 1
+    for value in values:
+        result = result * value % PRIME
+    return result
 
 
 def _scan(m: Modular, e: Scan, at: At) -> int:
@@ -200,6 +206,9 @@ def _scan(m: Modular, e: Scan, at: At) -> int:
         if e.kind == "softmax":
             return m.exponential(e.body, at) * reciprocal(total)
         return here - m.logarithm(total)
+    if e.kind == "prod_others":
+        others = (place for place in m.places(e.indices, at) if any(place[i] != at[i] for i in e.indices))
+        return _product(m.value(e.body, place) for place in others)
     (index,) = e.indices
     line = [m.value(e.body, place) for place in m.places(e.indices, at)]
     if e.kind == "cumsum":
@@ -215,16 +224,42 @@ def _linalg(m: Modular, e: Linalg, at: At) -> int:
     if e.kind in ("det", "logdet", "slogdet_sign"):
         value = determinant(matrix)
         return value if e.kind == "det" else sign(value) if e.kind == "slogdet_sign" else m.logarithm(value)
+    row, column = _place(rows, e.rows, e, at), _place(cols, e.cols, e, at)
+    if e.kind in ("matrix_exp", "exp_change"):
+        return _series(m, e, matrix, at)[row][column]
     if e.kind not in ("inverse", "solve"):  # a function of which nothing is known
-        line = next(n for n, row in enumerate(rows) if all(row[i] == at.get(i, row[i]) for i in e.rows))
-        place = next(n for n, col in enumerate(cols) if all(col[i] == at[i] for i in e.cols))
-        return m.atom(e.kind, line, place, *(entry for entries in matrix for entry in entries))
+        numbers = [at[i] for i in e.number]
+        return m.atom(e.kind, row, column, *numbers, *(entry for entries in matrix for entry in entries))
     inverse = inverse_matrix(matrix)
-    column = next(n for n, col in enumerate(cols) if all(col[i] == at[i] for i in e.cols))
     if e.rhs is None:
-        row = next(n for n, place in enumerate(rows) if all(place[i] == at[i] for i in e.rows))
         return inverse[column][row]
     return sum(inverse[column][n] * m.value(e.rhs, row) for n, row in enumerate(rows))
+
+
+def _place(places: list[At], own: tuple[Index, ...], e: Linalg, at: At) -> int:
+    """Which row or column is meant: the first where they are bound."""
+    kept = [i for i in own if i not in e.bound]
+    return next(n for n, place in enumerate(places) if all(place[i] == at[i] for i in kept))
+
+
+def _series(m: Modular, e: Linalg, matrix: Matrix, at: At) -> Matrix:
+    """sum_k c[k] M^k with coefficients of which nothing is known, or its change by the change of M."""
+    size = len(matrix)
+    total = change = [[0] * size for _ in range(size)]
+    step = total
+    if e.rhs is not None:
+        places = m.places(e.rows, at), list(m.places(e.cols, at))
+        step = [[m.value(e.rhs, {**at, **row, **_only(col, e.cols)}) for col in places[1]] for row in places[0]]
+    power = [[int(n == k) for k in range(size)] for n in range(size)]
+    for k in range(4):
+        coefficient = m.atom("matrix_exp", k)
+        term = power if e.rhs is None else change
+        total = [[(a + coefficient * b) % PRIME for a, b in zip(*pair)] for pair in zip(total, term, strict=True)]
+        if e.rhs is not None:  # d(M^k M) = d(M^k) M + M^k dM
+            first, second = matrix_product(change, matrix), matrix_product(power, step)
+            change = [[(a + b) % PRIME for a, b in zip(*pair)] for pair in zip(first, second, strict=True)]
+        power = matrix_product(power, matrix)
+    return total
 
 
 def _only(place: At, indices: tuple[Index, ...]) -> At:

@@ -7,9 +7,10 @@ the derivative by a tensor, `dA[s]/dA[p] = delta[s1,p1] delta[s2,p2] ...`, or a 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from tensorgrad_gen.algebra import all_indices, apart, fresh
+from tensorgrad_gen.derive.conjugate import conjugate
 from tensorgrad_gen.ir import (
     Access,
     Expr,
@@ -23,11 +24,15 @@ Leaf = Callable[[Access], Expr]
 
 
 class Differential:
-    """The differential of expressions, given that of the tensors; `avoid` are index names in use outside."""
+    """The differential of expressions, given that of the tensors; `avoid` are index names in use outside.
 
-    def __init__(self, leaf: Leaf, avoid: frozenset[Index] = frozenset()) -> None:
+    `complex` are the complex tensors: a law that has a conjugate asks for it by `conj`.
+    """
+
+    def __init__(self, leaf: Leaf, avoid: frozenset[Index] = frozenset(), complex_: Collection[str] = ()) -> None:
         self.leaf = leaf
         self.avoid = avoid
+        self.complex = complex_
 
     def __call__(self, expr: Expr) -> Expr:
         """The differential of the expression: 0 where it depends on no active tensor."""
@@ -36,6 +41,10 @@ class Differential:
             return self.leaf(expr)
         law = LAWS.get(type(expr))
         return ZERO if law is None else law(self, expr)
+
+    def conj(self, expr: Expr) -> Expr:
+        """The complex conjugate; of what is real, the thing itself."""
+        return conjugate(expr, self.complex)
 
     def copy(self, expr: Expr, of: Expr) -> Expr:
         """The expression with bound indices renamed apart from all that `of` has."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from tensorgrad_gen.algebra import substitute
 from tensorgrad_gen.derive.differential import Differential, law
@@ -155,17 +155,8 @@ def _norm(d: Differential, e: Reduce) -> Expr:
 
 
 def _prod(d: Differential, e: Reduce) -> Expr:
-    """d prod_j a[j] = sum_i prod_j where(j == i, 1, a[j]) da[i]: no division by a factor, exact at zeros"""
-    renaming = d.fresh(e.indices, e)
-    body = substitute(e.body, renaming)
-    same = []
-    for index in e.indices:
-        new = renaming[index]
-        assert isinstance(new, Index)
-        same.append(Compare("==", Position(new), Position(index)))
-    condition: Expr = same[0] if len(same) == 1 else Logic("and", tuple(same))
-    others = tuple(i for i in renaming.values() if isinstance(i, Index))
-    return Reduce("prod", others, Where(condition, ONE, body))
+    """d prod_j a[j] = sum_i (prod of a[j] over j other than i) da[i]: no division by a factor, exact at zeros"""
+    return Scan("prod_others", e.indices, e.body)
 
 
 REDUCTION_LAWS: dict[str, Callable[[Differential, Reduce], Expr]] = {
@@ -179,11 +170,13 @@ REDUCTION_LAWS: dict[str, Callable[[Differential, Reduce], Expr]] = {
 
 @law(Scan, "derivative of a scan")
 def _scan(d: Differential, e: Expr) -> Expr:
-    """softmax: s (da - sum s da); log_softmax: da - sum exp(log_softmax) da"""
+    """softmax: s (da - sum s da); log_softmax: da - sum exp(log_softmax) da; prod_others: by `_others`"""
     assert isinstance(e, Scan)
     change = d(e.body)
     if change is ZERO:
         return ZERO
+    if e.kind == "prod_others":
+        return _others(d, e, change)
     value: Expr = e if e.kind == "softmax" else Apply("exp", (e,))
     renaming = d.fresh(e.indices, add(e, change))
     others = tuple(i for i in renaming.values() if isinstance(i, Index))
@@ -194,3 +187,20 @@ def _scan(d: Differential, e: Expr) -> Expr:
     if e.kind == "log_softmax":
         return difference
     raise NotImplementedError(e.kind)
+
+
+def _others(d: Differential, e: Scan, change: Expr) -> Expr:
+    """d prod_{j other than i} a[j] = sum_k [k != i] (prod of a[j] over j other than i and k) da[k]"""
+    places = d.fresh(e.indices, add(e, change))
+    here = [i for i in places.values() if isinstance(i, Index)]
+    moved = d.fresh(e.indices, add(e, change, *(Position(i) for i in here)))
+    there = [i for i in moved.values() if isinstance(i, Index)]
+
+    def same(first: Iterable[Index], second: Iterable[Index]) -> Expr:
+        pairs = [Compare("==", Position(a), Position(b)) for a, b in zip(first, second, strict=True)]
+        return pairs[0] if len(pairs) == 1 else Logic("and", tuple(pairs))
+
+    rest = Where(same(there, e.indices), ONE, substitute(e.body, moved))
+    own = Logic("not", (same(here, e.indices),))
+    others = Reduce("prod", tuple(there), Where(same(there, here), ONE, rest))
+    return Sum(tuple(here), mul(Iverson(own), others, substitute(change, places)))

@@ -64,15 +64,15 @@ def free_names(tensor: tuple[Index, ...], used: frozenset[Index]) -> tuple[Index
     return tuple(found)
 
 
-def jacobian(expr: Expr, tensor: str, at: tuple[Index, ...]) -> Expr:
-    """`d expr / d tensor[at]`: each access of the tensor gives a product of deltas."""
+def jacobian(expr: Expr, tensor: str, at: tuple[Index, ...], complex_: Collection[str] = ()) -> Expr:
+    """`d expr / d tensor[at]`: each access of the tensor gives a product of deltas; `complex_` are complex tensors."""
 
     def leaf(access: Access) -> Expr:
         if access.tensor != tensor:
             return ZERO
         return mul(*(Delta(s, p) for s, p in zip(access.subs, at, strict=True)))
 
-    return Differential(leaf, frozenset(at))(expr)
+    return Differential(leaf, frozenset(at), complex_)(expr)
 
 
 def adjoint(program: Program, roots: tuple[str, ...], names: Namer) -> Adjoint:
@@ -144,7 +144,7 @@ def _spread(
     for given, value in pulled_back(cotangent, statement.value):
         for tensor in reads(value, active):
             at = free_names(active[tensor], all_indices(value) | frozenset(statement.indices))
-            product = mul(given, conjugate(jacobian(value, tensor, at), complex_))
+            product = mul(given, conjugate(jacobian(value, tensor, at, complex_), complex_))
             part = Sum(statement.indices, product) if statement.indices else product
             if tensor not in complex_ and is_complex(part, complex_):
                 part = Apply("real", (part,))
@@ -158,6 +158,8 @@ def tangent(program: Program, names: Namer) -> Tangent:
     """Forward mode: the differential of each statement, with tangents for the tensors it reads."""
     active = active_tensors(program)
     known = {i.name: f"tangent_{i.name}" for i in program.inputs if i.name in active}
+    complex_ = set(complex_of(program))
+    complex_ |= {tangent for name, tangent in known.items() if name in complex_}
 
     def leaf(access: Access) -> Expr:
         name = known.get(access.tensor)
@@ -167,9 +169,13 @@ def tangent(program: Program, names: Namer) -> Tangent:
     for statement in program.statements:
         if statement.target not in active:
             continue
-        change = simplify(Differential(leaf, frozenset(statement.indices))(statement.value))
+        change = Differential(leaf, frozenset(statement.indices), complex_)(statement.value)
+        if statement.target not in complex_ and is_complex(change, complex_):
+            change = Apply("real", (change,))
+        change = simplify(change)
         if change is not ZERO:
             target = names.name(f"tangent_{statement.target}", own=True)
+            complex_ |= {target} if statement.target in complex_ else set()
             known[statement.target] = target
             statements.append(Statement(target, statement.indices, change))
     targets = {s.target for s in program.statements}

@@ -6,8 +6,8 @@ from tensorgrad_gen.elaborate import matrix, positions, walk
 from tensorgrad_gen.elaborate.extents import ELLIPSIS, Key
 from tensorgrad_gen.elaborate.scope import Scope
 from tensorgrad_gen.elaborate.vocabulary import (
-    ALL_MATRIX_FUNCTIONS,
     BOUND,
+    MATRIX_FUNCTIONS,
     ONE_INDEX,
     POINTWISE,
     SCALAR_MATRIX_FUNCTIONS,
@@ -65,7 +65,7 @@ class _Collector:
             names.used.add(name)
         elif name in SPECIAL_TENSORS:
             self.report.error("E201", f"`{name}` needs subscripts", node.span, f"write `{name}[...]` with its indices")
-        elif name in POINTWISE or name in BOUND or name in names.functions or name in ALL_MATRIX_FUNCTIONS:
+        elif name in POINTWISE or name in BOUND or name in names.functions or name in MATRIX_FUNCTIONS:
             self.report.error("E316", f"`{name}` is a function, and needs an argument", node.span)
         else:
             names.unknown(name, node.span, self.scope.arguments)
@@ -211,7 +211,7 @@ class _Collector:
         if name == "size":
             self.size(node)
             return
-        if name in ALL_MATRIX_FUNCTIONS:
+        if name in MATRIX_FUNCTIONS:
             self.bare_matrix_call(node)
             return
         self.stack += reversed(node.args)
@@ -252,7 +252,7 @@ class _Collector:
         name = node.name
         self.stack += reversed(node.args)
         if name not in BOUND:
-            if name in POINTWISE or name in self.names.functions or name in ALL_MATRIX_FUNCTIONS:
+            if name in POINTWISE or name in self.names.functions or name in MATRIX_FUNCTIONS:
                 self.report.error("E316", f"`{name}` binds no index", node.name_span, f"write `{name}(...)`")
             else:
                 self.names.unknown_function(name, node.name_span)

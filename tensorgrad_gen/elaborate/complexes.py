@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from tensorgrad_gen.elaborate.expressions import Builder
 
 REMEDY = "take its real part, its imaginary part or its magnitude: `real(...)`, `imag(...)`, `abs(...)`"
-# Matrix functions whose laws hold for complex matrices as they stand.
-MATRICES = ("inv", "solve", "det")
 ONE, ZERO = const(1), const(0)
 
 
@@ -69,6 +67,11 @@ def refused(builder: Builder, tree: t.Call | t.Bound | t.Comparison) -> Expr:
     """The error of what takes real numbers only."""
     what = f"a comparison with `{tree.op}`" if isinstance(tree, t.Comparison) else f"`{tree.name}`"
     return builder.error("E319", f"{what} takes real numbers, and this one is complex", tree.span, REMEDY)
+
+
+def sign_of(logarithm: Expr) -> Expr:
+    """The complex number of magnitude 1 with that logarithm, but for its real part."""
+    return _exp(Apply("complex", (ZERO, Apply("imag", (logarithm,)))))
 
 
 def _angle(z: Expr) -> Expr:

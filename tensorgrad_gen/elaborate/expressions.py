@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TypeAlias
 
@@ -11,7 +11,7 @@ from tensorgrad_gen.elaborate import complexes, conditions, functions, matrix, p
 from tensorgrad_gen.elaborate.extents import Key
 from tensorgrad_gen.elaborate.scope import Scope, order_zero_label
 from tensorgrad_gen.elaborate.scoping import Scoping
-from tensorgrad_gen.elaborate.vocabulary import ALL_MATRIX_FUNCTIONS, CONDITION_REDUCTIONS, LABEL_REDUCTIONS
+from tensorgrad_gen.elaborate.vocabulary import CONDITION_REDUCTIONS, LABEL_REDUCTIONS, MATRIX_FUNCTIONS
 from tensorgrad_gen.errors import Span
 from tensorgrad_gen.ir import (
     Access,
@@ -137,7 +137,7 @@ class Builder:
             if tree.name == "size":
                 arg = walk.strip(tree.args[0])
                 return self.extent(arg.name) if isinstance(arg, t.Name) else ZERO
-            if tree.name in ALL_MATRIX_FUNCTIONS:
+            if tree.name in MATRIX_FUNCTIONS:
                 return self._matrix(tree, env)
             return functions.call(self, tree, env)
         if isinstance(tree, t.Binary) and tree.op == "^":
@@ -214,9 +214,9 @@ class Builder:
         use = matrix.resolve(tree, self.scope.names)
         if use is None:
             return ZERO
-        if tree.name not in complexes.MATRICES and any(a.name in self.scope.names.complex for a in use.arguments):
-            return self.error("E901", f"`{tree.name}` of a complex matrix is not built yet", tree.span)
         subs = self._subs(tree.subs, env, use.keys) if isinstance(tree, t.MatrixCall) else ()
+        if use.function == "slogdet_sign" and use.arguments[0].name in self.scope.names.complex:
+            return complexes.sign_of(Access(self.matrix_target(replace(use, function="logdet")), subs))
         return Access(self.matrix_target(use), subs)
 
     def _subs(self, subs: tuple[t.Subscript, ...], env: Env, keys: tuple[Key | None, ...]) -> tuple[Sub, ...]:

@@ -7,13 +7,11 @@ from fractions import Fraction
 
 from tensorgrad_gen.elaborate.extents import ELLIPSIS, Key
 from tensorgrad_gen.elaborate.names import Names, Tensor
-from tensorgrad_gen.elaborate.vocabulary import (
-    MATRIX_FUNCTIONS,
-    MATRIX_FUNCTIONS_NOT_BUILT,
-    SCALAR_MATRIX_FUNCTIONS,
-)
+from tensorgrad_gen.elaborate.poly import atom
+from tensorgrad_gen.elaborate.positions import extent
+from tensorgrad_gen.elaborate.vocabulary import MATRIX_FUNCTIONS, SCALAR_MATRIX_FUNCTIONS
 from tensorgrad_gen.errors import Span
-from tensorgrad_gen.ir import Access, Expr, Index, Linalg, Statement, add, const, mul
+from tensorgrad_gen.ir import Access, Apply, Expr, Index, Linalg, Position, Size, Statement, add, const, mul
 from tensorgrad_gen.syntax.tree import Call, MatrixCall, Name
 
 KINDS = {
@@ -21,7 +19,9 @@ KINDS = {
     "pinv": "pinv",
     "cholesky": "cholesky",
     "matrix_sqrt": "matrix_sqrt",
+    "matrix_exp": "matrix_exp",
     "eigvalsh": "eigenvalues",
+    "svdvals": "singular_values",
     "solve": "solve",
     "det": "det",
     "logdet": "logdet",
@@ -29,8 +29,10 @@ KINDS = {
 }
 
 
-# Functions of a symmetric matrix: they read the symmetric part of what they are given.
+# Functions of a symmetric or Hermitian matrix: they read that part of what they are given.
 SYMMETRIC = ("cholesky", "eigvalsh")
+# Functions of a matrix of any shape.
+_OF_ANY_SHAPE = ("pinv", "svdvals")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +52,6 @@ class MatrixUse:
 def resolve(node: MatrixCall | Call, names: Names) -> MatrixUse | None:
     """What a matrix function acts on; axes that must agree are joined.  None after an error."""
     report = names.report
-    if node.name in MATRIX_FUNCTIONS_NOT_BUILT:
-        report.error("E901", f"`{node.name}` is not built yet", node.name_span)
-        return None
     if node.name not in MATRIX_FUNCTIONS:
         names.unknown_function(node.name, node.name_span)
         return None
@@ -92,7 +91,7 @@ def _axes(node: MatrixCall | Call, tensors: tuple[Tensor, ...], names: Names) ->
         names.report.error("E504", message, node.args[0].span)
         return None
     batch, (row, col) = matrix.keys[:-2], matrix.keys[-2:]
-    if node.name != "pinv" and not names.extents.join(row, col):
+    if node.name not in _OF_ANY_SHAPE and not names.extents.join(row, col):
         message = f"`{node.name}` of a matrix that is not square: `{matrix.name}` is {row} by {col}"
         names.report.error("E504", message, node.args[0].span)
         return None
@@ -102,9 +101,29 @@ def _axes(node: MatrixCall | Call, tensors: tuple[Tensor, ...], names: Names) ->
         return MatrixUse(node.name, tensors, (*batch, col, row))
     if node.name == "eigvalsh":
         return MatrixUse(node.name, tensors, (*batch, col))
-    if node.name in ("cholesky", "matrix_sqrt"):
+    if node.name == "svdvals":
+        return MatrixUse(node.name, tensors, (*batch, _smaller(matrix, names)))
+    if node.name in ("cholesky", "matrix_sqrt", "matrix_exp"):
         return MatrixUse(node.name, tensors, (*batch, row, col))
     return _solve_axes(node, tensors, names)
+
+
+def _smaller(matrix: Tensor, names: Names) -> Key:
+    """The extent of the smaller of the last two axes: of each tensor a symbol of its own."""
+    row, col = matrix.keys[-2:]
+    if isinstance(row, int) and isinstance(col, int):
+        return min(row, col)
+    symbol = names.smaller.get(matrix.name)
+    if symbol is None:
+        stem = symbol = "_".join(("min", *dict.fromkeys(matrix.letters[-2:])))
+        number = 1
+        while symbol in names.letters or symbol in names.extents.sources:
+            number += 1
+            symbol = f"{stem}_{number}"
+        names.smaller[matrix.name] = symbol
+        names.extents.declare(symbol)
+        names.ranges[symbol] = atom(Size("min", tuple(extent(key).size() for key in (row, col))))
+    return symbol
 
 
 def _solve_axes(node: MatrixCall | Call, tensors: tuple[Tensor, ...], names: Names) -> MatrixUse | None:
@@ -129,12 +148,18 @@ def statement(use: MatrixUse, target: str, names: Names) -> Statement:
     batch, row, col = indices[:-2], indices[-2], indices[-1]
     access: Expr = Access(matrix.name, indices)
     kind = KINDS[use.function]
+    conjugated = Apply("conj", (access,)) if matrix.name in names.complex else None
     if use.function in SYMMETRIC:
-        access = mul(const(Fraction(1, 2)), add(access, Access(matrix.name, (*batch, col, row))))
+        mirrored: Expr = Access(matrix.name, (*batch, col, row))
+        mirrored = mirrored if conjugated is None else Apply("conj", (mirrored,))
+        access = mul(const(Fraction(1, 2)), add(access, mirrored))
     if use.function in SCALAR_MATRIX_FUNCTIONS:
         return Statement(target, batch, Linalg(kind, access, (row,), (col,), None))
+    if use.function == "svdvals":
+        number = _fresh("n", use.keys[-1], taken, names)
+        return Statement(target, (*batch, number), Linalg(kind, access, (row,), (col,), Position(number)))
     if len(use.arguments) == 1:
-        value = Linalg(kind, access, (row,), (col,), None)
+        value = Linalg(kind, access, (row,), (col,), conjugated if use.function == "pinv" else None)
         return Statement(target, (*batch, *value.axes), value)
     rhs = use.arguments[1]
     last = slice(matrix.order - 1, None)

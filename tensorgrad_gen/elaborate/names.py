@@ -45,6 +45,7 @@ class Names:
     used: set[str] = field(default_factory=set)
     later: dict[str, Span] = field(default_factory=dict)  # targets of equations, where defined
     ranges: dict[str, Poly] = field(default_factory=dict)  # of indices that read with an offset or stride, by symbol
+    smaller: dict[str, str] = field(default_factory=dict)  # of a matrix: the symbol of its smaller extent
     leading: bool = False  # whether an input has leading axes `...`
     refused: set[str] = field(default_factory=set)  # letters that cannot be indices, reported
     broken: set[str] = field(default_factory=set)  # names whose definition has an error, reported

@@ -117,4 +117,5 @@ def renamed(size: Size, change: Callable[[Any], str | int | Any]) -> Size:
         return Size("int", (new,)) if isinstance(new, int) else Size("size", (new,))
     if size.op in ("int", "param"):
         return size
-    return Size(size.op, tuple(renamed(arg, change) for arg in size.args))
+    args = tuple(renamed(arg, change) for arg in size.args)
+    return args[0] if size.op == "min" and args[0] == args[1] else Size(size.op, args)

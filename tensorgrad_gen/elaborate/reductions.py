@@ -48,24 +48,20 @@ def value(builder: Builder, tree: t.Bound, env: Env) -> Expr:
         indices = tuple(builder.index(letter, env) for letter in own)
         inner = {**env, **dict(zip(own, indices))}
         return _over(tree.name, indices, _real(builder, tree, builder.number(tree.args[0], inner)))
-    if tree.name == "prod" and "..." in own:
-        return builder.error("E901", "`prod` over `...` is not built yet", tree.span, "give the axes letters")
     indices = tuple(builder.index(letter) for letter in own)
     body = _real(builder, tree, builder.number(tree.args[0], {**env, **dict(zip(own, indices))}))
     extras = [builder.number(arg, env) for arg in tree.args[1:]]
     if tree.name in LABEL_REDUCTIONS and indices[0] not in body.free:
         return builder.error("E208", f"the argument of `{tree.name}` is the same along `{own[0]}`", tree.span)
-    return _reduced(tree, indices, body, extras or [const(d) for d in BOUND[tree.name].defaults])
+    return _reduced(builder, tree, indices, body, extras or [const(d) for d in BOUND[tree.name].defaults])
 
 
 def _real(builder: Builder, tree: t.Bound, body: Expr) -> Expr:
     """The argument, if the reduction or scan takes it; a norm is that of the magnitudes."""
-    if tree.name in ("sum", "mean", "prod") or not complexes.complex_value(builder, body):
+    if tree.name in ("sum", "mean", "prod", "var", "std") or not complexes.complex_value(builder, body):
         return body
     if tree.name == "norm":
         return Apply("complex_abs", (body,))
-    if tree.name in ("var", "std"):
-        return builder.error("E901", f"`{tree.name}` of complex numbers is not built yet", tree.span)
     return complexes.refused(builder, tree)
 
 
@@ -99,7 +95,7 @@ def letters(builder: Builder, tree: t.Bound) -> list[str]:
     return [letter for letter in (builder.scope.plain(s) for s in tree.subs) if letter is not None]
 
 
-def _reduced(tree: t.Bound, indices: tuple[Index, ...], body: Expr, extras: list[Expr]) -> Expr:
+def _reduced(builder: Builder, tree: t.Bound, indices: tuple[Index, ...], body: Expr, extras: list[Expr]) -> Expr:
     if tree.name == "sum":
         return Sum(indices, body)
     if tree.name == "mean":
@@ -108,6 +104,7 @@ def _reduced(tree: t.Bound, indices: tuple[Index, ...], body: Expr, extras: list
         return _norm(indices, body, extras[0])
     if tree.name in ("var", "std"):
         centred = sub(body, _mean(indices, body))
+        centred = Apply("complex_abs", (centred,)) if complexes.complex_value(builder, body) else centred
         divisor = sub(_count(indices), extras[0])
         variance = div(Sum(indices, power(centred, 2)), divisor)
         return Apply("sqrt", (variance,)) if tree.name == "std" else variance

@@ -97,24 +97,30 @@ def _size(tree: t.Tree, names: Names, uses: set[str]) -> Size | None:
     if isinstance(tree, t.Unary) and tree.op == "-":
         operand = _size(tree.operand, names, uses)
         return None if operand is None else Size("-", (operand,))
-    if isinstance(tree, t.Call) and tree.name in ("ceil", "size") and len(tree.args) == 1:
+    if isinstance(tree, t.Call) and tree.name in ("ceil", "size", "min"):
         return _call(tree, names, uses)
     if isinstance(tree, t.Binary) and tree.op in ("+", "-", "*", "//"):
         left, right = _size(tree.left, names, uses), _size(tree.right, names, uses)
         return None if left is None or right is None else Size(tree.op, (left, right))
-    remedy = "an extent is made of integers, sizes, int params, `+ - * //` and `ceil(a/b)`"
+    remedy = "an extent is made of integers, sizes, int params, `+ - * //`, `ceil(a/b)` and `min(a, b)`"
     names.report.error("E405", "this cannot be part of an extent", tree.span, remedy)
     return None
 
 
 def _call(tree: t.Call, names: Names, uses: set[str]) -> Size | None:
     arg = walk.strip(tree.args[0])
+    if tree.name == "min" and len(tree.args) == 2:
+        left, right = (_size(a, names, uses) for a in tree.args)
+        return None if left is None or right is None else Size("min", (left, right))
+    if len(tree.args) > 1:
+        names.report.error("E313", f"`{tree.name}` takes {'two' if tree.name == 'min' else 'one'} here", tree.span)
+        return None
     if tree.name == "ceil" and isinstance(arg, t.Binary) and arg.op == "/":
         left, right = _size(arg.left, names, uses), _size(arg.right, names, uses)
         return None if left is None or right is None else Size("ceil", (left, right))
     if tree.name == "size" and isinstance(arg, t.Name) and arg.name in names.letters:
         return _extent(arg.name, names, uses)
-    names.report.error("E405", "`ceil` takes a quotient `a/b`, `size` an index", tree.span)
+    names.report.error("E405", "`ceil` takes a quotient `a/b`, `size` an index, `min` two sizes", tree.span)
     return None
 
 

@@ -13,7 +13,7 @@ from tensorgrad_gen.elaborate.extents import ELLIPSIS
 from tensorgrad_gen.elaborate.names import Names
 from tensorgrad_gen.elaborate.nonlinear import SQUARES_SHOWN, Nonlinear, World
 from tensorgrad_gen.elaborate.scope import Scope
-from tensorgrad_gen.elaborate.vocabulary import ALL_MATRIX_FUNCTIONS
+from tensorgrad_gen.elaborate.vocabulary import MATRIX_FUNCTIONS
 from tensorgrad_gen.errors import Report, suggest
 from tensorgrad_gen.ir import SOLVERS, Access, Expr, Index, Statement, const, sub
 
@@ -37,7 +37,7 @@ class Solving:
             return True
         before = len(self.report.diagnostics)
         solver = how.solver
-        if solver is not None and solver.text not in SOLVERS and solver.text not in ALL_MATRIX_FUNCTIONS:
+        if solver is not None and solver.text not in SOLVERS and solver.text not in MATRIX_FUNCTIONS:
             self.report.error("E505", f"unknown solver `{solver.text}`", solver.span, suggest(solver.text, SOLVERS))
         if definition.target not in {name for tree in definition.trees for name in scope.tensors_in(tree)}:
             message = f"the equation does not have its unknown `{definition.target}`"

@@ -50,13 +50,11 @@ CONDITION_REDUCTIONS = ("any", "all")
 LABEL_REDUCTIONS = ("argmax", "argmin", "argsort")  # whose value is a label
 
 MATRIX_FUNCTIONS: dict[str, Signature] = {
-    **{name: Signature(1, 1) for name in ("inv", "pinv", "cholesky", "matrix_sqrt")},
-    **{name: Signature(1, 1) for name in ("eigvalsh", "det", "logdet", "slogdet_sign")},
+    **{name: Signature(1, 1) for name in ("inv", "pinv", "cholesky", "matrix_sqrt", "matrix_exp")},
+    **{name: Signature(1, 1) for name in ("eigvalsh", "svdvals", "det", "logdet", "slogdet_sign")},
     "solve": Signature(2, 2),
 }
-MATRIX_FUNCTIONS_NOT_BUILT = ("matrix_exp", "svdvals")
 SCALAR_MATRIX_FUNCTIONS = ("det", "logdet", "slogdet_sign")
-ALL_MATRIX_FUNCTIONS = (*MATRIX_FUNCTIONS, *MATRIX_FUNCTIONS_NOT_BUILT)
 
 SUBSCRIPT_FUNCTIONS = ("pad", "clamp", "mod")
 
@@ -64,7 +62,7 @@ SUBSCRIPT_FUNCTIONS = ("pad", "clamp", "mod")
 RESERVED = frozenset(
     (
         *(*SPECIAL_TENSORS, *SPECIAL_NUMBERS, "size", "where", "pad", "clamp", "mod", "and", "or", "not"),
-        *(*POINTWISE, *BOUND, *ALL_MATRIX_FUNCTIONS),
+        *(*POINTWISE, *BOUND, *MATRIX_FUNCTIONS),
     )
 )
-FUNCTIONS = tuple(sorted({*POINTWISE, *BOUND, *ALL_MATRIX_FUNCTIONS, "size"}))
+FUNCTIONS = tuple(sorted({*POINTWISE, *BOUND, *MATRIX_FUNCTIONS, "size"}))

@@ -6,12 +6,15 @@ from collections.abc import Collection, Iterable
 from typing import Protocol
 
 from tensorgrad_gen.ir.base import Expr
-from tensorgrad_gen.ir.binders import Linalg, Reduce, Sum
+from tensorgrad_gen.ir.binders import Linalg, Reduce, Scan, Sum
 from tensorgrad_gen.ir.nodes import Access, Add, Apply, Mul, Pow, Where
 from tensorgrad_gen.ir.program import Program
 
 # Functions of complex numbers that have no complex derivative: linear over the reals, or of the magnitude.
 REAL_VALUED = frozenset({"real", "imag", "complex_abs", "angle"})
+# Matrix functions of complex matrices that have real values.
+REAL_LINALG = frozenset({"eigenvalues", "singular_values"})
+_PRODUCTS = ("prod", "prod_others")  # the reductions and scans that may be complex
 NOT_HOLOMORPHIC = REAL_VALUED | {"conj", "complex"}
 
 
@@ -43,7 +46,9 @@ def is_complex(expr: Expr, tensors: Collection[str]) -> bool:
             stack += () if node.function in REAL_VALUED else node.args
         elif isinstance(node, Where):
             stack += (node.then, node.other)
-        elif isinstance(node, Add | Mul | Pow | Sum | Linalg) or (isinstance(node, Reduce) and node.kind == "prod"):
+        elif isinstance(node, Linalg):
+            stack += () if node.kind in REAL_LINALG else node.children
+        elif isinstance(node, Add | Mul | Pow | Sum | Reduce | Scan) and getattr(node, "kind", "prod") in _PRODUCTS:
             stack += node.children
     return False
 

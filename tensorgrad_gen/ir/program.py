@@ -11,7 +11,7 @@ from tensorgrad_gen.ir.base import Expr, Index
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Integer arithmetic on extents: `op` is one of `int size param + - * // ceil`.
+    """Integer arithmetic on extents: `op` is one of `int size param + - * // ceil min`.
 
     `int`: args = (value,); `size`: (extent symbol,); `param`: (name,); the rest: two `Size`s
     (`-` may have one).  `ceil` is `ceil(a/b)`.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tensorgrad_gen.ir import Expr, Index, Linalg, Reduce, Scan
+from tensorgrad_gen.ir import Expr, Index, Linalg, Reduce, Scan, is_complex
 from tensorgrad_gen.lower.builder import Builder
 from tensorgrad_gen.lower.contract import natural_order
 from tensorgrad_gen.lower.model import Layout
 from tensorgrad_gen.lower.reduce_axes import axes_of, keeps
-from tensorgrad_gen.lower.torch_ir import Attr, Call, Lit, Method, TExpr, Tup
+from tensorgrad_gen.lower.torch_ir import Attr, Call, Item, Lit, Method, TExpr, Tup
 from tensorgrad_gen.lower.values import LEAD, LoweringError, Val, align, axis_number, permute, squeeze
 
 FLAT = Index("flat", 0)  # stands for several axes flattened into one
@@ -99,6 +99,8 @@ def lower_scan(b: Builder, node: Scan, order: Layout) -> Val:
 def _scan(kind: str, val: Val, dim: TExpr) -> Val:
     if kind in ("softmax", "log_softmax"):
         return val.over(Call(f"torch.{kind}", (val.expr, dim)))
+    if kind == "prod_others":
+        return val.over(Call("_runtime.prod_others", (val.expr, dim)))
     if kind == "sort":
         return val.over(Attr(Method(val.expr, "sort", (dim,)), "values"))
     if kind == "argsort":
@@ -119,13 +121,29 @@ def _linalg_call(name: str, part: str = "") -> Callable[[TExpr], TExpr]:
     return call
 
 
+def _svd(matrix: TExpr) -> TExpr:
+    """Equal calls are made one: left and right vectors are of one decomposition, in one gauge."""
+    return Call("torch.linalg.svd", (matrix,), (("full_matrices", Lit(value=False)),))
+
+
 _MATRICES: dict[str, Callable[[TExpr], TExpr]] = {
     "inverse": _linalg_call("inv"),
     "pinv": _linalg_call("pinv"),
     "cholesky": _linalg_call("cholesky"),
     "matrix_sqrt": lambda matrix: Call("_runtime.matrix_sqrt", (matrix,)),
+    "matrix_exp": _linalg_call("matrix_exp"),
+    "singular_values": _linalg_call("svdvals"),
+    "left_vectors": lambda matrix: Attr(_svd(matrix), "U"),
+    "right_vectors": lambda matrix: Attr(Attr(_svd(matrix), "Vh"), "mH"),
     "eigenvalues": _linalg_call("eigvalsh"),
     "eigenvectors": _linalg_call("eigh", "eigenvectors"),
+}
+
+
+# Of complex vectors the phases are anyone's choice, which derivatives must not depend on.
+_OF_COMPLEX: dict[str, Callable[[TExpr], TExpr]] = {
+    "left_vectors": lambda matrix: Item(Call("_runtime.svd", (matrix,)), Lit(0)),
+    "right_vectors": lambda matrix: Item(Call("_runtime.svd", (matrix,)), Lit(2)),
 }
 
 
@@ -137,6 +155,10 @@ def lower_linalg(b: Builder, node: Linalg, order: Layout) -> Val:
     if node.rhs is not None:
         placed = b.beside(placed, node.matrix, (node.rhs,))
     matrix = _matrix(placed, len(node.rows), len(node.cols))
+    if node.kind == "exp_change":
+        return align(Val(_exp_change(b, node, matrix, full), full), order)
+    if node.kind in _OF_COMPLEX and is_complex(node.matrix, b.complex):
+        return align(Val(_OF_COMPLEX[node.kind](matrix), (*batch, *node.axes)), order)
     if node.kind in _MATRICES:
         expr = _MATRICES[node.kind](matrix)
         if node.kind == "inverse":
@@ -153,10 +175,12 @@ def lower_linalg(b: Builder, node: Linalg, order: Layout) -> Val:
 
 
 def _batch(node: Linalg, order: Layout) -> tuple[Index, ...]:
-    free = node.matrix.free - set(node.rows) - set(node.cols)
-    if node.rhs is not None and LEAD in node.rhs.free:
-        free = free | {LEAD}
-    found = natural_order((node.matrix,), (*node.rows, *node.cols), order)
+    free = node.matrix.free
+    if node.rhs is not None and (LEAD in node.rhs.free or node.kind == "exp_change"):
+        free = free | (node.rhs.free if node.kind == "exp_change" else {LEAD})
+    free = free - set(node.rows) - set(node.cols)
+    reads = (node.matrix,) if node.kind != "exp_change" or node.rhs is None else (node.matrix, node.rhs)
+    found = natural_order(reads, (*node.rows, *node.cols), order)
     batch = tuple(axis for axis in (LEAD, *(k for k in found if k is not LEAD)) if axis in free)
     if len(batch) != len(free):
         raise LoweringError("batch indices of a matrix function")
@@ -178,6 +202,15 @@ def _unflatten(b: Builder, expr: TExpr, axes: tuple[Index, ...], dim: int) -> TE
     if len(axes) == 1:
         return expr
     return Call("_runtime.split_axis", (expr, Lit(dim), Tup(tuple(b.size(axis) for axis in axes))))
+
+
+def _exp_change(b: Builder, node: Linalg, matrix: TExpr, full: tuple[Index, ...]) -> TExpr:
+    """The change of an exponential, its rows and columns as they were."""
+    if node.rhs is None:
+        raise LoweringError("a change of an exponential by nothing")
+    change = b.beside(_placed(b, node.rhs, full), node.rhs, (node.matrix,))
+    made: TExpr = Call("_runtime.exp_change", (matrix, _matrix(change, len(node.rows), len(node.cols))))
+    return _unflatten(b, _unflatten(b, made, node.cols, -1), node.rows, -1 - len(node.cols))
 
 
 def _solve(b: Builder, node: Linalg, batch: tuple[Index, ...], matrix: TExpr, order: Layout) -> Val:

@@ -100,6 +100,8 @@ class Sizes:
             return Prefix("-", parts[0])
         if size.op == "ceil":
             return Prefix("-", Infix("//", Prefix("-", parts[0]), parts[1]))
+        if size.op == "min":
+            return Call("min", tuple(parts))
         return Infix(size.op, parts[0], parts[1])
 
 

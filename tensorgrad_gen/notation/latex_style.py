@@ -44,6 +44,10 @@ MATRIX_LINALG = {
     "pinv": r"\operatorname{pinv}",
     "cholesky": r"\operatorname{chol}",
     "matrix_sqrt": r"\operatorname{sqrtm}",
+    "matrix_exp": r"\exp",
+    "singular_values": r"\operatorname{svdvals}",
+    "left_vectors": r"\operatorname{leftvecs}",
+    "right_vectors": r"\operatorname{rightvecs}",
     "eigenvalues": r"\operatorname{eigvals}",
     "eigenvectors": r"\operatorname{eigvecs}",
 }
@@ -199,6 +203,9 @@ class LatexPrinter(MathPrinter):
             return Text(f"{SCALAR_LINALG[expr.kind]}_{self.bound(expr.rows + expr.cols)}{matrix}", TERM)
         if expr.kind in MATRIX_LINALG:
             return Text(f"{MATRIX_LINALG[expr.kind]}{matrix}_{self.bound(expr.axes)}", TERM)
+        if expr.kind == "exp_change" and expr.rhs is not None:
+            pair = self.parenthesised(f"{self.top(expr.matrix)}, {self.top(expr.rhs)}")
+            return Text(rf"L_{{\exp}}{pair}_{self.bound(expr.axes)}", TERM)
         inverse = f"{{{matrix}}}^{{-1}}_{self.bound(expr.cols + expr.rows)}"
         if expr.rhs is None:
             return Text(inverse, POWER)

@@ -111,4 +111,6 @@ class MathPrinter(Printer):
         name = {"inverse": "inv"}.get(expr.kind, expr.kind)
         first, second = (expr.rows, expr.cols) if expr.axes[:1] == expr.rows[:1] else (expr.cols, expr.rows)
         indices = f"{{{','.join(map(self.index, first))};{','.join(map(self.index, second))}}}"
-        return Text(f"{name}_{indices}({', '.join(self.top(c) for c in expr.children)})", ATOM)
+        # The conjugate beside a complex matrix is for derivatives alone.
+        shown = (expr.matrix,) if expr.kind == "pinv" else expr.children
+        return Text(f"{name}_{indices}({', '.join(map(self.top, shown))})", ATOM)

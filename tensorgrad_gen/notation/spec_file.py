@@ -105,6 +105,8 @@ def size_text(size: Size, names: dict[str, str], level: int) -> str:
         return names.get(size.args[0], f"size({size.args[0]})")
     if size.op == "ceil":
         return f"ceil({size_text(size.args[0], names, 1)}/{size_text(size.args[1], names, 2)})"
+    if size.op == "min":
+        return f"min({', '.join(size_text(arg, names, 0) for arg in size.args)})"
     if len(size.args) == 1:
         return f"(-{size_text(size.args[0], names, 2)})"
     own = LEVELS[size.op]

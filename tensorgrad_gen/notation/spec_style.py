@@ -11,7 +11,7 @@ from tensorgrad_gen.notation.levels import ATOM, POWER, SUM, TERM, Text
 from tensorgrad_gen.notation.printer import Printer, exponent
 
 BATCH_INVERSE = inverse(Extent("..."))
-MATRIX_FUNCTIONS = {"inverse": "inv", "eigenvalues": "eigvalsh"}
+MATRIX_FUNCTIONS = {"inverse": "inv", "eigenvalues": "eigvalsh", "singular_values": "svdvals"}
 
 
 def with_ones(expr: Expr, indices: tuple[Index, ...]) -> Expr:
@@ -47,7 +47,7 @@ def matrix_call(expr: Linalg) -> tuple[str, tuple[Sub, ...]] | None:
     if not isinstance(matrix, Access) or matrix.subs[-2:] != last or len(set(matrix.subs)) != len(matrix.subs):
         return None
     batch = matrix.subs[:-2]
-    if rhs is None:
+    if rhs is None or expr.number or expr.kind == "pinv":
         return matrix.tensor, batch + expr.axes
     order = len(batch) + 1
     if not isinstance(rhs, Access) or rhs.subs[:order] != (*batch, *expr.rows):

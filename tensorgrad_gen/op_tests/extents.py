@@ -67,6 +67,8 @@ class Extents:
             return f"-{tight[0]}"
         if size.op == "ceil":
             return f"-(-{tight[0]} // {tight[1]})"
+        if size.op == "min":
+            return f"min({texts[0]}, {texts[1]})"
         left = texts[0] if size.op in ("+", "-") else tight[0]
         return f"{left} {size.op} {tight[1]}"
 

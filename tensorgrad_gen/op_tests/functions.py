@@ -96,7 +96,9 @@ MATRICES: dict[str, str] = {
     "pinv": "torch.linalg.pinv({0})",
     "cholesky": "torch.linalg.cholesky({0})",
     "matrix_sqrt": "_matrix_sqrt({0})",
+    "matrix_exp": "torch.linalg.matrix_exp({0})",
     "eigenvalues": "torch.linalg.eigvalsh({0})",
+    "singular_values": "torch.linalg.svdvals({0})",
 }
 
 # What the forms above call beside torch.

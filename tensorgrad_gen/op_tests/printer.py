@@ -12,6 +12,7 @@ from fractions import Fraction
 from itertools import combinations
 
 from tensorgrad_gen import ir
+from tensorgrad_gen.algebra.indices import looks_up
 from tensorgrad_gen.errors import NotBuiltError
 from tensorgrad_gen.functions import plain_name
 from tensorgrad_gen.ir import Expr, Index, Program, Statement
@@ -167,7 +168,7 @@ class Printer:
         conditions = [f.condition for f in factors if isinstance(f, ir.Iverson)]
         rest = tuple(f for f in factors if not isinstance(f, ir.Iverson))
         # Conditions that look nothing up come first: they may guard the labels of the others.
-        conditions.sort(key=_looks_up)
+        conditions.sort(key=looks_up)
         truth, inner = None, mask
         for condition in conditions:
             this = self._named(self.condition(condition, inner))
@@ -350,9 +351,3 @@ def _inverted(expr: Expr) -> ir.Pow | None:
     if isinstance(expr, ir.Pow) and isinstance(expr.exponent, ir.Const) and expr.exponent.value < 0:
         return ir.Pow(expr.base, ir.Const(-expr.exponent.value))
     return None
-
-
-def _looks_up(expr: Expr) -> bool:
-    if isinstance(expr, ir.Access) and any(not isinstance(sub, Index) for sub in expr.subs):
-        return True
-    return any(_looks_up(child) for child in expr.children)

@@ -134,7 +134,7 @@ def _length(size: Size, sizes: Mapping[str, int], params: Mapping[str, int]) -> 
     one, two = values
     if size.op in ("//", "ceil"):
         return one // two if size.op == "//" else -(-one // two)
-    return {"+": one + two, "-": one - two, "*": one * two}[size.op]
+    return {"+": one + two, "-": one - two, "*": one * two, "min": min(one, two)}[size.op]
 
 
 def _shapes(program: Program, sizes: Mapping[str, int], batch: tuple[int, ...]) -> Case:

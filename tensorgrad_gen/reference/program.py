@@ -102,7 +102,7 @@ def size_value(size: Size, extents: Mapping[str, int], params: Mapping[str, floa
     if size.op == "-" and len(args) == 1:
         return -args[0]
     left, right = args
-    laws = {"+": left + right, "-": left - right, "*": left * right}
+    laws = {"+": left + right, "-": left - right, "*": left * right, "min": min(left, right)}
     if size.op in laws:
         return laws[size.op]
     if right == 0:

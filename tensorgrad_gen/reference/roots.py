@@ -32,7 +32,7 @@ def solution(problem: Problem, residual: Callable[[Array], Array], start: Array)
         step = _step(residual, y, [*batch, *own], len(batch))
         y = y - step
         if np.all(np.abs(step) <= _NEAR * (1 + np.abs(y))):
-            return y
+            return np.asarray(y)
     if np.all(np.abs(step) <= 1e-9 * (1 + np.abs(y))):
         return y  # as near as differences come
     raise EvaluationError(f"no solution for {problem.unknown} was found")
@@ -47,7 +47,8 @@ def _step(residual: Callable[[Array], Array], y: Array, axes: list[int], batch: 
 
     def at(point: Array) -> Array:
         whole = np.transpose(point.reshape((*lead, *rest)), back)
-        return residual(whole).reshape(flat.shape)
+        found: Array = residual(whole).reshape(flat.shape)
+        return found
 
     columns = []
     for n in range(flat.shape[1]):

@@ -176,72 +176,60 @@ def exprel(n: int, z: Tensor) -> Tensor:
     return torch.where(near, series, value)
 
 
-def matrix_sqrt(a: Tensor) -> Tensor:
-    """The principal `x` with `x @ x = a`, for a matrix without eigenvalues below or at 0.
-
-    Newton's iteration for the root and its inverse together, scaled by determinants so that it
-    takes few steps however `a` is conditioned (Higham, Functions of Matrices, 2008, chapter 6).
-    """
-    size = a.shape[-1]
-    root, inverse = a, torch.eye(size, dtype=a.dtype, device=a.device).expand(a.shape)
-    for _ in range(_STEPS_OF_ROOT):
-        logs = torch.linalg.slogdet(root).logabsdet + torch.linalg.slogdet(inverse).logabsdet
-        scale = torch.exp(logs / (-2 * max(size, 1)))[..., None, None]
-        root, inverse = (
-            (scale * root + torch.linalg.inv(inverse) / scale) / 2,
-            (scale * inverse + torch.linalg.inv(root) / scale) / 2,
-        )
-    return root
+def prod_others(x: Tensor, dim: int) -> Tensor:
+    """At each place the product of all others along a negative axis: no division, exact at 0."""
+    if torch.compiler.is_compiling():  # Dynamo traces no Function that has forward mode
+        return _before_and_after(x, dim)
+    product: Tensor = _ProductOfOthers.apply(x, dim)  # type: ignore[no-untyped-call]
+    return product
 
 
-_STEPS_OF_ROOT = 12
+def _before_and_after(x: Tensor, dim: int) -> Tensor:
+    """The product of those before a place, times the product of those after it."""
+    size = x.shape[dim]
+    one = torch.ones_like(x.narrow(dim, 0, min(size, 1)))
+    before = torch.cat((one, x.narrow(dim, 0, max(size - 1, 0))), dim).cumprod(dim)
+    after = torch.cat((one, x.flip(dim).narrow(dim, 0, max(size - 1, 0))), dim).cumprod(dim)
+    return before * after.flip(dim)
 
 
-def solve(a: Tensor, c: Tensor) -> Tensor:
-    """The solution of `a @ x = c`, for as many systems of each as of the other."""
-    if not torch.compiler.is_compiling():
-        solution: Tensor = _LinearSolve.apply(a, c)  # type: ignore[no-untyped-call]
-    else:  # Dynamo traces no Function that has forward mode
-        solution = torch.linalg.lu_solve(*torch.linalg.lu_factor(a), c)
-    return solution
-
-
-class _LinearSolve(torch.autograd.Function):
-    """`a^-1 c`, whose derivatives are solves again: right to any order, under any transform.
-
-    PyTorch's own are not: forward mode of `solve` is wrong when it is differentiated again
-    (pytorch#192540), and `lu_solve` is wrong for matrices that broadcast inside a batch of right
-    sides, which `vmap` of a Hessian makes of them.
-    """
+class _ProductOfOthers(torch.autograd.Function):
+    """`p[i] = prod over j != i of x[j]`; `dp[i]/dx[j]` is the product of all but two, as exact."""
 
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(a: Tensor, c: Tensor) -> Tensor:
-        solution: Tensor = torch.linalg.solve(a, c)
-        return solution
+    def forward(x: Tensor, dim: int) -> Tensor:
+        return _before_and_after(x, dim)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], _output: Tensor) -> None:
+        x, ctx.dim = inputs
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(inputs[0], output)
-        ctx.save_for_forward(inputs[0], output)
+        ctx.save_for_backward(x)
+        ctx.save_for_forward(x)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor | None) -> tuple[Tensor | None, ...]:
         if grad is None:
             return None, None
-        a, x = ctx.saved_tensors
-        grad_c = solve(a.mH, grad)
-        return (-grad_c @ x.mH if ctx.needs_input_grad[0] else None), grad_c
+        (x,) = ctx.saved_tensors
+        return _over_pairs(x.conj() if x.is_complex() else x, grad, ctx.dim), None
 
     @staticmethod
-    def jvp(ctx: Any, tangent_a: Tensor | None, tangent_c: Tensor | None) -> Tensor:
-        a, x = ctx.saved_tensors
+    def jvp(ctx: Any, tangent: Tensor, _dim: None) -> Tensor:
+        (x,) = ctx.saved_tensors
         with forward_mode():
-            a, x = primal(a), primal(x)
-            change = torch.zeros_like(x) if tangent_c is None else tangent_c
-            return solve(a, change if tangent_a is None else change - tangent_a @ x)
+            return _over_pairs(primal(x), tangent, ctx.dim)
+
+
+def _over_pairs(x: Tensor, change: Tensor, dim: int) -> Tensor:
+    """`y[i] = sum over j != i of (prod of all but i and j) change[j]`."""
+    x, change = x.movedim(dim, -1), change.movedim(dim, -1)
+    same = torch.eye(x.shape[-1], dtype=torch.bool, device=x.device)
+    pairs = prod_others(torch.where(same, 1, x.unsqueeze(-2)), -1)
+    pairs = torch.where(same, 0, pairs)
+    return (pairs * change.unsqueeze(-2)).sum(-1).movedim(-1, dim)
 
 
 def einsum(formula: str, a: Tensor, b: Tensor) -> Tensor:

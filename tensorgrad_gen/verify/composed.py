@@ -15,12 +15,13 @@ import torch
 from torch import Tensor
 
 from tensorgrad_gen import ir
+from tensorgrad_gen.algebra.indices import looks_up
 from tensorgrad_gen.functions import plain_name
 from tensorgrad_gen.ir import Expr, Index, Program
 from tensorgrad_gen.verify.extents import UndefinedValueError, batch_shape, extents
 from tensorgrad_gen.verify.functions import FUNCTIONS, KINKS, POLES, SAFE, SAFE_POINT
-from tensorgrad_gen.verify.reductions import DETERMINANTS, MATRICES, REDUCTIONS, SCANS, gap
-from tensorgrad_gen.verify.solutions import solution
+from tensorgrad_gen.verify.reductions import DETERMINANTS, MATRICES, REDUCTIONS, SCANS, gap, to_pole
+from tensorgrad_gen.verify.solutions import solution, solved
 from tensorgrad_gen.verify.values import Value, both, modulus, pointwise, union
 
 # Told about each place where derivatives jump ("kink") or blow up ("pole"): how far the values are from it.
@@ -200,7 +201,7 @@ class _Interpreter:
         conditions = [f.condition for f in factors if isinstance(f, ir.Iverson)]
         rest = [f for f in factors if not isinstance(f, ir.Iverson)]
         # Conditions that look nothing up come first: they may guard the labels of the others.
-        conditions.sort(key=_looks_up)
+        conditions.sort(key=looks_up)
         truth: Value | None = None
         inner = mask
         for condition in conditions:
@@ -373,7 +374,9 @@ class _Interpreter:
         matrix, batch = self._over(Value(matrix, (*batch, "<rows>")), expr.cols)
         batch = batch[:-1]
         if self.watch is not None and matrix.numel():
-            self._see("pole", Value(torch.linalg.svdvals(matrix.detach()).amin(-1), batch), None)
+            distance = to_pole(expr.kind, matrix.detach())
+            if distance is not None:
+                self._see("pole", Value(distance, batch), None)
         if expr.kind in MATRICES:
             out = MATRICES[expr.kind](matrix)
             lead = matrix.shape[: len(batch)]
@@ -383,11 +386,7 @@ class _Interpreter:
         assert expr.rhs is not None
         right = self._real(self._value(expr.rhs, None))
         free = tuple(k for k in right.keys if k not in rows and k not in batch)
-        vector = right.align((*batch, *rows, *free))
-        lead, columns = vector.shape[: len(batch)], vector.shape[len(batch) + len(rows) :]
-        vector = vector.expand((*lead, *height, *columns)).reshape(*lead, math.prod(height), math.prod(columns))
-        out = torch.linalg.solve(*_same_batch(matrix, vector))
-        return Value(out.reshape(*out.shape[:-2], *width, *columns), batch + cols + free)
+        return Value(solved(matrix, right.align((*batch, *rows, *free)), height, width), batch + cols + free)
 
     def _root(self, expr: ir.Root, mask: Value | None) -> Value:
         problem, inner = expr.problem, copy(self)
@@ -401,14 +400,3 @@ class _Interpreter:
         given = {i.name: self._spread(arg, i.indices) for i, arg in zip(items, expr.args, strict=True)}
         inner.tensors = {**self.tensors, problem.unknown: solution(problem, residual, given)}
         return inner._access(ir.Access(problem.unknown, expr.subs), mask)
-
-
-def _same_batch(matrix: Tensor, vector: Tensor) -> tuple[Tensor, Tensor]:
-    lead = torch.broadcast_shapes(matrix.shape[:-2], vector.shape[:-2])  # type: ignore[no-untyped-call]
-    return matrix.expand(*lead, *matrix.shape[-2:]), vector.expand(*lead, *vector.shape[-2:])
-
-
-def _looks_up(expr: Expr) -> bool:
-    if isinstance(expr, ir.Access) and any(not isinstance(s, Index) for s in expr.subs):
-        return True
-    return any(_looks_up(child) for child in expr.children)

@@ -45,6 +45,7 @@ def evaluate_size(size: Size, sizes: Mapping[str, int], params: Mapping[str, flo
         "*": lambda a, b: a * b,
         "//": lambda a, b: a // b,
         "ceil": lambda a, b: -(-a // b),
+        "min": min,
     }
     return operations[size.op](values[0], values[1])
 

@@ -64,8 +64,37 @@ MATRICES: dict[str, Callable[[Tensor], Tensor]] = {
     "pinv": torch.linalg.pinv,
     "cholesky": torch.linalg.cholesky,
     "matrix_sqrt": _matrix_sqrt,
+    "matrix_exp": torch.linalg.matrix_exp,
     "eigenvalues": torch.linalg.eigvalsh,
+    "singular_values": torch.linalg.svdvals,
 }
+
+
+def _apart(values: Tensor) -> Tensor:
+    """How far the nearest two of the values along the last axis are from each other."""
+    if values.shape[-1] < 2:
+        return torch.full(values.shape[:-1], math.inf, dtype=values.dtype, device=values.device)
+    return values.diff(dim=-1).abs().amin(-1)
+
+
+def _singular(matrix: Tensor) -> Tensor:
+    smallest: Tensor = torch.linalg.svdvals(matrix).amin(-1)
+    return smallest
+
+
+# How far a matrix is from where the derivatives of its function have no value; of all others, from a singular one.
+POLES: dict[str, Callable[[Tensor], Tensor] | None] = {
+    "matrix_exp": None,
+    "eigenvalues": lambda t: _apart(torch.linalg.eigvalsh(t)),
+    "singular_values": lambda t: torch.minimum(_singular(t), _apart(torch.linalg.svdvals(t))),
+}
+
+
+def to_pole(kind: str, matrix: Tensor) -> Tensor | None:
+    """How far from a pole the matrix is, for that function of it; None if there is none."""
+    distance = POLES.get(kind, _singular)
+    return None if distance is None else distance(matrix)
+
 
 DETERMINANTS: dict[str, Callable[[Tensor], Tensor]] = {
     "det": torch.linalg.det,

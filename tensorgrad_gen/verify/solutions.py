@@ -1,11 +1,12 @@
-"""The solution of a nonlinear equation in torch, by nothing of the compiler's: what autograd is to differentiate.
+"""Solutions of equations in torch, by nothing of the compiler's: what autograd is to differentiate.
 
-The search is not differentiated; two last steps of Newton's method are, with the slope that torch's own forward
-mode finds, and so have the derivatives of the solution to third order.
+The search for that of a nonlinear equation is not differentiated; two last steps of Newton's method are, with the
+slope that torch's own forward mode finds, and so have the derivatives of the solution to third order.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
@@ -67,3 +68,15 @@ def _newton(
     slope = torch.stack(columns, -1) if columns else flat.unsqueeze(-1)
     step = torch.linalg.solve(slope, at(flat).unsqueeze(-1)).squeeze(-1) if flat.numel() else flat
     return _back(step.reshape((*lead, *rest)), axes)
+
+
+def solved(matrix: Tensor, right: Tensor, height: tuple[int, ...], width: tuple[int, ...]) -> Tensor:
+    """The solution of linear systems, rows of shape `height`, unknowns of shape `width`, then columns."""
+    batch = matrix.dim() - 2
+    lead, columns = right.shape[:batch], right.shape[batch + len(height) :]
+    vector = right.expand((*lead, *height, *columns)).reshape(*lead, math.prod(height), math.prod(columns))
+    both = torch.broadcast_shapes(matrix.shape[:-2], vector.shape[:-2])  # type: ignore[no-untyped-call]
+    found: Tensor = torch.linalg.solve(
+        matrix.expand(*both, *matrix.shape[-2:]), vector.expand(*both, *vector.shape[-2:])
+    )
+    return found.reshape((*found.shape[:-2], *width, *columns))

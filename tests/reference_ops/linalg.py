@@ -159,3 +159,23 @@ def matrix_factorization(t: Tensor, u: Tensor, v: Tensor) -> Tensor:
 
 def weighted_matrix_factorization(w: Tensor, t: Tensor, u: Tensor, v: Tensor) -> Tensor:
     return (w * (t - u @ v.T).square()).sum()
+
+
+def matrix_exp(x: Tensor) -> Tensor:
+    return torch.linalg.matrix_exp(x)
+
+
+def svdvals(x: Tensor) -> Tensor:
+    return torch.linalg.svdvals(x)
+
+
+def nuclear_norm(x: Tensor) -> Tensor:
+    return torch.linalg.matrix_norm(x, "nuc")
+
+
+def spectral_norm(w: Tensor) -> Tensor:
+    return w / torch.linalg.matrix_norm(w, 2)
+
+
+def linear_ode(a: Tensor, x: Tensor, t: Tensor) -> Tensor:
+    return torch.einsum("bij,bj->bi", torch.linalg.matrix_exp(t[:, None, None] * a), x)

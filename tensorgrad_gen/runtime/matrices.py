@@ -1,0 +1,156 @@
+"""Functions of matrices that lowered code calls beside torch's.
+
+Law: as in `ops`: pure, differentiable to any order, right under every transform.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tensorgrad_gen.runtime.core import forward_mode, primal
+
+
+def matrix_sqrt(a: Tensor) -> Tensor:
+    """The principal `x` with `x @ x = a`, for a matrix without eigenvalues below or at 0.
+
+    Newton's iteration for the root and its inverse together, scaled by determinants so that it
+    takes few steps however `a` is conditioned (Higham, Functions of Matrices, 2008, chapter 6).
+    """
+    size = a.shape[-1]
+    root, inverse = a, torch.eye(size, dtype=a.dtype, device=a.device).expand(a.shape)
+    for _ in range(_STEPS_OF_ROOT):
+        logs = torch.linalg.slogdet(root).logabsdet + torch.linalg.slogdet(inverse).logabsdet
+        scale = torch.exp(logs / (-2 * max(size, 1)))[..., None, None]
+        root, inverse = (
+            (scale * root + torch.linalg.inv(inverse) / scale) / 2,
+            (scale * inverse + torch.linalg.inv(root) / scale) / 2,
+        )
+    return root
+
+
+_STEPS_OF_ROOT = 12
+
+
+def exp_change(a: Tensor, change: Tensor) -> Tensor:
+    """The derivative of `exp(a + t change)` by `t` at 0: a block of exp([[a, change], [0, a]])."""
+    size = a.shape[-1]
+    above = torch.cat((a, change), -1)
+    below = torch.cat((torch.zeros_like(a), a), -1)
+    exponential: Tensor = torch.linalg.matrix_exp(torch.cat((above, below), -2))
+    return exponential[..., :size, size:]
+
+
+def svd(a: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Left vectors, values and right vectors with `a = u @ diag(s) @ v.mH`, of a complex matrix."""
+    if not torch.compiler.is_compiling():
+        parts: tuple[Tensor, Tensor, Tensor] = _Svd.apply(a)  # type: ignore[no-untyped-call]
+        return parts
+    u, s, vh = torch.linalg.svd(a, full_matrices=False)
+    return u, s, vh.mH
+
+
+class _Svd(torch.autograd.Function):
+    """A decomposition to be differentiated where the phases of its vectors cancel.
+
+    PyTorch's own looks at the numbers to see whether they do, which no `vmap` of a second
+    derivative allows; what the laws make of the vectors always has them cancel.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(a: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        u, s, vh = torch.linalg.svd(a, full_matrices=False)
+        return u, s, vh.mH.resolve_conj()
+
+    @staticmethod
+    def setup_context(ctx: Any, _inputs: tuple[Any, ...], output: tuple[Any, ...]) -> None:
+        ctx.save_for_backward(*output)
+        ctx.save_for_forward(*output)
+
+    @staticmethod
+    def backward(ctx: Any, grad_u: Tensor, grad_s: Tensor, grad_v: Tensor) -> tuple[Tensor]:
+        u, s, v = ctx.saved_tensors
+        turn_u, turn_v = _skew(u.mH @ grad_u), _skew(v.mH @ grad_v)
+        phase = turn_u.diagonal(dim1=-2, dim2=-1) / (2 * s)
+        inner = (turn_u * s[..., None, :] + s[..., None] * turn_v) * _inverse_gaps(s)
+        inner = inner + torch.diag_embed(grad_s + phase)
+        left = u @ inner + (grad_u - u @ (u.mH @ grad_u)) / s[..., None, :]
+        beyond = (grad_v - v @ (v.mH @ grad_v)) / s[..., None, :]
+        return (left @ v.mH + u @ beyond.mH,)
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        u, s, v = ctx.saved_tensors
+        with forward_mode():
+            u, s, v = primal(u), primal(s), primal(v)
+            change = u.mH @ tangent @ v
+            diagonal = change.diagonal(dim1=-2, dim2=-1)
+            right, left = change * s[..., None, :], change * s[..., None]
+            phase = torch.diag_embed((diagonal - diagonal.conj()) / (4 * s))
+            turn_u = (right + right.mH) * _inverse_gaps(s) + phase
+            turn_v = (left + left.mH) * _inverse_gaps(s) - phase
+            beyond_u = (tangent @ v - u @ change) / s[..., None, :]
+            beyond_v = (tangent.mH @ u - v @ change.mH) / s[..., None, :]
+            return u @ turn_u + beyond_u, diagonal.real, v @ turn_v + beyond_v
+
+
+def _skew(a: Tensor) -> Tensor:
+    return a - a.mH
+
+
+def _inverse_gaps(s: Tensor) -> Tensor:
+    """`1/(s[j]^2 - s[i]^2)`, 0 on the diagonal."""
+    gaps = (s[..., None, :] - s[..., None]) * (s[..., None, :] + s[..., None])
+    same = torch.eye(s.shape[-1], dtype=torch.bool, device=s.device)
+    return torch.where(same, 0, 1 / torch.where(same, 1, gaps))
+
+
+def solve(a: Tensor, c: Tensor) -> Tensor:
+    """The solution of `a @ x = c`, for as many systems of each as of the other."""
+    if not torch.compiler.is_compiling():
+        solution: Tensor = _LinearSolve.apply(a, c)  # type: ignore[no-untyped-call]
+    else:  # Dynamo traces no Function that has forward mode
+        solution = torch.linalg.lu_solve(*torch.linalg.lu_factor(a), c)
+    return solution
+
+
+class _LinearSolve(torch.autograd.Function):
+    """`a^-1 c`, whose derivatives are solves again: right to any order, under any transform.
+
+    PyTorch's own are not: forward mode of `solve` is wrong when it is differentiated again
+    (pytorch#192540), and `lu_solve` is wrong for matrices that broadcast inside a batch of right
+    sides, which `vmap` of a Hessian makes of them.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(a: Tensor, c: Tensor) -> Tensor:
+        solution: Tensor = torch.linalg.solve(a, c)
+        return solution
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(inputs[0], output)
+        ctx.save_for_forward(inputs[0], output)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor | None) -> tuple[Tensor | None, ...]:
+        if grad is None:
+            return None, None
+        a, x = ctx.saved_tensors
+        grad_c = solve(a.mH, grad)
+        return (-grad_c @ x.mH if ctx.needs_input_grad[0] else None), grad_c
+
+    @staticmethod
+    def jvp(ctx: Any, tangent_a: Tensor | None, tangent_c: Tensor | None) -> Tensor:
+        a, x = ctx.saved_tensors
+        with forward_mode():
+            a, x = primal(a), primal(x)
+            change = torch.zeros_like(x) if tangent_c is None else tangent_c
+            return solve(a, change if tangent_a is None else change - tangent_a @ x)
