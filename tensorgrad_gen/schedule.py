@@ -32,7 +32,8 @@ def schedule(lowered: LoweredOp) -> LoweredOp:
     kept = _names_of(lowered, bodies) - {s.target for body in bodies for s in _helpers(body, own)}
     forward, *others = (_numbered(body, own, kept) for body in bodies)
     tangent = others.pop() if lowered.tangent else None
-    return replace(lowered, forward=forward, backward=tuple(others), tangent=tangent)
+    further = tuple(map(schedule, lowered.further))
+    return replace(lowered, forward=forward, backward=tuple(others), tangent=tangent, further=further)
 
 
 def _bodies(lowered: LoweredOp) -> tuple[Body, ...]:

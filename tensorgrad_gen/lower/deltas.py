@@ -48,12 +48,29 @@ def lower_delta_product(b: Builder, factors: tuple[Expr, ...], order: Layout) ->
     pair = split_label(delta)
     if pair is not None and pair[0] not in free | pair[1].free:
         return _scatter(b, pair[0], pair[1], rest, order)
-    if isinstance(delta.left, Index) and isinstance(delta.right, Index):
-        if delta.left not in free and delta.right in free:
-            return _diagonal(b, delta.right, delta.left, rest, order)
-        if delta.right not in free and delta.left in free:
-            return _diagonal(b, delta.left, delta.right, rest, order)
+    found = diagonal(factors)
+    if found is not None:
+        return _diagonal(b, *found, order)
     return b.lower(Mul((as_condition(delta), *rest)), order)
+
+
+def diagonal(factors: tuple[Expr, ...]) -> tuple[Index, Index, tuple[Expr, ...]] | None:
+    """Of a product with a delta between two indices: the one that the rest may have, the other, and the rest."""
+    delta = next((f for f in factors if isinstance(f, Delta)), None)
+    if delta is None or not isinstance(delta.left, Index) or not isinstance(delta.right, Index):
+        return None
+    rest = tuple(f for f in factors if f is not delta)
+    free: frozenset[Index] = frozenset().union(*(f.free for f in rest))
+    if delta.left not in free and delta.right in free:
+        return delta.right, delta.left, rest
+    if delta.right not in free and free:
+        return delta.left, delta.right, rest
+    return None
+
+
+def inside(index: Index, twin: Index, order: Layout) -> tuple[Index, ...]:
+    """The order in which what goes onto a diagonal is computed."""
+    return (*_without(order, index, twin), index)
 
 
 def _without(order: Layout, *gone: Index) -> tuple[Index, ...]:
@@ -62,9 +79,8 @@ def _without(order: Layout, *gone: Index) -> tuple[Index, ...]:
 
 def _diagonal(b: Builder, index: Index, twin: Index, rest: tuple[Expr, ...], order: Layout) -> Val:
     """`delta[i,j] v[.., i]`: a matrix with the values on its diagonal."""
-    inner = (*_without(order, index, twin), index)
-    val = b.tensor(b.lower(product_of(rest), inner))
-    layout = val.layout if index in val.indices else (index,)
+    val = b.tensor(b.lower(product_of(rest), inside(index, twin, order)))
+    layout = val.layout if index in val.indices else (*val.layout[:-1], index)
     val = b.solid(val, layout) if index in val.loose or index not in val.indices else val
     return align(val.over(Call("torch.diag_embed", (val.expr,)), (*val.layout, twin)), order)
 

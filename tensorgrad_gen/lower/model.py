@@ -59,3 +59,4 @@ class LoweredOp:
     layouts: tuple[tuple[str, Layout], ...]
     like: tuple[str, ...]
     complex: frozenset[str] = frozenset()  # forward tensors with complex values
+    further: tuple[LoweredOp, ...] = ()  # of each further derivative of the plan

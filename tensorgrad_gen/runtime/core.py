@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 _FunctionClass = TypeVar("_FunctionClass", bound=type[torch.autograd.Function])
+_Result = TypeVar("_Result")
 _NOTHING = contextlib.nullcontext()
 # Without this switch nested forward mode through a Function is silently zero (pytorch#197867):
 # where a PyTorch lacks it, ops have no forward mode at all.
@@ -377,14 +378,14 @@ def _check_extent(
     )
 
 
-def call_labelled(
-    op: Any, dual: Any, name: str, table: tuple[InputRow, ...], *args: Any
-) -> tuple[Tensor, ...]:
-    """As `call`, for an op with labels: an error about one out of range is in the op's words."""
+def labelled(
+    body: Callable[..., _Result], name: str, table: tuple[InputRow, ...], *args: Any
+) -> _Result:
+    """What the function returns; its error about a label out of range is in the op's words."""
     if torch.compiler.is_compiling():
-        return call(op, dual, *args)
+        return body(*args)
     try:
-        return call(op, dual, *args)
+        return body(*args)
     except (IndexError, RuntimeError) as error:
         text = str(error)
         if "out of range" not in text and "out of bounds" not in text:
