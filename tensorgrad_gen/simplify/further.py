@@ -18,6 +18,7 @@ from tensorgrad_gen.derive.lettered import has_leading_axes, lettered
 from tensorgrad_gen.derive.model import Block, Further
 from tensorgrad_gen.derive.modes import REAL, in_structure, taken_names
 from tensorgrad_gen.ir import Access, Index, Input, Program, Statement
+from tensorgrad_gen.ir.budget import grant
 from tensorgrad_gen.ir.build import ZERO
 from tensorgrad_gen.simplify import simplify_adjoint, simplify_tangent
 from tensorgrad_gen.simplify.inline import inline
@@ -26,6 +27,7 @@ from tensorgrad_gen.simplify.parts import common_deltas_last, factored, split_by
 from tensorgrad_gen.simplify.through_values import through_values
 from tensorgrad_gen.simplify.zeros import drop_vanishing
 
+STEPS = 1_000_000  # of work that each may make: a Hessian has a block for each pair of inputs
 Gradients = dict[tuple[str, str], Statement]  # of (output, input): the statement of its Jacobian
 
 
@@ -33,7 +35,9 @@ def further_derivatives(program: Program) -> tuple[Further, ...]:
     """What the spec asks for beside `vjp` and `jvp`, in the order of the table."""
     if not outputs_of(program) or not inputs_of(program):
         return ()
-    return tuple(make(program) for kind, make in FURTHER.items() if kind in program.derivatives)
+    kinds = [kind for kind in FURTHER if kind in program.derivatives]
+    grant(STEPS * len(kinds))
+    return tuple(FURTHER[kind](program) for kind in kinds)
 
 
 def outputs_of(program: Program) -> tuple[str, ...]:
@@ -75,7 +79,7 @@ def _gradients(program: Program, names: Namer) -> tuple[list[Statement], Gradien
         table = {s.target: s for s in steps}
         held = dict(derived.gradients)
         for item in inputs_of(program):
-            zero = Statement(f"grad_{item.name}", (*axes, *item.indices), ZERO)
+            zero = Statement("", (*axes, *item.indices), ZERO)
             found[of, item.name] = table.get(held.get(item.name, ""), zero)
         statements += steps
     return statements, found
