@@ -57,7 +57,10 @@ def square(n: int, batch: tuple[int, ...] = ()) -> Tensor:
 
 
 def _layer_norm(x: Tensor, gamma: Tensor, beta: Tensor | None = None) -> Tensor:
-    return F.layer_norm(x, x.shape[-1:], gamma, beta, 1e-5)
+    # Not `F.layer_norm`: its second derivative under vmap is wrong (docs/correctness.md).
+    mu = x - x.mean(-1, keepdim=True)
+    y = mu / (mu.square().mean(-1, keepdim=True) + 1e-5).sqrt() * gamma
+    return y if beta is None else y + beta
 
 
 def _attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -80,8 +83,17 @@ POINTWISE = (
     Case("wave", "x: [i]", "y[i] = sin(x[i])*x[i]", lambda x: torch.sin(x) * x, ((4,),)),
     Case("table", "x: [i, j]", "y[i,j] = exp(x[i,j])", torch.exp, ((2, 3),)),
     Case("both", "x: [i]; z: [i]", "y[i] = logaddexp(x[i], z[i])", torch.logaddexp, ((3,), (3,)), moved=(0, 1)),
-    Case("outer", "x: [i]; z: [j]", "y[i,j] = x[i]*z[j]^2", lambda x, z: torch.outer(x, z * z), ((2,), (3,)), moved=(0, 1)),
-    Case("bent", "x: [i]", "y[i] = where(x[i] > 1, x[i]^2, 3*x[i])", lambda x: torch.where(x > 1, x * x, 3 * x), ((5,),)),
+    Case(
+        "outer",
+        "x: [i]; z: [j]",
+        "y[i,j] = x[i]*z[j]^2",
+        lambda x, z: torch.outer(x, z * z),
+        ((2,), (3,)),
+        moved=(0, 1),
+    ),
+    Case(
+        "bent", "x: [i]", "y[i] = where(x[i] > 1, x[i]^2, 3*x[i])", lambda x: torch.where(x > 1, x * x, 3 * x), ((5,),)
+    ),
     Case("turned", "x: [i, j]", "y[j,i] = x[i,j]", lambda x: x.mT.clone(), ((2, 3),)),
     Case("power", "x: [i]", "y[i] = x[i]^p", lambda x, p: x**p, ((3,),), more="params: {p: 2.5}", params={"p": 2.5}),
     Case(
@@ -115,56 +127,240 @@ REDUCTIONS = (
     Case("triangle", "x: [i]", "y[i] = [j <= i]*x[j]^2", lambda x: (x * x).cumsum(-1), ((4,),)),
     Case("soft", "x: [b, i]", "y[b,i] = softmax[i](x[b,i])", lambda x: x.softmax(-1), ((2, 3),)),
     Case("log_soft", "x: [i]", "y[i] = log_softmax[i](x[i])", lambda x: x.log_softmax(-1), ((3,),)),
-    Case("normed", "x: [b, h]; gamma: [h]; beta: {indices: [h], default: 0}", LAYER_NORM, _layer_norm, ((2, 3), (3,), (3,)), more="params: {eps: 1.0e-5}\nsizes: {H: h}", moved=(0, 1, 2)),
-    Case("left_out", "x: [b, h]; gamma: [h]; beta: {indices: [h], default: 0}", LAYER_NORM, _layer_norm, ((2, 3), (3,), None), more="params: {eps: 1.0e-5}\nsizes: {H: h}", moved=(0, 1)),
+    Case(
+        "normed",
+        "x: [b, h]; gamma: [h]; beta: {indices: [h], default: 0}",
+        LAYER_NORM,
+        _layer_norm,
+        ((2, 3), (3,), (3,)),
+        more="params: {eps: 1.0e-5}\nsizes: {H: h}",
+        moved=(0, 1, 2),
+    ),
+    Case(
+        "left_out",
+        "x: [b, h]; gamma: [h]; beta: {indices: [h], default: 0}",
+        LAYER_NORM,
+        _layer_norm,
+        ((2, 3), (3,), None),
+        more="params: {eps: 1.0e-5}\nsizes: {H: h}",
+        moved=(0, 1),
+    ),
 )
 CONTRACTIONS = (
     Case("product_of", "a: [i, j]; b: [j, k]", "y[i,k] = a[i,j]*b[j,k]", torch.matmul, ((2, 3), (3, 2)), moved=(0, 1)),
     Case("form", "x: [i]; a: [i, j]", "y = x[i]*a[i,j]*x[j]", lambda x, a: x @ a @ x, ((3,), (3, 3)), moved=(0, 1)),
-    Case("fixed_form", "x: [i]; a: {indices: [i, j], grad: false}", "y = x[i]*a[i,j]*x[j]", lambda x, a: x @ a @ x, ((3,), (3, 3))),
+    Case(
+        "fixed_form",
+        "x: [i]; a: {indices: [i, j], grad: false}",
+        "y = x[i]*a[i,j]*x[j]",
+        lambda x, a: x @ a @ x,
+        ((3,), (3, 3)),
+    ),
     Case("powers", "x: [i, j]", "y = x[i,j]*x[j,k]*x[k,i]", lambda x: (x @ x @ x).trace(), ((3, 3),)),
     Case("diagonal_of", "x: [i, i]", "y[i] = x[i,i]^2", lambda x: x.diagonal() ** 2, ((3, 3),)),
-    Case("logistic", "x: [i, j]; w: [j]", "l = one[i]*log(1 + exp(-x[i,j]*w[j]))", lambda x, w: F.softplus(-(x @ w)).sum(), ((4, 3), (3,)), moved=(0, 1)),
-    Case("factors", "t: {indices: [i, j], grad: false}; u: [i, k]; v: [j, k]", "r[i,j] = t[i,j] - u[i,k]*v[j,k]; y = r[i,j]*r[i,j]", lambda t, u, v: ((t - u @ v.mT) ** 2).sum(), ((3, 4), (3, 2), (4, 2)), moved=(1, 2)),
-    Case("known_only", "m: {indices: [i, j], kind: bool}; u: [i, k]; v: [j, k]", "y = [m[i,j]]*(u[i,k]*v[j,k])^2", lambda m, u, v: (torch.where(m, u @ v.mT, 0) ** 2).sum(), (MASK, (2, 2), (3, 2)), moved=(1, 2)),
-    Case("network", "x: [b, i]; w: [j, i]; u: [j]", "h[b,j] = tanh(w[j,i]*x[b,i]); y[b] = h[b,j]*u[j]", _mlp, ((2, 3), (2, 3), (2,)), moved=(0, 1, 2)),
-    Case("attended", "q: [i, d]; k: [j, d]; v: [j, e]", "s[i,j] = 1/2*q[i,d]*k[j,d]; p[i,j] = softmax[j](s[i,j]); y[i,e] = p[i,j]*v[j,e]", _attention, ((2, 3), (3, 3), (3, 2)), moved=(0, 1, 2)),
-    Case("crossed", "a: [i]; b: [i]", "c[k] = levi_civita[i,j,k]*a[i]*b[j]", torch.linalg.cross, ((3,), (3,)), moved=(0, 1)),
-    Case("distances", "x: [n, d]", "y[n,m] = one[d]*(x[n,d] - x[m,d])^2", lambda x: ((x[:, None] - x) ** 2).sum(-1), ((3, 2),), more=""),
+    Case(
+        "logistic",
+        "x: [i, j]; w: [j]",
+        "l = one[i]*log(1 + exp(-x[i,j]*w[j]))",
+        lambda x, w: F.softplus(-(x @ w)).sum(),
+        ((4, 3), (3,)),
+        moved=(0, 1),
+    ),
+    Case(
+        "factors",
+        "t: {indices: [i, j], grad: false}; u: [i, k]; v: [j, k]",
+        "r[i,j] = t[i,j] - u[i,k]*v[j,k]; y = r[i,j]*r[i,j]",
+        lambda t, u, v: ((t - u @ v.mT) ** 2).sum(),
+        ((3, 4), (3, 2), (4, 2)),
+        moved=(1, 2),
+    ),
+    Case(
+        "known_only",
+        "m: {indices: [i, j], kind: bool}; u: [i, k]; v: [j, k]",
+        "y = [m[i,j]]*(u[i,k]*v[j,k])^2",
+        lambda m, u, v: (torch.where(m, u @ v.mT, 0) ** 2).sum(),
+        (MASK, (2, 2), (3, 2)),
+        moved=(1, 2),
+    ),
+    Case(
+        "network",
+        "x: [b, i]; w: [j, i]; u: [j]",
+        "h[b,j] = tanh(w[j,i]*x[b,i]); y[b] = h[b,j]*u[j]",
+        _mlp,
+        ((2, 3), (2, 3), (2,)),
+        moved=(0, 1, 2),
+    ),
+    Case(
+        "attended",
+        "q: [i, d]; k: [j, d]; v: [j, e]",
+        "s[i,j] = 1/2*q[i,d]*k[j,d]; p[i,j] = softmax[j](s[i,j]); y[i,e] = p[i,j]*v[j,e]",
+        _attention,
+        ((2, 3), (3, 3), (3, 2)),
+        moved=(0, 1, 2),
+    ),
+    Case(
+        "crossed",
+        "a: [i]; b: [i]",
+        "c[k] = levi_civita[i,j,k]*a[i]*b[j]",
+        torch.linalg.cross,
+        ((3,), (3,)),
+        moved=(0, 1),
+    ),
+    Case(
+        "distances",
+        "x: [n, d]",
+        "y[n,m] = one[d]*(x[n,d] - x[m,d])^2",
+        lambda x: ((x[:, None] - x) ** 2).sum(-1),
+        ((3, 2),),
+        more="",
+    ),
 )
 CHOSEN = (
-    Case("chosen", "x: [b, v]; t: {indices: [b], kind: label, labels: v}", "y[b] = x[b,t[b]]^2", lambda x, t: x.gather(1, t[:, None])[:, 0] ** 2, ((3, 3), KEPT)),
-    Case("embedded", "w: [v, h]; t: {indices: [b], kind: label, labels: v}", "y[b,h] = exp(w[t[b],h])", lambda w, t: w[t].exp(), ((3, 2), KEPT)),
-    Case("entropy", "x: [b, v]; t: {indices: [b], kind: label, labels: v}", "p[b,v] = log_softmax[v](x[b,v]); l = -one[b]*[t[b] != -100]*p[b,t[b]]", lambda x, t: F.cross_entropy(x, t, reduction="sum"), ((3, 4), LABELS)),
-    Case("with_place", "x: [b, v]", "k[b] = argmax[v](x[b,v]); y[b] = x[b,k[b]]^3", lambda x: x.amax(-1) ** 3, ((2, 3),), more="outputs: [y, k]"),
-    Case("filtered", "x: [c, i]; w: [o, c, k]", "y[o,i] = x[c,i+k]*w[o,c,k]", lambda x, w: F.conv1d(x[None], w)[0], ((2, 5), (2, 2, 3)), moved=(0, 1)),
-    Case("strided", "x: [i]; w: [k]", "y[j] = x[2*j+k]*w[k]", lambda x, w: F.conv1d(x[None, None], w[None, None], stride=2)[0, 0], ((7,), (3,)), moved=(0, 1)),
-    Case("padded", "x: [i]; w: [k]", "y[i] = x[pad(i+k-1)]*w[k]", lambda x, w: F.conv1d(x[None, None], w[None, None], padding=1)[0, 0], ((5,), (3,)), moved=(0, 1)),
+    Case(
+        "chosen",
+        "x: [b, v]; t: {indices: [b], kind: label, labels: v}",
+        "y[b] = x[b,t[b]]^2",
+        lambda x, t: x.gather(1, t[:, None])[:, 0] ** 2,
+        ((3, 3), KEPT),
+    ),
+    Case(
+        "embedded",
+        "w: [v, h]; t: {indices: [b], kind: label, labels: v}",
+        "y[b,h] = exp(w[t[b],h])",
+        lambda w, t: w[t].exp(),
+        ((3, 2), KEPT),
+    ),
+    Case(
+        "entropy",
+        "x: [b, v]; t: {indices: [b], kind: label, labels: v}",
+        "p[b,v] = log_softmax[v](x[b,v]); l = -one[b]*[t[b] != -100]*p[b,t[b]]",
+        lambda x, t: F.cross_entropy(x, t, reduction="sum"),
+        ((3, 4), LABELS),
+    ),
+    Case(
+        "with_place",
+        "x: [b, v]",
+        "k[b] = argmax[v](x[b,v]); y[b] = x[b,k[b]]^3",
+        lambda x: x.amax(-1) ** 3,
+        ((2, 3),),
+        more="outputs: [y, k]",
+    ),
+    Case(
+        "filtered",
+        "x: [c, i]; w: [o, c, k]",
+        "y[o,j] = x[c,j+k]*w[o,c,k]",
+        lambda x, w: F.conv1d(x[None], w)[0],
+        ((2, 5), (2, 2, 3)),
+        moved=(0, 1),
+    ),
+    Case(
+        "strided",
+        "x: [i]; w: [k]",
+        "y[j] = x[2*j+k]*w[k]",
+        lambda x, w: F.conv1d(x[None, None], w[None, None], stride=2)[0, 0],
+        ((7,), (3,)),
+        moved=(0, 1),
+    ),
+    Case(
+        "padded",
+        "x: [i]; w: [k]",
+        "y[i] = x[pad(i+k-1)]*w[k]",
+        lambda x, w: F.conv1d(x[None, None], w[None, None], padding=1)[0, 0],
+        ((5,), (3,)),
+        moved=(0, 1),
+    ),
     Case("steps", "x: [i]", "d[k] = (x[k+1] - x[k])^2", lambda x: x.diff() ** 2, ((5,),)),
-    Case("reversed_order", "x: [i]", "y[i] = x[N - 1 - i]*x[i]", lambda x: x.flip(0) * x, ((4,),), more="sizes: {N: i}"),
-    Case("kernel", "x: [i]", "y[j] = x[j+k]*c[k]*x[j]", lambda x: (x[:-2] - 2 * x[1:-1] + x[2:]) * x[:-2], ((5,),), more="constants: {c: [1, -2, 1]}"),
+    Case(
+        "reversed_order", "x: [i]", "y[i] = x[N - 1 - i]*x[i]", lambda x: x.flip(0) * x, ((4,),), more="sizes: {N: i}"
+    ),
+    Case(
+        "kernel",
+        "x: [i]",
+        "y[j] = x[j+k]*c[k]*x[j]",
+        lambda x: (x[:-2] - 2 * x[1:-1] + x[2:]) * x[:-2],
+        ((5,),),
+        more="constants: {c: [1, -2, 1]}",
+    ),
 )
 LINALG = (
     Case("inverse_of", "x: [i, j]", "y[j,i] = inv(x)[j,i]", torch.linalg.inv, (square(3),)),
     Case("solved", "a: [i, j]; c: [i]", "y[j] = solve(a, c)[j]", torch.linalg.solve, (square(3), (3,)), moved=(0, 1)),
     Case("volume", "x: [i, j]", "y = det(x)", torch.linalg.det, (square(3),)),
     Case("log_volume", "x: [b, i, j]", "y[b] = logdet(x)[b]", torch.logdet, (square(2, (2,)),)),
-    Case("symmetric_form", "x: [i]; a: {indices: [i, j], structure: symmetric}", "y = x[i]*a[i,j]*a[j,k]*x[k]", lambda x, a: x @ ((a + a.mT) / 2) @ ((a + a.mT) / 2) @ x, ((3,), square(3) + square(3).mT), moved=(0, 1)),
-    Case("lower_form", "x: [i]; a: {indices: [i, j], structure: lower}", "y = x[i]*a[i,j]*a[j,k]*x[k]", lambda x, a: x @ a.tril() @ a.tril() @ x, ((3,), square(3).tril()), moved=(0, 1)),
-    Case("diagonal_form", "x: [i]; a: {indices: [i, j], structure: diagonal}", "y[i] = a[i,j]*a[j,k]*x[k]", lambda x, a: a.diagonal().diag() @ a.diagonal().diag() @ x, ((3,), square(3).diagonal().diag()), moved=(0, 1)),
+    Case(
+        "symmetric_form",
+        "x: [i]; a: {indices: [i, j], structure: symmetric}",
+        "y = x[i]*a[i,j]*a[j,k]*x[k]",
+        lambda x, a: x @ ((a + a.mT) / 2) @ ((a + a.mT) / 2) @ x,
+        ((3,), square(3) + square(3).mT),
+        moved=(0, 1),
+    ),
+    Case(
+        "lower_form",
+        "x: [i]; a: {indices: [i, j], structure: lower}",
+        "y = x[i]*a[i,j]*a[j,k]*x[k]",
+        lambda x, a: x @ a.tril() @ a.tril() @ x,
+        ((3,), square(3).tril()),
+        moved=(0, 1),
+    ),
+    Case(
+        "diagonal_form",
+        "x: [i]; a: {indices: [i, j], structure: diagonal}",
+        "y[i] = a[i,j]*a[j,k]*x[k]",
+        lambda x, a: a.diagonal().diag() @ a.diagonal().diag() @ x,
+        ((3,), square(3).diagonal().diag()),
+        moved=(0, 1),
+    ),
 )
 SEVERAL = (
-    Case("two", "x: [i]; z: [i]", "s = x[i]*z[i]; d[i] = x[i]/z[i]", lambda x, z: (x @ z, x / z), ((3,), (3,)), more="outputs: [s, d]", moved=(0, 1)),
-    Case("in_a_row", "x: [b, i]", "m[b] = logsumexp[i](x[b,i]); y[b,i] = x[b,i]*m[b]", lambda x: (x.logsumexp(-1), x * x.logsumexp(-1, keepdim=True)), ((2, 3),), more="outputs: [m, y]"),
-    Case("apart", "x: [i]; z: [j]", "a[i] = x[i]^2; b = z[j]*z[j]", lambda x, z: (x * x, (z * z).sum()), ((2,), (3,)), more="outputs: [a, b]", moved=(0, 1)),
+    Case(
+        "two",
+        "x: [i]; z: [i]",
+        "s = x[i]*z[i]; d[i] = x[i]/z[i]",
+        lambda x, z: (x @ z, x / z),
+        ((3,), (3,)),
+        more="outputs: [s, d]",
+        moved=(0, 1),
+    ),
+    Case(
+        "in_a_row",
+        "x: [b, i]",
+        "m[b] = logsumexp[i](x[b,i]); y[b,i] = x[b,i]*m[b]",
+        lambda x: (x.logsumexp(-1), x * x.logsumexp(-1, keepdim=True)),
+        ((2, 3),),
+        more="outputs: [m, y]",
+    ),
+    Case(
+        "apart",
+        "x: [i]; z: [j]",
+        "a[i] = x[i]^2; b = z[j]*z[j]",
+        lambda x, z: (x * x, (z * z).sum()),
+        ((2,), (3,)),
+        more="outputs: [a, b]",
+        moved=(0, 1),
+    ),
 )
 LEADING = tuple(
     case
     for lead in ((), (2,), (2, 2))
     for case in (
-        Case("rms", "x: [..., h]; w: [h]", "r[...] = (1/H*one[h]*x[...,h]^2 + 1/10)^(-1/2); y[...,h] = x[...,h]*r[...]*w[h]", lambda x, w: F.rms_norm(x, x.shape[-1:], w, None) if x.dtype is None else x * (x.square().mean(-1, keepdim=True) + 0.1).rsqrt() * w, ((*lead, 3), (3,)), more="sizes: {H: h}", moved=(0, 1)),
+        Case(
+            "rms",
+            "x: [..., h]; w: [h]",
+            "r[...] = (1/H*one[h]*x[...,h]^2 + 1/10)^(-1/2); y[...,h] = x[...,h]*r[...]*w[h]",
+            lambda x, w: x * (x.square().mean(-1, keepdim=True) + 0.1).rsqrt() * w,
+            ((*lead, 3), (3,)),
+            more="sizes: {H: h}",
+            moved=(0, 1),
+        ),
         Case("per_row", "x: [..., h]", "y[...] = logsumexp[h](x[...,h])", lambda x: x.logsumexp(-1), ((*lead, 3),)),
-        Case("mean_of_all", "x: [..., h]", "y[h] = mean[...](x[...,h]^2)", lambda x: (x * x).reshape(-1, 3).mean(0), ((*lead, 3),)),
+        Case(
+            "mean_of_all",
+            "x: [..., h]",
+            "y[h] = mean[...](x[...,h]^2)",
+            lambda x: (x * x).reshape(-1, 3).mean(0),
+            ((*lead, 3),),
+        ),
     )
 )
 CASES = (*POINTWISE, *REDUCTIONS, *CONTRACTIONS, *CHOSEN, *LINALG, *SEVERAL, *LEADING)

@@ -9,7 +9,7 @@ import torch
 from further_cases import CASES, Case
 from torch import Tensor, func
 
-from tensorgrad_gen.api import compile_spec, load_module
+from tensorgrad_gen.api import compile_spec
 
 EXACT = {"rtol": 1e-9, "atol": 1e-10}
 
@@ -48,7 +48,8 @@ def given_only(found: Any) -> Any:
     """The nesting without what an input that was left out has."""
     if not isinstance(found, tuple):
         return found
-    return one([given_only(part) for part in found if part is not None])
+    parts = [given_only(part) for part in found if part is not None]
+    return one([part for part in parts if part != ()])
 
 
 def agree(got: Any, want: Any) -> None:
@@ -96,7 +97,9 @@ def product(case: Case, tensors: tuple[Any, ...]) -> tuple[tuple[Any, ...], tupl
     grads = torch.autograd.grad(loss, moved, create_graph=True, allow_unused=True, materialize_grads=True)
     slope = sum((g * along[k]).sum() for g, k in zip(grads, case.moved, strict=True))
     zeros = [torch.zeros_like(x) for x in moved]
-    found = torch.autograd.grad(slope, moved, allow_unused=True, materialize_grads=True) if slope.requires_grad else zeros
+    found = (
+        torch.autograd.grad(slope, moved, allow_unused=True, materialize_grads=True) if slope.requires_grad else zeros
+    )
     tangents = [along.get(k) for k in range(len(tensors)) if k in along or tensors[k] is None]
     return () if scalar else weights, tuple(tangents), one(list(found))
 

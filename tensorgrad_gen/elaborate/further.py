@@ -36,4 +36,3 @@ def check(program: Program, spec: OpSpec, report: Report) -> None:
 
 def _clips(node: Expr) -> bool:
     return isinstance(node, Apply) and node.function == "clip_gradient"
-

@@ -129,7 +129,9 @@ def _doc(op: Facts, facts: Facts, of: Further, inputs: tuple[Input, ...]) -> str
     weighted = " and weighted by the cotangents" if len(inputs) > len(op.inputs) + len(of.blocks) else ""
     tensors = facts.lowered.plan.program.tensors
     given = ", ".join(accessed(item.keyword, item.indices) for item in inputs)
-    shapes = [f"{shown_block(of, block)}[{','.join(i.name for i in tensors[block.held].indices)}]" for block in of.blocks]
+    shapes = [
+        f"{shown_block(of, block)}[{','.join(i.name for i in tensors[block.held].indices)}]" for block in of.blocks
+    ]
     parts = [_WHAT[of.kind].format(op=op.op, weighted=weighted), f"{given} -> {', '.join(shapes)}"]
     if of.lettered:
         parts.append(f"{_letter(of)} stands for the leading axes `...`, which the result has apart.")

@@ -90,7 +90,7 @@ def fits(facts: Facts, inputs: tuple[Input, ...], known: Sequence[Input] = (), k
     """
     conditions: list[str] = []
     if keyword:
-        inputs, known = ([replace(item, name=item.keyword) for item in items] for items in (inputs, known))
+        inputs, known = (tuple(replace(item, name=item.keyword) for item in items) for items in (inputs, known))
     seen = list(known)
     # An input that may be left out refers to the others, not they to it.
     for item in sorted(inputs, key=lambda i: i.default is not None):
