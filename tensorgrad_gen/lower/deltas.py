@@ -8,7 +8,7 @@ from tensorgrad_gen.lower.access import label_order, safe_label
 from tensorgrad_gen.lower.arith import ONE
 from tensorgrad_gen.lower.builder import Builder
 from tensorgrad_gen.lower.model import Layout
-from tensorgrad_gen.lower.torch_ir import Call, Lit, Method
+from tensorgrad_gen.lower.torch_ir import Call, Infix, Lit, Method, Prefix
 from tensorgrad_gen.lower.values import LEAD, Val, align, squeeze
 
 
@@ -83,6 +83,24 @@ def _diagonal(b: Builder, index: Index, twin: Index, rest: tuple[Expr, ...], ord
     layout = val.layout if index in val.indices else (*val.layout[:-1], index)
     val = b.solid(val, layout) if index in val.loose or index not in val.indices else val
     return align(val.over(Call("torch.diag_embed", (val.expr,)), (*val.layout, twin)), order)
+
+
+def add_diagonals(b: Builder, node: Add, order: Layout) -> Val | None:
+    """`y[i,j] + delta[i,j] x[i]`: added on the diagonal of a sum that is computed here, no matrix of zeros between."""
+    apart = {t: d for t in node.terms if isinstance(t, Mul) and (d := diagonal(t.factors)) is not None}
+    others = tuple(t for t in node.terms if t not in apart)
+    axes = tuple(axis for axis in order if axis is not None and axis in node.free)
+    if not apart or not others or any(not term.free <= frozenset().union(*(o.free for o in others)) for term in apart):
+        return None
+    val = b.real(b.lower(Add(others) if len(others) > 1 else others[0], axes))
+    if not isinstance(val.expr, Infix | Prefix) or val.layout != axes or val.loose or len(axes) < len(node.free):
+        return None  # what is no new tensor may not be changed
+    for index, twin, rest in apart.values():
+        inner = inside(index, twin, axes)
+        added = b.tensor(b.real(b.lower(product_of(rest), inner)))
+        dims = (Lit(axes.index(index) - len(axes)), Lit(axes.index(twin) - len(axes)))
+        val = val.over(Call("_runtime.add_diagonal", (val.expr, align(added, inner).expr, *dims)))
+    return align(val, order)
 
 
 def _scatter(b: Builder, index: Index, label: Expr, rest: tuple[Expr, ...], order: Layout) -> Val:

@@ -118,7 +118,7 @@ class _Lowering:
 
     def forward(self) -> Body:
         b = self.builder(self.inputs(), self.anchor())
-        b.traced = self.plan.of is not None
+        b.traced = b.bare = self.plan.of is not None
         self.run(b, self.plan.forward)
         names = [*self.plan.outputs, *(n for n in self.plan.auxiliary if n not in self.plan.outputs)]
         return self.finish(b, [(name, name, self.layout(name)) for name in names], fresh=True)
@@ -216,7 +216,7 @@ class _Lowering:
             val, widened = _shaped(b, replace(val, loose=loose), layout)
             root = _root(val.expr, b.statements)
             # A view of anything cannot be changed in place by who gets it.
-            view = name in self.plan.outputs and not b.traced and _viewed(val.expr, b.statements) is not None
+            view = name in self.plan.outputs and not b.bare and _viewed(val.expr, b.statements) is not None
             if fresh and (widened or view or root in given):
                 val = val.over(Method(val.expr, "clone"))
             given |= {root} if root and fresh else set()

@@ -77,7 +77,7 @@ class Registered:
 
     def apply(self, *args: Any) -> tuple[Tensor, ...]:
         """The outputs: of the operator, or of the Function where that is needed."""
-        if not torch.compiler.is_compiling() and _in_transform():
+        if not torch.compiler.is_compiling() and in_transform():
             outputs: tuple[Tensor, ...] = (self.dual if HAS_FORWARD_MODE else self.op).apply(*args)
             return outputs
         result = self.operator(*args)
@@ -106,7 +106,7 @@ class Registered:
         return tuple(map(torch.stack, zip(*each, strict=True))), (0,) * len(each[0])
 
 
-def _in_transform() -> bool:
+def in_transform() -> bool:
     """Whether `torch.func` or forward mode is at work."""
     functorch = _transforming is not None and _transforming()
     return functorch or getattr(forward_ad, "_current_level", -1) >= 0

@@ -40,6 +40,7 @@ class Asked:
         # Random cotangents; none where `hvp` takes none: the one output is a number.
         weighted = "hvp" in self.functions and self.weighted()
         self.weights = tuple(cotangents([outputs[k] for k in self.floats], subject.seed)) if weighted else ()
+        self.along = self.directions()
 
     def reference(self, tensors: Tensors) -> Outputs:
         return self.subject.reference(tensors, self.sample.params)
@@ -62,7 +63,7 @@ class Asked:
 
     def beside(self, kind: str) -> tuple[Tensor | None, ...]:
         """The cotangents and tangents that the function takes beside the inputs."""
-        return () if kind != "hvp" else (*self.weights, *self.directions())
+        return () if kind != "hvp" else (*self.weights, *self.along)
 
     def weighted(self) -> bool:
         positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
@@ -87,7 +88,7 @@ class Asked:
         outputs = self.plain(moved)
         if kind == "hvp":
             weights = self.weights or (torch.ones_like(outputs[0]),)
-            along = [t for t in self.directions() if t is not None]
+            along = [t for t in self.along if t is not None]
             first = _slopes([(o * w).sum() for o, w in zip(outputs, weights, strict=True)], moved)
             return _slopes([(g * t).sum() for g, t in zip(first, along, strict=True)], moved, create_graph)
         first = [block for output in outputs for block in rows(output, moved, create_graph=kind == "hessian")]
