@@ -20,6 +20,8 @@ Results = tuple[tuple[str, TExpr], ...]
 
 # Views cost nothing worth a name.
 _VIEWS = {"transpose", "permute", "movedim", "unsqueeze", "squeeze", "expand", "diagonal", "select", "detach", "numel"}
+# Functions that may change their first argument, which then has no name by which others could read it.
+_CHANGING = {"_runtime.add_diagonal"}
 _WORDS = {"*": "product", "/": "quotient", "@": "product", "+": "total", "-": "difference", "sum": "total"}
 
 
@@ -32,8 +34,9 @@ def schedule(lowered: LoweredOp) -> LoweredOp:
     kept = _names_of(lowered, bodies) - {s.target for body in bodies for s in _helpers(body, own)}
     forward, *others = (_numbered(body, own, kept) for body in bodies)
     tangent = others.pop() if lowered.tangent else None
+    further = tuple(map(schedule, lowered.further))
     steps = tuple((name, schedule(step)) for name, step in lowered.steps)
-    return replace(lowered, forward=forward, backward=tuple(others), tangent=tangent, steps=steps)
+    return replace(lowered, forward=forward, backward=tuple(others), tangent=tangent, further=further, steps=steps)
 
 
 def _bodies(lowered: LoweredOp) -> tuple[Body, ...]:
@@ -189,6 +192,13 @@ class _Parts:
             return expr
         if self.number(expr) == number:
             return by
+        kept = _changed(expr)
+        return rebuilt(
+            expr, lambda part: self._inside(part, number, by) if part is kept else self.replaced(part, number, by)
+        )
+
+    def _inside(self, expr: TExpr, number: int, by: Var) -> TExpr:
+        """The expression itself, its parts replaced."""
         return rebuilt(expr, lambda part: self.replaced(part, number, by))
 
     def _look(self, expr: TExpr) -> tuple[TExpr, int, tuple[tuple[int, TExpr], ...]]:
@@ -198,6 +208,8 @@ class _Parts:
             children = [self._look(child) for child in texpr_children(expr)]
             number = self._number(expr, [child[1] for child in children])
             parts = tuple(part for child in children for part in child[2])
+            if _changed(expr) is not None:  # the last part of an argument is the argument itself
+                parts = (*children[0][2][:-1], *(part for child in children[1:] for part in child[2]))
             if self._reads[number] and _computes(expr):
                 parts = (*parts, (number, expr))
             known = self._known[id(expr)] = (expr, number, parts)
@@ -212,6 +224,11 @@ class _Parts:
             tensor = isinstance(expr, Var) and expr.name not in self.numbers
             self._reads.append(tensor or any(self._reads[child] for child in children))
         return number
+
+
+def _changed(expr: TExpr) -> TExpr | None:
+    """The argument that the call may change in place."""
+    return expr.args[0] if isinstance(expr, Call) and expr.function in _CHANGING else None
 
 
 def _share(

@@ -42,6 +42,10 @@ def _plan(plan: Plan) -> Iterator[str]:
     if plan.tangent is not None:
         yield "tangent:"
         yield from _block(plan.tangent)
+    for further in plan.further:
+        yield f"{_kind(further)}:"
+        yield from map(_step, further.forward)
+        yield f"  returns {', '.join(further.outputs)}"
 
 
 def _block(block: Block) -> Iterator[str]:
@@ -64,6 +68,14 @@ def _lowered(lowered: LoweredOp) -> Iterator[str]:
         if body is not None:
             yield f"{name}:"
             yield from _body(body)
+    for further in lowered.further:
+        yield f"{_kind(further.plan)}:"
+        yield from _body(further.forward)
+
+
+def _kind(plan: Plan) -> str:
+    """Which further derivative it is."""
+    return plan.of.kind if plan.of is not None else ""
 
 
 def _body(body: Body) -> Iterator[str]:

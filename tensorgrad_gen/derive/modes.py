@@ -36,14 +36,14 @@ from tensorgrad_gen.ir import (
 )
 from tensorgrad_gen.ir.build import ZERO
 
-_REAL = ("real", "complex")
+REAL = ("real", "complex")
 
 
 def active_tensors(program: Program) -> dict[str, tuple[Index, ...]]:
     """Tensors that depend on a differentiable input, with their declared indices."""
-    active = {i.name: i.indices for i in program.inputs if i.grad and i.kind in _REAL}
+    active = {i.name: i.indices for i in program.inputs if i.grad and i.kind in REAL}
     for statement in program.statements:
-        if statement.kind in _REAL and any(a.tensor in active for a in accesses(statement.value)):
+        if statement.kind in REAL and any(a.tensor in active for a in accesses(statement.value)):
             active[statement.target] = statement.indices
     return active
 
@@ -194,7 +194,7 @@ def derive(program: Program) -> Derivatives:
     """The adjoint from all outputs jointly, and the tangent program."""
     program = names_apart(program)
     names = taken_names(program)
-    outputs = tuple(o for o in program.outputs if program.tensors[o].kind in _REAL)
+    outputs = tuple(o for o in program.outputs if program.tensors[o].kind in REAL)
     reserved = derivative_names(set(program.tensors))
     return Derivatives(
         program,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from tensorgrad_gen.algebra.indices import apart, fresh
-from tensorgrad_gen.elaborate import conditions, equations, functions, matrix, sizes, windows
+from tensorgrad_gen.elaborate import conditions, equations, functions, further, matrix, sizes, windows
 from tensorgrad_gen.elaborate.equations import Definition
 from tensorgrad_gen.elaborate.expressions import Builder
 from tensorgrad_gen.elaborate.extents import ELLIPSIS
@@ -75,7 +75,10 @@ class _Elaboration:
         self._warn_unused(outputs)
         hints = self._hints()
         report.check()
-        return self._program(outputs, hints)
+        program = self._program(outputs, hints)
+        further.check(program, spec, report)
+        report.check()
+        return program
 
     def _not_built(self) -> None:
         if self.spec.chunk is not None:

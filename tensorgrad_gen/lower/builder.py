@@ -49,6 +49,7 @@ class Builder:
     reads: set[str] = field(default_factory=set)
     outside: frozenset[str] = frozenset()
     traced: bool = True  # whether autograd may look on
+    bare: bool = False  # whether no Function stands round the body
     complex: frozenset[str] = frozenset()  # tensors with complex values
     _known: dict[tuple[object, ...], tuple[Val, frozenset[str]]] = field(default_factory=dict)
 

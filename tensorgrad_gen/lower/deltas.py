@@ -8,7 +8,7 @@ from tensorgrad_gen.lower.access import label_order, safe_label
 from tensorgrad_gen.lower.arith import ONE
 from tensorgrad_gen.lower.builder import Builder
 from tensorgrad_gen.lower.model import Layout
-from tensorgrad_gen.lower.torch_ir import Call, Lit, Method
+from tensorgrad_gen.lower.torch_ir import Call, Infix, Lit, Method, Prefix
 from tensorgrad_gen.lower.values import LEAD, Val, align, squeeze
 
 
@@ -48,12 +48,29 @@ def lower_delta_product(b: Builder, factors: tuple[Expr, ...], order: Layout) ->
     pair = split_label(delta)
     if pair is not None and pair[0] not in free | pair[1].free:
         return _scatter(b, pair[0], pair[1], rest, order)
-    if isinstance(delta.left, Index) and isinstance(delta.right, Index):
-        if delta.left not in free and delta.right in free:
-            return _diagonal(b, delta.right, delta.left, rest, order)
-        if delta.right not in free and delta.left in free:
-            return _diagonal(b, delta.left, delta.right, rest, order)
+    found = diagonal(factors)
+    if found is not None:
+        return _diagonal(b, *found, order)
     return b.lower(Mul((as_condition(delta), *rest)), order)
+
+
+def diagonal(factors: tuple[Expr, ...]) -> tuple[Index, Index, tuple[Expr, ...]] | None:
+    """Of a product with a delta between two indices: the one that the rest may have, the other, and the rest."""
+    delta = next((f for f in factors if isinstance(f, Delta)), None)
+    if delta is None or not isinstance(delta.left, Index) or not isinstance(delta.right, Index):
+        return None
+    rest = tuple(f for f in factors if f is not delta)
+    free: frozenset[Index] = frozenset().union(*(f.free for f in rest))
+    if delta.left not in free and delta.right in free:
+        return delta.right, delta.left, rest
+    if delta.right not in free and free:
+        return delta.left, delta.right, rest
+    return None
+
+
+def inside(index: Index, twin: Index, order: Layout) -> tuple[Index, ...]:
+    """The order in which what goes onto a diagonal is computed."""
+    return (*_without(order, index, twin), index)
 
 
 def _without(order: Layout, *gone: Index) -> tuple[Index, ...]:
@@ -62,11 +79,28 @@ def _without(order: Layout, *gone: Index) -> tuple[Index, ...]:
 
 def _diagonal(b: Builder, index: Index, twin: Index, rest: tuple[Expr, ...], order: Layout) -> Val:
     """`delta[i,j] v[.., i]`: a matrix with the values on its diagonal."""
-    inner = (*_without(order, index, twin), index)
-    val = b.tensor(b.lower(product_of(rest), inner))
-    layout = val.layout if index in val.indices else (index,)
+    val = b.tensor(b.lower(product_of(rest), inside(index, twin, order)))
+    layout = val.layout if index in val.indices else (*val.layout[:-1], index)
     val = b.solid(val, layout) if index in val.loose or index not in val.indices else val
     return align(val.over(Call("torch.diag_embed", (val.expr,)), (*val.layout, twin)), order)
+
+
+def add_diagonals(b: Builder, node: Add, order: Layout) -> Val | None:
+    """`y[i,j] + delta[i,j] x[i]`: added on the diagonal of a sum that is computed here, no matrix of zeros between."""
+    apart = {t: d for t in node.terms if isinstance(t, Mul) and (d := diagonal(t.factors)) is not None}
+    others = tuple(t for t in node.terms if t not in apart)
+    axes = tuple(axis for axis in order if axis is not None and axis in node.free)
+    if not apart or not others or any(not term.free <= frozenset().union(*(o.free for o in others)) for term in apart):
+        return None
+    val = b.real(b.lower(Add(others) if len(others) > 1 else others[0], axes))
+    if not isinstance(val.expr, Infix | Prefix) or val.layout != axes or val.loose or len(axes) < len(node.free):
+        return None  # what is no new tensor may not be changed
+    for index, twin, rest in apart.values():
+        inner = inside(index, twin, axes)
+        added = b.tensor(b.real(b.lower(product_of(rest), inner)))
+        dims = (Lit(axes.index(index) - len(axes)), Lit(axes.index(twin) - len(axes)))
+        val = val.over(Call("_runtime.add_diagonal", (val.expr, align(added, inner).expr, *dims)))
+    return align(val, order)
 
 
 def _scatter(b: Builder, index: Index, label: Expr, rest: tuple[Expr, ...], order: Layout) -> Val:

@@ -6,11 +6,12 @@ Decided from the last reader to the first; each reader votes with the layout it 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from tensorgrad_gen.algebra.indices import accesses
-from tensorgrad_gen.ir import Expr, Index, Mul, Reduce, Scan, Sum
+from tensorgrad_gen.ir import Add, Expr, Index, Mul, Reduce, Scan, Sum
 from tensorgrad_gen.lower.contract import natural_order
+from tensorgrad_gen.lower.deltas import diagonal, inside, product_of
 from tensorgrad_gen.lower.model import Layout
 from tensorgrad_gen.lower.values import LEAD
 from tensorgrad_gen.plan.model import Plan, Step
@@ -59,7 +60,7 @@ def _readings(step: Step, own: Layout) -> Iterable[tuple[Expr, Layout]]:
     if isinstance(value, Reduce | Scan):
         return [(value.body, natural_order((value.body,), value.indices, own))]
     if not isinstance(value, Sum):
-        return [(value, own)]
+        return list(_pointwise(value, own))
     factors = value.body.factors if isinstance(value.body, Mul) else (value.body,)
     bound = set(value.indices)
     outer = [(f, own) for f in factors if not f.free & bound]
@@ -67,6 +68,20 @@ def _readings(step: Step, own: Layout) -> Iterable[tuple[Expr, Layout]]:
     if len({f.free for f in inner}) == 1:
         outer += [(f, natural_order(inner, bound, own)) for f in inner]
     return outer
+
+
+def _pointwise(value: Expr, own: Layout) -> Iterator[tuple[Expr, Layout]]:
+    """The terms of a sum; what goes onto a diagonal has an axis less."""
+    if isinstance(value, Add):
+        for term in value.terms:
+            yield from _pointwise(term, own)
+        return
+    found = diagonal(value.factors) if isinstance(value, Mul) else None
+    if found is None:
+        yield value, own
+    else:
+        index, twin, rest = found
+        yield from _pointwise(product_of(rest), inside(index, twin, own))
 
 
 def _vote(subs: Iterable[object], order: Layout) -> Axes | None:

@@ -59,4 +59,5 @@ class LoweredOp:
     layouts: tuple[tuple[str, Layout], ...]
     like: tuple[str, ...]
     complex: frozenset[str] = frozenset()  # forward tensors with complex values
+    further: tuple[LoweredOp, ...] = ()  # of each further derivative of the plan
     steps: tuple[tuple[str, LoweredOp], ...] = ()  # functions that a solver calls, by name

@@ -80,8 +80,10 @@ def lower_plan(plan: Plan) -> LoweredOp:
     backward = tuple(lowering.block(block, "grad_") for block in plan.backward)
     tangent = lowering.block(plan.tangent, "tangent_") if plan.tangent else None
     layouts = tuple((name, lowering.layout(name)) for name in plan.auxiliary)
+    further = tuple(map(lower_plan, plan.further))
     steps = () if plan.solver is None else lowered_steps(plan.solver)
-    return LoweredOp(plan, forward, backward, tangent, layouts, tuple(lowering.likes), lowering.complex, steps)
+    likes = tuple(lowering.likes)
+    return LoweredOp(plan, forward, backward, tangent, layouts, likes, lowering.complex, further, steps)
 
 
 def lowered_steps(solver: Solver) -> tuple[tuple[str, LoweredOp], ...]:
@@ -130,7 +132,8 @@ class _Lowering:
 
     def forward(self, traced: bool = False) -> Body:
         b = self.builder(self.inputs(), self.anchor())
-        b.traced = traced
+        b.bare = self.plan.of is not None
+        b.traced = traced or b.bare
         self.run(b, self.plan.forward)
         names = [*self.plan.outputs, *(n for n in self.plan.auxiliary if n not in self.plan.outputs)]
         return self.finish(b, [(name, name, self.layout(name)) for name in names], fresh=True)
@@ -228,7 +231,7 @@ class _Lowering:
             val, widened = _shaped(b, replace(val, loose=loose), layout)
             root = _root(val.expr, b.statements)
             # A view of anything cannot be changed in place by who gets it.
-            view = name in self.plan.outputs and _viewed(val.expr, b.statements) is not None
+            view = name in self.plan.outputs and not b.bare and _viewed(val.expr, b.statements) is not None
             if fresh and (widened or view or root in given):
                 val = val.over(Method(val.expr, "clone"))
             given |= {root} if root and fresh else set()

@@ -72,8 +72,11 @@ def _lower_position(b: Builder, node: Position, order: Layout) -> Val:
 
 
 def _lower_add(b: Builder, node: Add, order: Layout) -> Val:
-    from tensorgrad_gen.lower.deltas import add_scattered, scattered
+    from tensorgrad_gen.lower.deltas import add_diagonals, add_scattered, scattered
 
+    found = add_diagonals(b, node, order) if b.bare else None
+    if found is not None:
+        return found
     chosen = [term for term in node.terms if scattered(term)]
     if len(chosen) == 1 and len(node.terms) > 1:
         others = tuple(term for term in node.terms if term is not chosen[0])

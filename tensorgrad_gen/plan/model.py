@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tensorgrad_gen.derive.model import Further
 from tensorgrad_gen.ir import Expr, Index, Problem, Program
 
 
@@ -57,6 +58,9 @@ class Plan:
     read: inputs, outputs, auxiliaries.  `backward[0]` belongs to the op's own outputs jointly; each
     further block to one auxiliary output.  In a backward block the cotangent of `y` is the tensor
     `grad_y`; in the tangent block the tangent of `x` is `tangent_x`.
+
+    `further` are the derivatives with functions of their own: each a plan whose forward computes the blocks of
+    `of`, without a Function round it, so that autograd records what it does.
     """
 
     program: Program
@@ -66,4 +70,6 @@ class Plan:
     saved: tuple[str, ...]
     backward: tuple[Block, ...]
     tangent: Block | None
+    further: tuple[Plan, ...] = ()
+    of: Further | None = None
     solver: Solver | None = None

@@ -11,6 +11,7 @@ from tensorgrad_gen.algebra.hoist import Hoister, Known
 from tensorgrad_gen.algebra.naming import Namer, derivative_names
 from tensorgrad_gen.derive import Derivatives, Tangent, adjoint
 from tensorgrad_gen.derive import tangent as differentiate_forward
+from tensorgrad_gen.derive.model import Further
 from tensorgrad_gen.derive.modes import taken_names
 from tensorgrad_gen.ir import Program, Root, Statement
 from tensorgrad_gen.plan.contraction import order_contractions
@@ -47,6 +48,8 @@ def plan(derivatives: Derivatives) -> Plan:
         tuple(sorted(set().union(*(set(b.uses) for b in backward)) | set(saved), key=_declared(program))),
         tuple(backward),
         tangent,
+        tuple(map(_further, derivatives.further)),
+        None,
         _solver(planner.forward),
     )
 
@@ -60,6 +63,25 @@ def _solver(statements: Sequence[Statement]) -> Solver | None:
 def _plan_step(program: Program) -> Plan:
     """A program of which nothing is differentiated."""
     return Plan(program, _Planner(program).forward_steps(()), program.outputs, (), (), (), None)
+
+
+def _further(derived: Further) -> Plan:
+    """A derivative with a function of its own: one block, which computes what it needs of forward."""
+    planner = _Planner(derived.program)
+    held = tuple(block.held for block in derived.blocks)
+    block = planner.block((), derived.statements, tuple((name, name) for name in held))
+    available = {i.name for i in derived.program.inputs} | {c.name for c in derived.program.constants}
+    steps = planner.finish(block, available, prune=False).steps
+    defined = tuple(Statement(s.target, s.indices, s.value, s.kind) for s in steps)
+    program = replace(
+        derived.program,
+        name=f"{derived.program.name}_{derived.kind}",
+        statements=defined,
+        outputs=held,
+        derivatives=(),
+        target="function",
+    )
+    return Plan(program, steps, held, (), (), (), None, (), derived)
 
 
 def _declared(program: Program) -> Callable[[str], int]:

@@ -7,9 +7,10 @@ from dataclasses import replace
 from fractions import Fraction
 
 from tensorgrad_gen.algebra import readable
+from tensorgrad_gen.derive.model import Block, Further
 from tensorgrad_gen.ir import Index, Input, Parameter, Program
 from tensorgrad_gen.lower.model import LoweredOp
-from tensorgrad_gen.notation import loss_name, print_program, size_names
+from tensorgrad_gen.notation import loss_name, print_program, print_statement, size_names
 from tensorgrad_gen.render.facts import Facts
 from tensorgrad_gen.render.layout import WIDTH
 from tensorgrad_gen.render.meta import OpMeta
@@ -59,9 +60,31 @@ def module_doc(facts: Facts, meta: OpMeta) -> str:
         parts.append(f"with {given}:")
         parts.append(_indented(meta.gradients or gradient_lines(facts)))
         parts.append("\n".join(wrapped(saved_text(facts))))
+    for further in facts.lowered.further:
+        parts += _further(further)
     if program.target == "custom_op":
         parts.append("\n".join(wrapped(OPERATOR.format(op=program.name))).replace("\n    ", "\n"))
     return "\n\n".join(parts)
+
+
+def _further(lowered: LoweredOp) -> list[str]:
+    """What a further derivative returns, and its formulas."""
+    of, program = lowered.plan.of, lowered.plan.program
+    assert of is not None
+    shown = {block.held: shown_block(of, block) for block in of.blocks}
+    lettered = f", {of.program.hints[-1][0]} for all leading axes" if of.lettered else ""
+    title = f"{program.name} returns {', '.join(shown.values())}{lettered}:"
+    statements = [readable(s) for s in of.statements]
+    lines = tuple(print_statement(s, "math", size_names(program), shown) for s in statements)
+    return ["\n".join(wrapped(title)), _indented(lines)]
+
+
+def shown_block(of: Further, block: Block) -> str:
+    """`dy/dx`, `d2y/dxdw`; a product with tangents by its name."""
+    if of.kind == "hvp":
+        return block.held
+    order = "" if len(block.by) == 1 else str(len(block.by))
+    return f"d{order}{block.of}/{''.join(f'd{name}' for name in block.by)}"
 
 
 def _equations(program: Program) -> tuple[str, ...]:

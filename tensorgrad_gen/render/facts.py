@@ -161,7 +161,7 @@ def _local_names(lowered: LoweredOp, gradients: tuple[str, ...]) -> dict[str, st
         for statement in (*body.sizes, *body.statements):
             used |= {statement.target} | reads(statement.call)
     names = Names(used)
-    wanted = ["ctx", "inputs", "output", "dtype", "acc", "more", *(f"need_{g}" for g in gradients)]
+    wanted = ["ctx", "inputs", "output", "dtype", "acc", "more", "lead", *(f"need_{g}" for g in gradients)]
     wanted += [f"_{item.name}" for item in program.inputs] + [f"_{param.name}" for param in program.params]
     return {name: names.fresh(name) for name in wanted}
 

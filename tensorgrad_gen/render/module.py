@@ -14,6 +14,7 @@ from tensorgrad_gen.render.bodies import forward_view, setup_view, step_view, ta
 from tensorgrad_gen.render.canonical import body_sha
 from tensorgrad_gen.render.docs import module_doc, quoted
 from tensorgrad_gen.render.facts import Facts, gather
+from tensorgrad_gen.render.further import further_views
 from tensorgrad_gen.render.layout import laid_out, spaced
 from tensorgrad_gen.render.meta import OpMeta, one_line
 from tensorgrad_gen.render.names import FORBIDDEN_OPS, class_name
@@ -116,6 +117,7 @@ def module_view(lowered: LoweredOp, meta: OpMeta, runtime: str, imports: str = "
         helpers,
         runtime,
         facts.op,
+        (facts.op, *(further.plan.program.name for further in lowered.further)),
         cls,
         f"{cls}Dual",
         f'"""Outputs: {", ".join(lowered.plan.outputs)}{saved}."""',
@@ -126,6 +128,7 @@ def module_view(lowered: LoweredOp, meta: OpMeta, runtime: str, imports: str = "
         backward_view(facts, needed) if derivable else None,
         tangent_view(facts) if derivable and facts.tangent is not None else None,
         public_view(facts),
+        further_views(facts),
     )
 
 
@@ -140,6 +143,7 @@ def _imports(facts: Facts, meta: OpMeta, lowered: LoweredOp) -> list[str]:
 def modules_of(lowered: LoweredOp) -> tuple[str, ...]:
     """Modules beside torch that the bodies use."""
     bodies = [lowered.forward, *lowered.backward, *((lowered.tangent,) if lowered.tangent else ())]
+    bodies += [further.forward for further in lowered.further]
     bodies += [step.forward for _, step in lowered.steps]
     return tuple(sorted({name for body in bodies for name in body.imports} - {"torch"}))
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from tensorgrad_gen.ir import Input, Parameter
 from tensorgrad_gen.lower.names import local_name
 from tensorgrad_gen.render.docs import default_text, public_doc
@@ -19,18 +22,18 @@ def public_view(facts: Facts) -> PublicView:
     registered = program.target == "custom_op"
     target, forward = ("_OPERATOR", "_OPERATOR") if registered else (cls, dual)
     if any(item.kind == "label" for item in facts.inputs):
-        call = f'{rt}call_labelled({target}, {forward}, "{op}", _INPUTS, {passed})'
+        call = f'{rt}labelled({rt}call, "{op}", _INPUTS, {target}, {forward}, {passed})'
     else:
         call = f"{rt}call({target}, {forward}, {passed})"
     count = len(facts.lowered.plan.outputs)
     return PublicView(
-        _parameters(facts.inputs, program.params),
+        parameters(facts.inputs, program.params),
         "Tensor" if count == 1 else f"tuple[{', '.join(['Tensor'] * count)}]",
         public_doc(facts),
-        _required(facts.inputs),
-        tuple(_fits(facts)),
+        required(facts.inputs),
+        tuple(fits(facts, facts.inputs)),
         ", ".join(f"{local_name(i.name)}: Tensor{' | None' if i.default is not None else ''}" for i in facts.inputs),
-        tuple(_row(item) for item in facts.inputs),
+        tuple(input_row(item) for item in facts.inputs),
         ", ".join(item.keyword for item in facts.inputs),
         call,
         "outputs[0]" if count == 1 else ", ".join(f"outputs[{k}]" for k in range(count)),
@@ -46,14 +49,15 @@ def _schema(facts: Facts) -> str:
     return f"({', '.join(takes)}) -> ({', '.join(['Tensor'] * len(facts.results))})"
 
 
-def _required(inputs: tuple[Input, ...]) -> tuple[str, ...]:
+def required(inputs: tuple[Input, ...]) -> tuple[str, ...]:
     """Inputs without default after one that has it: Python needs a default for them too."""
     first = next((k for k, item in enumerate(inputs) if item.default is not None), len(inputs))
     return tuple(item.keyword for item in inputs[first:] if item.default is None)
 
 
-def _parameters(inputs: tuple[Input, ...], params: tuple[Parameter, ...]) -> str:
-    late = _required(inputs)
+def parameters(inputs: tuple[Input, ...], params: tuple[Parameter, ...]) -> str:
+    """The parameters of a public function, as they stand in its head."""
+    late = required(inputs)
     parts = [
         f"{item.keyword}: Tensor" + (" | None = None" if item.default is not None or item.keyword in late else "")
         for item in inputs
@@ -67,7 +71,8 @@ def _parameters(inputs: tuple[Input, ...], params: tuple[Parameter, ...]) -> str
     return ", ".join(parts)
 
 
-def _row(item: Input) -> str:
+def input_row(item: Input) -> str:
+    """What an error about an input needs to know of it."""
     letters, extents = [i.name for i in item.indices], [i.extent for i in item.indices]
     return f'("{item.keyword}", "{item.kind}", {_tuple(letters)}, {_tuple(extents)})'
 
@@ -78,12 +83,17 @@ def _tuple(items: list[str] | list[str | int]) -> str:
     return f"({', '.join(texts)}{',' if len(texts) == 1 else ''})"
 
 
-def _fits(facts: Facts) -> list[str]:
-    """Conditions, the cheapest first, that hold exactly when `mismatch` has nothing to say."""
+def fits(facts: Facts, inputs: tuple[Input, ...], known: Sequence[Input] = (), keyword: bool = False) -> list[str]:
+    """Conditions, the cheapest first, that hold exactly when `mismatch` has nothing to say.
+
+    `known` are inputs that fit already; `keyword`: names are those that the caller knows.
+    """
     conditions: list[str] = []
-    seen: list[Input] = []
+    if keyword:
+        inputs, known = (tuple(replace(item, name=item.keyword) for item in items) for items in (inputs, known))
+    seen = list(known)
     # An input that may be left out refers to the others, not they to it.
-    for item in sorted(facts.inputs, key=lambda i: i.default is not None):
+    for item in sorted(inputs, key=lambda i: i.default is not None):
         own = [_kind_condition(facts, item), *_shape_conditions(item, seen)]
         if item.default is None:
             conditions += own

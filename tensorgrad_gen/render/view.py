@@ -144,6 +144,24 @@ class PublicView:
 
 
 @dataclass(frozen=True, slots=True)
+class FurtherView:
+    """A further derivative: its body, and the function that is called, which checks its arguments."""
+
+    name: str
+    body_doc: str
+    body: ForwardView
+    start: tuple[str, ...]
+    returns: str
+    parameters: str
+    doc: str
+    required: tuple[str, ...]
+    fits: str
+    table: str
+    tensors: str
+    call: str
+
+
+@dataclass(frozen=True, slots=True)
 class ModuleView:
     """A generated module.  `runtime` is what names of the runtime begin with: `_runtime.`, or `_` where inlined."""
 
@@ -152,6 +170,7 @@ class ModuleView:
     helpers: str
     runtime: str
     op: str
+    names: tuple[str, ...]
     cls: str
     dual: str
     class_doc: str
@@ -162,3 +181,4 @@ class ModuleView:
     backward: BackwardView | None
     tangent: TangentView | None
     public: PublicView
+    further: tuple[FurtherView, ...]

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 _FunctionClass = TypeVar("_FunctionClass", bound=type[torch.autograd.Function])
+_Result = TypeVar("_Result")
 _NOTHING = contextlib.nullcontext()
 # Without this switch nested forward mode through a Function is silently zero (pytorch#197867):
 # where a PyTorch lacks it, ops have no forward mode at all.
@@ -76,7 +77,7 @@ class Registered:
 
     def apply(self, *args: Any) -> tuple[Tensor, ...]:
         """The outputs: of the operator, or of the Function where that is needed."""
-        if not torch.compiler.is_compiling() and _in_transform():
+        if not torch.compiler.is_compiling() and in_transform():
             outputs: tuple[Tensor, ...] = (self.dual if HAS_FORWARD_MODE else self.op).apply(*args)
             return outputs
         result = self.operator(*args)
@@ -105,7 +106,7 @@ class Registered:
         return tuple(map(torch.stack, zip(*each, strict=True))), (0,) * len(each[0])
 
 
-def _in_transform() -> bool:
+def in_transform() -> bool:
     """Whether `torch.func` or forward mode is at work."""
     functorch = _transforming is not None and _transforming()
     return functorch or getattr(forward_ad, "_current_level", -1) >= 0
@@ -377,14 +378,14 @@ def _check_extent(
     )
 
 
-def call_labelled(
-    op: Any, dual: Any, name: str, table: tuple[InputRow, ...], *args: Any
-) -> tuple[Tensor, ...]:
-    """As `call`, for an op with labels: an error about one out of range is in the op's words."""
+def labelled(
+    body: Callable[..., _Result], name: str, table: tuple[InputRow, ...], *args: Any
+) -> _Result:
+    """What the function returns; its error about a label out of range is in the op's words."""
     if torch.compiler.is_compiling():
-        return call(op, dual, *args)
+        return body(*args)
     try:
-        return call(op, dual, *args)
+        return body(*args)
     except (IndexError, RuntimeError) as error:
         text = str(error)
         if "out of range" not in text and "out of bounds" not in text:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tensorgrad_gen.runtime.core import forward_mode, primal
+from tensorgrad_gen.runtime.core import compiling, forward_mode, in_transform, primal
 
 
 def rows(x: Tensor, keep: int = 1) -> Tensor:
@@ -82,6 +82,19 @@ def add_at(y: Tensor, label: Tensor, x: Tensor) -> Tensor:
     """`y` with `x[.., n]` added at `label[.., n]` of its last axis; leading axes broadcast."""
     shape = (*y.shape[:-1], max(label.shape[-1], x.shape[-1]))
     return y.scatter_add(-1, label.expand(shape), x.expand(shape))
+
+
+def add_diagonal(y: Tensor, x: Tensor, dim1: int, dim2: int) -> Tensor:
+    """`y`, which nothing else reads, with `x` added on the diagonal of two axes: its last one.
+
+    In place where nothing looks on: a copy costs as much as all the rest.
+    """
+    watched = torch.is_grad_enabled() and (y.requires_grad or x.requires_grad)
+    if watched or compiling() or in_transform():
+        diagonal = y.diagonal(0, dim1, dim2) + x
+        return torch.diagonal_scatter(y, diagonal, 0, dim1, dim2)
+    y.diagonal(0, dim1, dim2).add_(x)
+    return y
 
 
 def index_sum(x: Tensor, label: Tensor, size: int) -> Tensor:

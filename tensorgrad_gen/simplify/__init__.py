@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tensorgrad_gen.algebra.broadcasts import drop_broadcasts
-from tensorgrad_gen.derive.model import Adjoint, Derivatives, Tangent
+from tensorgrad_gen.derive.model import Adjoint, Derivatives, Further, Tangent
 from tensorgrad_gen.ir import Program
 from tensorgrad_gen.simplify.factor import factor
 from tensorgrad_gen.simplify.inline import inline
@@ -54,10 +54,17 @@ def simplify_tangent(program: Program, tangent: Tangent) -> Tangent:
 
 
 def simplify(derivatives: Derivatives) -> Derivatives:
-    """Both programs, simplified."""
+    """Both programs, simplified, and the further derivatives that are taken of them."""
     program = derivatives.program
     return Derivatives(
         program,
         simplify_adjoint(program, derivatives.adjoint),
         simplify_tangent(program, derivatives.tangent),
+        _further(program),
     )
+
+
+def _further(program: Program) -> tuple[Further, ...]:
+    from tensorgrad_gen.simplify.further import FURTHER, further_derivatives
+
+    return further_derivatives(program) if set(FURTHER) & set(program.derivatives) else ()

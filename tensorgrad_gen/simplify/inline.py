@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
+from functools import lru_cache
 
 from tensorgrad_gen.algebra import accesses, all_indices, apart, simplify, walk
 from tensorgrad_gen.algebra.hoist import scalar
@@ -60,7 +62,13 @@ def inline(
 
 
 def _count(expr: Expr, tensor: str) -> int:
-    return sum(a.tensor == tensor for a in accesses(expr))
+    return _reads(expr)[tensor]
+
+
+@lru_cache(maxsize=4096)
+def _reads(expr: Expr) -> Counter[str]:
+    """How often each tensor is read."""
+    return Counter(access.tensor for access in accesses(expr))
 
 
 def _cheap(value: Expr) -> bool:
@@ -122,7 +130,7 @@ def put(expr: Expr, statement: Statement) -> Expr:
 
 def _split_for_zeros(statement: Statement, consumer: Statement, program: Program, trace: Trace | None) -> Statement:
     """A sum over a cotangent of several terms is split where one of the terms vanishes."""
-    if _masked(statement.value):
+    if not _count(consumer.value, statement.target) or _masked(statement.value):
         return consumer
 
     def visit(expr: Expr) -> Expr:

@@ -378,12 +378,10 @@ class _Interpreter:
             if distance is not None:
                 self._see("pole", Value(distance, batch), None)
         if expr.kind in MATRICES:
-            out = MATRICES[expr.kind](matrix)
-            lead = matrix.shape[: len(batch)]
-            return Value(out.reshape(*lead, *self._shape(expr.axes)), batch + self._keys(expr.axes))
-        if expr.kind != "solve":
+            shape = (*matrix.shape[: len(batch)], *self._shape(expr.axes))
+            return Value(MATRICES[expr.kind](matrix).reshape(shape), batch + self._keys(expr.axes))
+        if expr.rhs is None:
             return Value(DETERMINANTS[expr.kind](matrix), batch)
-        assert expr.rhs is not None
         right = self._real(self._value(expr.rhs, None))
         free = tuple(k for k in right.keys if k not in rows and k not in batch)
         return Value(solved(matrix, right.align((*batch, *rows, *free)), height, width), batch + cols + free)

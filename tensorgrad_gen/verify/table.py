@@ -7,6 +7,7 @@ from tensorgrad_gen.verify import (
     checks_devices,
     checks_dtypes,
     checks_func,
+    checks_further,
     checks_gradcheck,
     checks_inputs,
     checks_values,
@@ -22,6 +23,7 @@ SECTIONS = {
     6: "dtypes",
     7: "compile and copy",
     8: "devices",
+    9: "jacobian, hessian, hvp",
 }
 
 CHECKS = (
@@ -66,4 +68,10 @@ CHECKS = (
     Check("compiled autograd", 7, checks_compile.compiled_autograd, quick=False),
     Check("export", 7, checks_compile.export, quick=False),
     Check("another device", 8, checks_devices.make_believe),
+    Check("further derivatives", 9, checks_further.values),
+    Check("further, differences", 9, checks_further.differences),
+    Check("further, extents 0 and 1", 9, checks_further.edges),
+    Check("further, dtypes", 9, checks_further.dtypes),
+    Check("further, vmap", 9, checks_further.vmapped),
+    Check("further, compile", 9, checks_further.compiled, quick=False),
 )
