@@ -8,7 +8,7 @@ from dataclasses import replace
 from tensorgrad_gen.algebra import accesses, apart, plain_dummies, plain_letters, rename_tensors
 from tensorgrad_gen.algebra.broadcasts import drop_broadcasts
 from tensorgrad_gen.algebra.hoist import Hoister, Known
-from tensorgrad_gen.algebra.naming import Namer, derivative_names
+from tensorgrad_gen.algebra.naming import Namer, derivative_names, describe
 from tensorgrad_gen.derive import Derivatives, Tangent, adjoint
 from tensorgrad_gen.derive import tangent as differentiate_forward
 from tensorgrad_gen.derive.model import Further
@@ -112,6 +112,8 @@ class _Planner:
         shared = share_products(split, names, frozenset(t for _, t in results))
         # Known anew: what hoisting named may stand behind the contraction that would read it.
         ordered = order_contractions(shared, names, self._known(), self.regime)
+        if roots and self.program.tensors.keys() >= set(roots):  # from cotangents, to gradients that may not be needed
+            ordered, results = self._results_apart(ordered, results, names)
         steps = tuple(Step(s.target, s.indices, s.value, s.kind) for s in map(plain_letters, ordered))
         self.local |= {s.target for s in steps}
         return Block(roots, steps, results, ())
@@ -122,6 +124,20 @@ class _Planner:
         for statement in self.forward:
             known.enter(statement)
         return known
+
+    def _results_apart(
+        self, statements: list[Statement], results: Results, names: Namer
+    ) -> tuple[list[Statement], Results]:
+        """A gradient that others are computed from is a tensor of its own: whoever needs them may not need it."""
+        read = {a.tensor for s in statements for a in accesses(s.value)}
+        shared = {s.target: s for s in statements if s.target in read & {t for _, t in results}}
+        new = {target: names.name(describe(s.value)) for target, s in shared.items()}
+        if not new:
+            return statements, results
+        renamed = [
+            replace(s, target=new.get(s.target, s.target), value=rename_tensors(s.value, new)) for s in statements
+        ]
+        return renamed, tuple((name, new.get(target, target)) for name, target in results)
 
     def _own_names(self, statements: Sequence[Statement], kept: set[str], names: Namer) -> list[Statement]:
         """The statements, each intermediate that another block has too under a new name: it may be another tensor."""

@@ -42,7 +42,7 @@ def _step(residual: Callable[[Array], Array], y: Array, axes: list[int], batch: 
     """What Newton's method takes off: one column of the slope for each component that is no batch."""
     moved = np.transpose(y, axes)
     lead, rest = moved.shape[:batch], moved.shape[batch:]
-    flat = moved.reshape(-1, int(np.prod(rest, dtype=int)))
+    flat = moved.reshape(int(np.prod(lead, dtype=int)), int(np.prod(rest, dtype=int)))
     back = np.argsort(axes)
 
     def at(point: Array) -> Array:

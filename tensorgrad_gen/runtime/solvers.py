@@ -60,12 +60,15 @@ def _search(moved: Callable[[Tensor], Any], y: Tensor, most: int, message: str) 
 
 
 def _value(far: Tensor) -> bool | None:
-    """The truth of any element of a batch; None of a tensor that only stands for another."""
+    """The truth of any element of a batch; None where a tensor has no value: fake, or traced."""
     if torch.compiler.is_compiling():
         return None
     while torch._C._functorch.is_functorch_wrapped_tensor(far):
         far = torch._C._functorch.get_unwrapped(far)
-    return bool(far.any()) if type(far) is Tensor and far.device.type != "meta" else None
+    try:
+        return bool(far.any())
+    except RuntimeError:
+        return None
 
 
 def _traced_search(
