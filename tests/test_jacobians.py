@@ -227,7 +227,8 @@ def test_a_label_outside_its_axis_is_named() -> None:
 
 
 def test_a_clip_acts_on_each_row_of_a_jacobian() -> None:
-    text = "op: f\ndoc: A clip.\ninputs:\n  x: [i]\nequations: y[i] = 2*clip_gradient(x[i], -1, 1)\nderivatives: [jacobian]\n"
+    equation = "equations: y[i] = 2*clip_gradient(x[i], -1, 1)"
+    text = f"op: f\ndoc: A clip.\ninputs:\n  x: [i]\n{equation}\nderivatives: [jacobian]\n"
     op, found = load_op(text), load_op(text, derivative="jacobian")
     x = torch.rand(3, dtype=torch.float64)
     agree(found(x), func.jacrev(op)(x))
