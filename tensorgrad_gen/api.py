@@ -30,11 +30,17 @@ def compile_spec(source: str | Path, *, standalone: bool = False) -> Compiled:
     return run(source, "<text>", meta={"spec_path": "<text>", "standalone": standalone})
 
 
-def load_op(source: str | Path) -> Callable[..., Any]:
-    """The op of a spec, built in memory, as a callable; `source` as for `compile_spec`."""
+def load_op(source: str | Path, *, derivative: str | None = None) -> Callable[..., Any]:
+    """The op of a spec, built in memory, as a callable; `source` as for `compile_spec`.
+
+    `derivative` is one of `jacobian`, `hessian`, `hvp` that the spec asks for: then that function.
+    """
     compiled = compile_spec(source, standalone=True)
     name = compiled.program.name
-    function: Callable[..., Any] = getattr(load_module(name, compiled.source), name)
+    wanted = name if derivative is None else f"{name}_{derivative}"
+    function: Callable[..., Any] | None = getattr(load_module(name, compiled.source), wanted, None)
+    if function is None:
+        raise ValueError(f"{name} has no {derivative}: add it to `derivatives` of its spec")
     return function
 
 

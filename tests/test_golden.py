@@ -1,4 +1,4 @@
-"""What each stage makes of four ops, as text: a change of any stage shows here as a diff.
+"""What each stage makes of five ops, as text: a change of any stage shows here as a diff.
 
 `UPDATE_GOLDEN=1 pytest tests/test_golden.py` writes the texts anew; review them as a diff.
 """
@@ -18,14 +18,18 @@ from tensorgrad_gen.pipeline import STAGES, Compiled, run
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = Path(__file__).parent / "golden"
-OPS = ("layer_norm", "matmul", "softmax_cross_entropy", "inverse")
+FOLDERS = {
+    **dict.fromkeys(("layer_norm", "matmul", "softmax_cross_entropy", "inverse"), "basics"),
+    "logsumexp": "nn",  # with functions of its Jacobian and Hessian
+}
+OPS = tuple(FOLDERS)
 # What the file says with the place of every word is no text that anybody reviews; test_spec and test_syntax test it.
 TEXTS = [stage.name for stage in STAGES if stage.name not in ("spec", "syntax")] + ["explain"]
 
 
 @cache
 def compiled(op: str) -> Compiled:
-    path = f"specs/basics/{op}.yaml"
+    path = f"specs/{FOLDERS[op]}/{op}.yaml"
     return run((ROOT / path).read_text(encoding="utf-8"), path)
 
 

@@ -9,7 +9,7 @@ import torch
 from further_cases import CASES, Case
 from torch import Tensor, func
 
-from tensorgrad_gen.api import compile_spec
+from tensorgrad_gen.api import compile_spec, load_op
 
 EXACT = {"rtol": 1e-9, "atol": 1e-10}
 
@@ -116,3 +116,139 @@ def test_hvp_is_double_backward(case: Case) -> None:
     weights, tangents, want = product(case, tensors)
     got = getattr(case.module(), f"{case.name}_hvp")(*tensors, *weights, *tangents, **case.params)
     agree(given_only(got), want)
+
+
+BY_NAME = {case.name: case for case in CASES}
+SOME = [
+    BY_NAME[name] for name in ("soft", "form", "entropy", "normed", "factors", "filtered", "symmetric_form", "in_a_row")
+]
+
+
+def function_of(case: Case, kind: str) -> tuple[Any, tuple[Tensor, ...]]:
+    """One of the functions, of the inputs that have a derivative alone, and these."""
+    tensors = case.tensors()
+    weights, tangents, _ = product(case, tensors) if kind == "hvp" else ((), (), None)
+    made = getattr(case.module(), f"{case.name}_{kind}")
+
+    def call(*moved: Tensor) -> Any:
+        given = list(tensors)
+        for place, tensor in zip(case.moved, moved, strict=True):
+            given[place] = tensor
+        return given_only(made(*given, *weights, *tangents, **case.params))
+
+    return call, tuple(tensors[k] for k in case.moved)
+
+
+@pytest.mark.parametrize("kind", ["jacobian", "hvp"])
+@pytest.mark.parametrize("case", [c for c in SOME if "structure" not in c.inputs], ids=ident)
+def test_they_are_differentiable(case: Case, kind: str) -> None:
+    call, moved = function_of(case, kind)
+    moved = tuple(x.clone().requires_grad_() for x in moved)
+    assert torch.autograd.gradcheck(call, moved, check_forward_ad=True)
+
+
+@pytest.mark.parametrize("case", SOME, ids=ident)
+def test_hvp_is_linear_in_what_it_is_given(case: Case) -> None:
+    tensors = case.tensors()
+    weights, tangents, _ = product(case, tensors)
+    made = getattr(case.module(), f"{case.name}_hvp")
+    given = tuple(x.clone().requires_grad_() for x in (*weights, *tangents))
+    assert torch.autograd.gradcheck(lambda *more: given_only(made(*tensors, *more)), given)
+
+
+@pytest.mark.parametrize("kind", ["jacobian", "hessian", "hvp"])
+@pytest.mark.parametrize("case", SOME, ids=ident)
+def test_vmap_and_compile_change_nothing(case: Case, kind: str) -> None:
+    call, moved = function_of(case, kind)
+    want = call(*moved)
+    torch._dynamo.reset()
+    agree(torch.compile(call, fullgraph=True, backend="eager")(*moved), want)
+    rows = func.vmap(call)(*(torch.stack([x, x]) for x in moved))
+    leaves = torch.utils._pytree.tree_leaves
+    for row, one_ in zip(leaves(rows), leaves(want), strict=True):
+        torch.testing.assert_close(row[1], one_, **EXACT)
+
+
+@pytest.mark.parametrize("kind", ["jacobian", "hessian"])
+@pytest.mark.parametrize("case", SOME, ids=ident)
+def test_adding_in_place_changes_nothing_that_is_read(case: Case, kind: str) -> None:
+    """Without gradients diagonals are added in place, with gradients on a copy."""
+    call, moved = function_of(case, kind)
+    recorded = call(*(x.clone().requires_grad_() for x in moved))
+    before = [x.clone() for x in moved]
+    agree(call(*moved), recorded)
+    assert all(torch.equal(x, y) for x, y in zip(moved, before, strict=True))
+
+
+def test_blocks_share_no_memory() -> None:
+    blocks = torch.utils._pytree.tree_leaves(BY_NAME["factors"].module().factors_hessian(*BY_NAME["factors"].tensors()))
+    assert len({block.untyped_storage().data_ptr() for block in blocks}) == len(blocks) == 4
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_they_have_the_dtype_of_the_inputs(dtype: torch.dtype) -> None:
+    case = BY_NAME["normed"]
+    tensors = tuple(x.to(dtype) for x in case.tensors())
+    found = case.module().normed_hessian(*tensors)
+    wide = case.module().normed_hessian(*(x.double() for x in tensors))
+    for low, high in zip(*map(torch.utils._pytree.tree_leaves, (found, wide)), strict=True):
+        assert low.dtype == dtype
+        torch.testing.assert_close(low.double(), high, rtol=3e-2, atol=3e-2)
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (2, 0), (1, 1)])
+def test_extents_of_zero_and_one(shape: tuple[int, int]) -> None:
+    x, axes = torch.rand(shape, dtype=torch.float64), (*shape, *shape)
+    module = BY_NAME["soft"].module()
+    assert module.soft_jacobian(x).shape == axes
+    assert module.soft_hessian(x).shape == (*axes, *shape)
+    assert module.soft_hvp(x, x, x).shape == shape
+
+
+def test_of_an_input_left_out_there_is_none() -> None:
+    case = BY_NAME["left_out"]
+    found = case.module().left_out_jacobian(*case.tensors())
+    assert found[2] is None
+    assert [len(row) for row in case.module().left_out_hessian(*case.tensors())] == [3, 3, 3]
+
+
+def test_what_does_not_fit_is_refused_in_the_words_of_the_function() -> None:
+    module = BY_NAME["form"].module()
+    x, a = torch.rand(3), torch.rand(3, 3)
+    with pytest.raises(ValueError, match=r"form_hvp: index i is 3 in x \(axis 0\) but 2 in tangent_x \(axis 0\)"):
+        module.form_hvp(x, a, torch.rand(2), a)
+    with pytest.raises(TypeError, match="form_hessian: x is real"):
+        module.form_hessian(torch.ones(3, dtype=torch.int64), a)
+
+
+def test_a_label_outside_its_axis_is_named() -> None:
+    with pytest.raises(IndexError, match="entropy_hessian: a label in t is outside"):
+        BY_NAME["entropy"].module().entropy_hessian(torch.rand(3, 4), torch.tensor([0, 9, 1]))
+
+
+def test_a_clip_acts_on_each_row_of_a_jacobian() -> None:
+    equation = "equations: y[i] = 2*clip_gradient(x[i], -1, 1)"
+    text = f"op: f\ndoc: A clip.\ninputs:\n  x: [i]\n{equation}\nderivatives: [jacobian]\n"
+    op, found = load_op(text), load_op(text, derivative="jacobian")
+    x = torch.rand(3, dtype=torch.float64)
+    agree(found(x), func.jacrev(op)(x))
+
+
+def test_what_a_spec_does_not_ask_for_is_not_there() -> None:
+    text = "op: f\ndoc: A square.\ninputs:\n  x: [i]\nequations: y = x[i]*x[i]\nderivatives: [hessian]\n"
+    assert load_op(text, derivative="hessian")(torch.ones(2)).tolist() == [[2, 0], [0, 2]]
+    with pytest.raises(ValueError, match="f has no hvp"):
+        load_op(text, derivative="hvp")
+
+
+def test_names_of_tensors_and_of_derivatives_keep_apart() -> None:
+    text = (
+        "op: f\ndoc: Names.\ninputs:\n  x: [i]\n  grad_y: [i]\n  tangent_x: [i]\n"
+        "equations: y[i] = x[i]^2*grad_y[i]*tangent_x[i]\nderivatives: [hvp]\n"
+    )
+    given = [torch.rand(3, dtype=torch.float64) for _ in range(7)]
+    x, second, third, weight, *along = given
+    want = func.jvp(
+        func.grad(lambda a, b, c: (weight * a * a * b * c).sum(), (0, 1, 2)), (x, second, third), tuple(along)
+    )
+    agree(load_op(text, derivative="hvp")(*given), want[1])

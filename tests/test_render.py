@@ -18,6 +18,7 @@ from tensorgrad_gen.errors import NotBuiltError
 from tensorgrad_gen.ir import Input, Parameter
 from tensorgrad_gen.lower.model import LoweredOp
 from tensorgrad_gen.outputs import check_generated, edited, parse_header
+from tensorgrad_gen.pipeline import run
 from tensorgrad_gen.render import InitEntry, OpMeta, load_templates, render_init, render_op, render_runtime
 from tensorgrad_gen.render import module as render_module
 from tensorgrad_gen.render import view as views
@@ -142,6 +143,10 @@ def test_every_field_of_the_view_is_read_by_a_template() -> None:
     for name, make in SAMPLES.items():
         view = render_module.module_view(make(), meta(name), "_runtime.")
         filled("module.py.jinja", Recorder(view, read))
+    path = Path(__file__).parent.parent / "specs/nn/logsumexp.yaml"  # with functions of further derivatives
+    lowered = run(path.read_text("utf-8"), str(path), until="schedule")["schedule"]
+    view = render_module.module_view(lowered, meta("logsumexp"), "_runtime.")
+    filled("module.py.jinja", Recorder(view, read))
     classes = [c for c in vars(views).values() if dataclasses.is_dataclass(c)]
     fields = {(c.__name__, f.name) for c in classes for f in dataclasses.fields(c)}
     assert fields - read == set()
