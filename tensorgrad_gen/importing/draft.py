@@ -1,0 +1,96 @@
+"""A formula on its way to a spec: what was understood of it, and the file that says it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from tensorgrad_gen.errors import Diagnostic, Span, SpecError, render
+from tensorgrad_gen.importing.source import Piece, Source, Traced, plain
+from tensorgrad_gen.ir import Index, Input
+from tensorgrad_gen.notation.spec_file import input_text, section
+
+WIDEST = 100  # columns of the equations that are aligned at `=`
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a formula says: its inputs in order, names of extents, equations as left and right sides, outputs."""
+
+    inputs: tuple[Input, ...]
+    equations: tuple[tuple[Traced, Traced], ...]
+    outputs: tuple[str, ...]
+    sizes: tuple[tuple[str, str], ...] = ()
+
+
+def operand(name: str, letters: Sequence[str], **more: str) -> Input:
+    """An input with these indices."""
+    return replace(Input(name, tuple(Index(letter, letter) for letter in letters)), **more)  # type: ignore[arg-type]
+
+
+@dataclass(slots=True)
+class Written:
+    """The text of a spec; `origin[k]` is the part of the formula that its character `k` came from."""
+
+    text: str = ""
+    origin: list[tuple[int, int] | None] = field(default_factory=list)
+
+    def add(self, text: str | Traced) -> None:
+        """More text."""
+        for piece in (text,) if isinstance(text, str) else text:
+            words = piece.text if isinstance(piece, Piece) else piece
+            self.text += words
+            self.origin += [(piece.start, piece.end) if isinstance(piece, Piece) else None] * len(words)
+
+    def place(self, span: Span | None) -> tuple[int, int] | None:
+        """The part of the formula that the text there came from, if any of it did."""
+        if span is None:
+            return None
+        lines = self.text.split("\n")
+        starts = [0]
+        for line in lines:
+            starts.append(starts[-1] + len(line) + 1)
+        here = starts[span.line - 1] + span.column - 1
+        there = starts[min(span.end_line, len(lines)) - 1] + span.end_column - 1
+        found = [origin for origin in self.origin[here:there] if origin is not None]
+        return (min(start for start, _ in found), max(end for _, end in found)) if found else None
+
+    def said_of(self, source: Source, diagnostics: list[Diagnostic]) -> list[Diagnostic]:
+        """What the compiler said of the spec, said of the formula."""
+        places = [self.place(diagnostic.span) for diagnostic in diagnostics]
+        return [replace(d, span=None if p is None else source.span(*p)) for d, p in zip(diagnostics, places)]
+
+
+def write(draft: Draft, op: str, doc: str) -> Written:
+    """The spec file."""
+    written = Written()
+    written.add(f"op: {op}\ndoc: {json.dumps(doc, ensure_ascii=False)}\n")
+    items = {
+        "inputs": [(item.name, input_text(item)) for item in draft.inputs],
+        "sizes": list(draft.sizes),
+    }
+    for key, rows in items.items():
+        written.add("".join(f"{line}\n" for line in section(key, rows)))
+    written.add("equations: |\n")
+    width = max(len(plain(left)) for left, _ in draft.equations)
+    for left, right in draft.equations:
+        written.add("  ")
+        written.add(left)
+        written.add(" " * (width - len(plain(left)) if width < WIDEST else 0) + " = ")
+        written.add(right)
+        written.add("\n")
+    written.add(f"outputs: [{', '.join(draft.outputs)}]\n")
+    return written
+
+
+def checked(written: Written, source: Source, op: str) -> list[str]:
+    """Build the spec; the warnings it gets, as text.  Raises `SpecError`, said of the formula, where it does not."""
+    from tensorgrad_gen.pipeline import run
+
+    try:
+        compiled = run(written.text, f"{op}.yaml")
+    except SpecError as error:
+        said = written.said_of(source, error.diagnostics)
+        raise SpecError(said, source.option, source.text) from None
+    return [render([d], source.option, source.text) for d in written.said_of(source, compiled.warnings)]
