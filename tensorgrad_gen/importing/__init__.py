@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tensorgrad_gen.errors import quote
+from tensorgrad_gen.errors import quote, render
 from tensorgrad_gen.importing.draft import Draft, Written, checked, write
 from tensorgrad_gen.importing.source import Source
 
@@ -46,7 +46,8 @@ def import_formula(
     draft = _read(notation, source, names, shapes, symmetric)
     doc = doc or f"Imported from the {NOTATIONS[notation]} {quote(formula, LONGEST_QUOTE)}."
     written: Written = write(draft, op, doc)
-    return Imported(op, written.text, checked(written, source, op))
+    warnings = [*draft.warnings, *checked(written, source, op)]
+    return Imported(op, written.text, [render([warning], source.option, formula) for warning in warnings])
 
 
 def _read(notation: str, source: Source, names: Sequence[str], shapes: str, symmetric: Sequence[str]) -> Draft:

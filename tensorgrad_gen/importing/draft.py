@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from tensorgrad_gen.errors import Diagnostic, Span, SpecError, render
+from tensorgrad_gen.errors import Diagnostic, Span, SpecError
 from tensorgrad_gen.importing.source import Piece, Source, Traced, plain
 from tensorgrad_gen.ir import Index, Input
 from tensorgrad_gen.notation.spec_file import input_text, section
@@ -22,11 +23,12 @@ class Draft:
     equations: tuple[tuple[Traced, Traced], ...]
     outputs: tuple[str, ...]
     sizes: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[Diagnostic, ...] = ()  # of how the formula was read
 
 
-def operand(name: str, letters: Sequence[str], **more: str) -> Input:
-    """An input with these indices."""
-    return replace(Input(name, tuple(Index(letter, letter) for letter in letters)), **more)  # type: ignore[arg-type]
+def operand(name: str, letters: Sequence[str], **more: Any) -> Input:
+    """An input with these indices, and what more is known of it."""
+    return Input(name, tuple(Index(letter, letter) for letter in letters), **more)
 
 
 @dataclass(slots=True)
@@ -84,13 +86,19 @@ def write(draft: Draft, op: str, doc: str) -> Written:
     return written
 
 
-def checked(written: Written, source: Source, op: str) -> list[str]:
-    """Build the spec; the warnings it gets, as text.  Raises `SpecError`, said of the formula, where it does not."""
+def checked(written: Written, source: Source, op: str) -> list[Diagnostic]:
+    """Build the spec; the warnings it gets.  Raises `SpecError`, said of the formula, where it does not.
+
+    A sum that could stand elsewhere gets a warning in a spec, whose author knows the rules; here it is an error.
+    """
     from tensorgrad_gen.pipeline import run
 
     try:
         compiled = run(written.text, f"{op}.yaml")
+        unclear = [replace(d, severity="error", code="E204") for d in compiled.warnings if d.code == "W404"]
+        if unclear:
+            raise SpecError(unclear, source.option, source.text)
     except SpecError as error:
         said = written.said_of(source, error.diagnostics)
         raise SpecError(said, source.option, source.text) from None
-    return [render([d], source.option, source.text) for d in written.said_of(source, compiled.warnings)]
+    return written.said_of(source, compiled.warnings)

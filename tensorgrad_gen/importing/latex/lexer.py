@@ -6,7 +6,7 @@ import re
 
 from lark import Token
 
-from tensorgrad_gen.errors import quote, suggest
+from tensorgrad_gen.errors import nearest, quote, suggest
 from tensorgrad_gen.importing.latex import words
 from tensorgrad_gen.importing.source import Source
 
@@ -129,8 +129,8 @@ class _Lexer:
         elif name in words.FONTS or name.removesuffix("*") == "operatorname":
             self.worded(name.removesuffix("*"), start)
         else:
-            known = [*words.COMMANDS, *words.GREEK, *words.FUNCTION_COMMANDS, *words.ACCENTS]
-            remedy = words.REMEDIES.get(name) or suggest(name, known)
+            near = nearest(name, [*words.COMMANDS, *words.GREEK, *words.FUNCTION_COMMANDS, *words.ACCENTS])
+            remedy = words.REMEDIES.get(name) or (f"did you mean `\\{near}`?" if near else None)
             raise self.source.fault("E703", f"there is no reading of {quote(chr(92) + name)}", start, self.at, remedy)
 
     def worded(self, command: str, start: int) -> None:
@@ -219,7 +219,7 @@ def _lines(source: Source, found: list[Token]) -> list[Token]:
             inside = [opener.type for opener in depth]
             if not inside:
                 parts.append([])
-            elif inside == ["CASES"] and token.type == "BREAK":
+            elif inside[-1] == "CASES" and token.type == "BREAK":
                 parts[-1].append(Token.new_borrow_pos("_NEXT", str(token), token))
             continue
         parts[-1].append(token)
