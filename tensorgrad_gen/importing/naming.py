@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Collection
+from itertools import chain, count
 
 from tensorgrad_gen.elaborate.vocabulary import RESERVED
 
@@ -13,7 +14,7 @@ LETTERS = "ijklmnpqrstuvabcdfgh"
 
 def allowed(name: str) -> str:
     """The name, with `_` behind it where the language or Python has another use for it: `lambda_`."""
-    plain = re.sub(r"\W", "_", name, flags=re.ASCII)
+    plain: str = re.sub(r"\W", "_", name, flags=re.ASCII)
     return f"{plain}_" if plain in RESERVED or keyword.iskeyword(plain) or plain in ("true", "false") else plain
 
 
@@ -22,14 +23,12 @@ def is_name(text: str) -> bool:
     return re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", text) is not None and allowed(text) == text
 
 
-def fresh(taken: Collection[str], first: str = "") -> str:
+def fresh(taken: Collection[str], first: str = LETTERS[0]) -> str:
     """`first` if nothing has it, else the first letter that nothing has, numbered when they run out."""
-    candidates = [*([first] if first else []), *LETTERS]
-    candidates += [f"{letter}{k}" for k in range(1, len(taken) + 2) for letter in (first or "i")[:1]]
-    return next(name for name in candidates if name not in taken)
+    rest = (f"{first}{k}" for k in count(1))
+    return next(name for name in chain((first, *LETTERS), rest) if name not in taken)
 
 
 def numbered(base: str, taken: Collection[str]) -> str:
     """`base`, or `base2`, `base3`, ... when something has it."""
-    names = [base, *(f"{base}{k}" for k in range(2, len(taken) + 3))]
-    return next(name for name in names if name not in taken)
+    return next(name for name in chain((base,), (f"{base}{k}" for k in count(2))) if name not in taken)

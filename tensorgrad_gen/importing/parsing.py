@@ -36,7 +36,7 @@ def _parser(grammar: Path) -> Lark:
 def parse(source: Source, grammar: Path, tokens: Sequence[Token], builder: Builder, said: Mapping[str, str]) -> Node:
     """The tree that the builder makes; `said` is what messages call the kinds of tokens, where they name them."""
     try:
-        tree: Tree[Token] = _parser(grammar).parse(tokens)  # type: ignore[arg-type]
+        tree: Tree[Token] = _parser(grammar).parse(tokens)
         root: Node = builder.transform(tree)
     except UnexpectedToken as error:
         raise _unexpected(source, error, said) from None

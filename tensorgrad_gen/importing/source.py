@@ -12,7 +12,7 @@ from typing import NamedTuple
 from tensorgrad_gen.errors import Report, Span, SpecError
 
 LONGEST = 20_000  # characters of a formula
-DEEPEST = 60  # nodes inside each other
+DEEPEST = 100  # nodes inside each other
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,8 @@ class LatexBuilder(Builder):
         return self.product(parts)
 
     def product(self, parts: list[_Part]) -> Node:
-        factors, operators, explicit = [], "", " "
+        factors: list[Node] = []
+        operators, explicit = "", " "
         for part in parts:
             if isinstance(part, Token):
                 explicit = "*" if part.type == "TIMES" else "/"
@@ -139,7 +140,9 @@ class LatexBuilder(Builder):
         for item in map(bare, items):
             letters = [bare(part) for part in item.parts] if item.kind == "product" and not item.text.strip() else []
             if item.kind == "number":
-                remedy = "a tensor with a number is `{w_1}_{ij}`; an element of one is not read, as it counts from 0 here"
+                remedy = (
+                    "a tensor with a number is `{w_1}_{ij}`; an element of one is not read, as it counts from 0 here"
+                )
                 raise self.fault("E702", "a number among subscripts: part of the name, or a position?", item, remedy)
             if letters and any(part.kind not in ("name", "access") for part in letters):
                 raise self.fault("E702", "an index, or several?", item, r"write a product with `\cdot`, or commas")

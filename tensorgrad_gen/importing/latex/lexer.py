@@ -174,7 +174,7 @@ class _Lexer:
 def _sigmas(source: Source, found: list[Token]) -> list[Token]:
     r"""`\sigma(...)` is the sigmoid, where no other sigma is a tensor."""
     following = [*(token.type for token in found[1:]), ""]
-    sigmas = [k for k, token in enumerate(found) if token.type == "NAME" and token == "sigma"]
+    sigmas = [k for k, token in enumerate(found) if token.type == "NAME" and str(token) == "sigma"]
     called = [k for k in sigmas if following[k] == "LPAR"]
     if called and len(called) < len(sigmas):
         token = found[called[0]]

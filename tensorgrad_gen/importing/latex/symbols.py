@@ -103,7 +103,7 @@ class Symbols:
             self.bounds(node)
 
     def compared(self, node: Node) -> None:
-        """Indices compared with each other, one of which no tensor has, have one extent: `[j \\le i]`."""
+        r"""Indices compared with each other, one of which no tensor has, have one extent: `[j \le i]`."""
         sides = [bare(side).text for side in node.parts] if node.kind == "compare" else []
         if len(sides) == 2 and all(side in self.order for side in sides):
             axes = {self.leader(f"{name} {k}") for name in self.shapes if name not in self.defined for k in range(9)}

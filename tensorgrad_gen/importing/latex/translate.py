@@ -129,7 +129,7 @@ class Translator:
                 factors.append((operator, part, 1))
         out: Traced = ()
         for operator, part, count in factors:
-            level = POWER if operator == "/" or bare(part).kind in ("sum", "fraction") and out else TERM
+            level = POWER if operator == "/" or (bare(part).kind in ("sum", "fraction") and out) else TERM
             text = self.at(part, ATOM) + said(f"^{count}", part) if count > 1 else self.at(part, level)
             out += (said(operator, node) if out else ()) + text
         return out, TERM
@@ -188,7 +188,7 @@ class Translator:
 
     def show_compare(self, node: Node) -> tuple[Traced, int]:
         """Indices may be compared with each other: then it is the same where they count from."""
-        sides = [{name.text for name in walk(side)} & self.symbols.indices for side in node.parts]
+        sides = [{name.text for name in walk(side)} & set(self.symbols.indices) for side in node.parts]
         comparing, self.comparing = self.comparing, all(sides)
         left, right = (self.at(side, SUM) for side in node.parts)
         self.comparing = comparing

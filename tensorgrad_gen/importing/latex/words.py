@@ -6,30 +6,25 @@ import re
 
 from tensorgrad_gen.elaborate.vocabulary import BOUND, COMPLEX, POINTWISE
 
-GREEK = frozenset(
-    (
-        "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi pi varpi rho "
-        "varrho sigma varsigma tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi "
-        "Psi Omega ell"
-    ).split()
+_GREEK = (
+    "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi pi varpi rho "
+    "varrho sigma varsigma tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi "
+    "Psi Omega ell"
 )
-FONTS = frozenset(
-    (
-        "mathrm mathbf mathit mathsf mathtt mathcal mathbb mathfrak mathscr boldsymbol bm pmb text textrm textit "
-        "textbf textsf texttt mbox"
-    ).split()
+_FONTS = (
+    "mathrm mathbf mathit mathsf mathtt mathcal mathbb mathfrak mathscr boldsymbol bm pmb text textrm textit "
+    "textbf textsf texttt mbox"
 )
 # What is put on a name, and what is put behind it here.
 ACCENTS = {
     "hat": "hat", "widehat": "hat", "tilde": "tilde", "widetilde": "tilde", "bar": "bar", "overline": "bar",
     "vec": "vec", "dot": "dot", "ddot": "ddot", "check": "check", "breve": "breve", "underline": "under",
 }  # fmt: skip
-SILENT = frozenset(
-    (
-        "quad qquad enspace thinspace left right middle big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr "
-        "displaystyle textstyle limits nolimits nonumber notag mathstrut hfill strut centering"
-    ).split()
+_SILENT = (
+    "quad qquad enspace thinspace left right middle big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr "
+    "displaystyle textstyle limits nolimits nonumber notag mathstrut hfill strut centering"
 )
+GREEK, FONTS, SILENT = (frozenset(words.split()) for words in (_GREEK, _FONTS, _SILENT))
 ENVIRONMENTS = frozenset(
     name + star
     for name in ("aligned", "align", "equation", "gather", "gathered", "split", "eqnarray", "alignat", "multline")
@@ -39,9 +34,10 @@ ENVIRONMENTS = frozenset(
 # Commands that are functions by another name.
 RENAMED = {
     "ln": "log", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "sgn": "sign", "arsinh": "asinh",
-    "arcosh": "acosh", "artanh": "atanh", "swish": "silu", "cumulativesum": "cumsum", "rowsoftmax": "softmax",
+    "arcosh": "acosh", "artanh": "atanh", "swish": "silu",
 }  # fmt: skip
-FUNCTION_COMMANDS = frozenset("exp log ln sin cos tan sinh cosh tanh arcsin arccos arctan max min".split())
+_FUNCTIONS = "exp log ln sin cos tan sinh cosh tanh arcsin arccos arctan max min"
+FUNCTION_COMMANDS = frozenset(_FUNCTIONS.split())
 _CALLED = {name.replace("_", ""): name for name in (*POINTWISE, *BOUND, "size") if name not in (*COMPLEX, "where")}
 
 # Commands that stand for a kind of token each.
