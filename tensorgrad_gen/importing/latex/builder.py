@@ -67,7 +67,7 @@ class LatexBuilder(Builder):
         return factors[0] if len(factors) == 1 else self.node("product", parts, factors, operators)
 
     def told_apart(self, factors: list[Node], operators: str, operator: str, factor: Node) -> None:
-        """Refuse `\\log x y` and `a / b c`, which are read in both ways."""
+        r"""Refuse `\log x y` and `a / b c`, which are read in both ways."""
         last = factors[-1]
         if last.kind == "unbracketed" and (operator != " " or bare(factor).kind != "call"):
             remedy = "put the argument of the function in brackets"
