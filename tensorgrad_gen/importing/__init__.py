@@ -44,6 +44,8 @@ def import_formula(
     source = Source(f"--{notation}", formula)
     source.limit()
     draft = _read(notation, source, names, shapes, symmetric)
+    if not draft.inputs:
+        raise source.fault("E701", "the formula has no tensor that could be given", 0, len(formula))
     doc = doc or f"Imported from the {NOTATIONS[notation]} {quote(formula, LONGEST_QUOTE)}."
     written: Written = write(draft, op, doc)
     warnings = [*draft.warnings, *checked(written, source, op)]

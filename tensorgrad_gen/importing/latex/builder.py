@@ -181,6 +181,12 @@ class LatexBuilder(Builder):
         called = self.applied_to(parts, name, head, (argument,))
         return called if argument.kind == "group" else self.node("unbracketed", parts, (called,))
 
+    def call_of_big(self, parts: list[_Part]) -> Node:
+        name, head, argument = parts
+        assert isinstance(head, Node)
+        assert isinstance(argument, Node)
+        return self.applied_to(parts, name, head, (argument,))
+
     def applied_to(self, parts: list[_Part], name: _Part, head: Node, args: tuple[Node, ...]) -> Node:
         """The function of its arguments, its subscript and its power in their places."""
         below, above = head.parts
