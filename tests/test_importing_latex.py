@@ -67,6 +67,7 @@ MEANINGS: list[tuple[str, Function, list[tuple[int, ...]]]] = [
      lambda w, x, v: v @ torch.tanh(w @ x), [(2, 3), (3,), (4, 2)]),
     ("r_i = a_{ij} x_j % the residual\nf = r_i r_i", lambda a, x: ((a @ x) ** 2).sum(), [(2, 3), (3,)]),
     (r"q = \frac{x_i A_{ij} x_j}{x_k x_k}", lambda x, a: x @ a @ x / (x @ x), [(3,), (3, 3)]),
+    (r"y_i = c \, (x_i + 1) x_i (x_i - c)", lambda c, x: c * (x + 1) * x * (x - c), [(), (3,)]),
     (r"y = (x_i z_i)^2", lambda x, z: (x @ z) ** 2, [(3,), (3,)]),
 ]  # fmt: skip
 
@@ -99,6 +100,8 @@ REFUSED = [
     (r"y = \log x y", "E702", r"\log x"),
     (r"y = \log x / y", "E702", r"\log x"),
     (r"y = a / b c", "E702", "c"),
+    (r"y_i = f(x_i)", "E702", "f"),
+    (r"y_i = \lambda\left(x_i - 1\right)", "E702", r"\lambda"),
     (r"y_i = x_{ij}^T z_j", "E703", "T"),
     (r"y = x^\top", "E703", r"\top"),
     (r"y_i = x^{i}", "E702", "i"),

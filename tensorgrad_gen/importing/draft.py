@@ -24,6 +24,7 @@ class Draft:
     outputs: tuple[str, ...]
     sizes: tuple[tuple[str, str], ...] = ()
     warnings: tuple[Diagnostic, ...] = ()  # of how the formula was read
+    remedies: tuple[tuple[str, str], ...] = ()  # code -> how the notation cures what the compiler finds wrong
 
 
 def operand(name: str, letters: Sequence[str], **more: Any) -> Input:
@@ -37,6 +38,7 @@ class Written:
 
     text: str = ""
     origin: list[tuple[int, int] | None] = field(default_factory=list)
+    remedies: dict[str, str] = field(default_factory=dict)
 
     def add(self, text: str | Traced) -> None:
         """More text."""
@@ -60,13 +62,17 @@ class Written:
 
     def said_of(self, source: Source, diagnostics: list[Diagnostic]) -> list[Diagnostic]:
         """What the compiler said of the spec, said of the formula."""
-        places = [self.place(diagnostic.span) for diagnostic in diagnostics]
-        return [replace(d, span=None if p is None else source.span(*p)) for d, p in zip(diagnostics, places)]
+        out = []
+        for diagnostic in diagnostics:
+            place = self.place(diagnostic.span)
+            span = None if place is None else source.span(*place)
+            out.append(replace(diagnostic, span=span, help=self.remedies.get(diagnostic.code, diagnostic.help)))
+        return out
 
 
 def write(draft: Draft, op: str, doc: str) -> Written:
     """The spec file."""
-    written = Written()
+    written = Written(remedies=dict(draft.remedies))
     written.add(f"op: {op}\ndoc: {json.dumps(doc, ensure_ascii=False)}\n")
     items = {
         "inputs": [(item.name, input_text(item)) for item in draft.inputs],

@@ -22,6 +22,13 @@ _SAID = {
     "EQUAL": "`=`", "NAME": "a value", "RPAR": "`)`", "RBRACE": "`}`", "RSQB": "`]`", "COMMA": "`,`",
     "RBAR": "`|`", "RNORM": "`\\|`", "ESAC": "`\\end{cases}`", "OTHERWISE": "`\\text{otherwise}`",
 }  # fmt: skip
+# What the compiler says of a spec has remedies in the language of specs; these are the ones in LaTeX.
+_REMEDIES = (
+    ("E203", r"sum over it with `\sum_{i}`, or add it to the left"),
+    ("E204", r"say where the sum is with `\sum_{i}`, or use another letter inside"),
+    ("E205", r"write what has it on the right, such as `\delta_{ij}`"),
+    ("E401", "no tensor has it: only an index of a tensor has an extent"),
+)
 
 
 def read(source: Source) -> Draft:
@@ -38,4 +45,4 @@ def read(source: Source) -> Draft:
     outputs = tuple(allowed(name) for name in dict.fromkeys(names) if name not in used) or (allowed(names[-1]),)
     inputs = tuple(symbols.inputs())
     sizes = tuple((name, symbols.leader(index.text)) for name, index in symbols.sizes.items())
-    return Draft(inputs, equations, outputs, sizes, tuple(translator.warnings))
+    return Draft(inputs, equations, outputs, sizes, tuple(translator.warnings), _REMEDIES)

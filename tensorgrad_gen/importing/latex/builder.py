@@ -67,14 +67,21 @@ class LatexBuilder(Builder):
         return factors[0] if len(factors) == 1 else self.node("product", parts, factors, operators)
 
     def told_apart(self, factors: list[Node], operators: str, operator: str, factor: Node) -> None:
-        r"""Refuse `\log x y` and `a / b c`, which are read in both ways."""
+        r"""Refuse `\log x y`, `a / b c` and `f(x)`, which are read in both ways."""
         last = factors[-1]
+        if last.kind == "name" and factor.kind == "paren" and operator == " " and not self.spaced(last, factor):
+            remedy = rf"for the product, write `{last.text} \cdot (...)`; a function is `\operatorname{{...}}(...)`"
+            raise self.fault("E702", f"a product, or the function `{last.text}`?", last, remedy)
         if last.kind == "unbracketed" and (operator != " " or bare(factor).kind != "call"):
             remedy = "put the argument of the function in brackets"
             raise self.fault("E702", "where does the argument of this function end?", last, remedy)
         numbers = all(bare(item).kind == "number" for item in factors)
         if operators.endswith("/") and operator == " " and not numbers and factor.kind != "bound":
             raise self.fault("E702", "is this below the `/` too?", factor, r"write `\frac{...}{...}`, or a `\cdot`")
+
+    def spaced(self, one: Node, other: Node) -> bool:
+        r"""Whether a space of LaTeX's own stands between: `c \, (a + b)` is a product."""
+        return re.search(r"\\(?:[,;: ]|q?quad)", self.source.text[one.end : other.start]) is not None
 
     def big(self, parts: list[_Part]) -> Node:
         sign, body = parts[0], nodes(parts)[-1]
