@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from importing import Function, agree, builds_or_is_refused, refusal
 from torch import linalg
 
-from tensorgrad_gen import SpecError
+from tensorgrad_gen import SpecError, load_op
 from tensorgrad_gen.importing import import_formula
 
 SHAPES = {
@@ -120,6 +121,67 @@ def test_the_op_has_the_value_of_the_formula(formula: str, function: Function) -
         return function(**dict(zip(found, values)))
 
     agree(imported.text, of_torch, [tensor(name) for name in found])
+
+
+Made = tuple[str, torch.Tensor]  # a formula in brackets, and its value
+
+
+def formula_of(rng: random.Random, rows: int, cols: int, depth: int) -> Made:
+    """A random formula of this shape, of the tensors above, and what torch makes of it."""
+    fitting = [name for name, shape in SHAPES.items() if (*shape, 1, 1)[:2] == (rows, cols)]
+    if (rows, cols) == (2, 2):
+        return "(A*B)", tensor("A") @ tensor("B")
+    if depth == 0 or rng.random() < 0.15:
+        if not fitting:
+            text, value = formula_of(rng, cols, rows, 0)
+            return f"{text}'", value.T
+        name = rng.choice(fitting)
+        return name, tensor(name).reshape(rows, cols)
+    (a, x), (b, y) = (formula_of(rng, rows, cols, depth - 1) for _ in range(2))
+    between = rng.choice([1, 2, 3])
+    (left, p), (right, q) = formula_of(rng, rows, between, depth - 1), formula_of(rng, between, cols, depth - 1)
+    scalar, factor = formula_of(rng, 1, 1, depth - 1) if depth > 1 else ("c", tensor("c").reshape(1, 1))
+    (square, m) = formula_of(rng, 3, 3, depth - 1)
+    (column, v) = formula_of(rng, 3, 1, depth - 1)
+    choices: list[Made] = [
+        (f"({a} + {b})", x + y),
+        (f"({a} - {b})", x - y),
+        (f"({a}.*{b})", x * y),
+        (f"({left}*{right})", p @ q),
+        (f"({left}*{right})", p @ q),
+        (f"(-{a})", -x),
+        (f"({scalar}*{a})", factor * x),
+        (f"{a}.^2", x**2),
+        (f"sin({a})", torch.sin(x)),
+        (f"({a}./(1 + {b}.^2))", x / (1 + y**2)),
+    ]
+    if (rows, cols) == (1, 1):
+        choices = [
+            choices[3],
+            (f"tr({square})", tr(m).reshape(1, 1)),
+            (f"sum({square})", m.sum().reshape(1, 1)),
+            (f"norm2({column})^2", (v**2).sum().reshape(1, 1)),
+            (f"norm1({column})", v.abs().sum().reshape(1, 1)),
+            (f"({scalar}*{a})", factor * x),
+        ]
+    if (rows, cols) == (3, 3):
+        choices += [(f"diag({column})", torch.diag(v[:, 0])), (f"{square}'", m.T), (f"({square}*eye)", m)]
+    if (rows, cols) == (3, 1):
+        choices += [(f"diag({square})", torch.diagonal(m)[:, None])]
+    return rng.choice(choices)
+
+
+@settings(max_examples=25, derandomize=True)
+@given(st.integers(0, 10**9))
+def test_the_op_of_any_formula_has_its_value(seed: int) -> None:
+    rng = random.Random(seed)
+    rows, cols = rng.choice([(1, 1), (2, 1), (3, 1), (3, 3), (2, 3), (1, 3)])
+    formula, value = formula_of(rng, rows, cols, 3)
+    found = [name for name in SHAPES if re.search(rf"\b{name}\b", formula)]
+    imported = import_formula("matrix", formula, shapes=shapes(found))
+    assert not imported.warnings
+    result = load_op(imported.text)(*(tensor(name) for name in found))
+    torch.testing.assert_close(result, value.reshape(result.shape))
 
 
 def test_a_symmetric_matrix_has_a_symmetric_gradient() -> None:
