@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,7 @@ def test_what_the_page_on_correctness_prints_is_what_it_says(capsys: pytest.Capt
 
 def test_the_page_on_importing_prints_what_it_says(tmp_path: Path) -> None:
     found = blocks("importing.md")
-    for block, after in zip(found, found[1:]):
+    for block, after in pairwise(found):
         if block.language == "sh":
             command = [sys.executable, "-m", "tensorgrad_gen", *shlex.split(block.text)[1:]]
             environment = os.environ | {"PYTHONPATH": str(ROOT)}

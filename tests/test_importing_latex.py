@@ -48,7 +48,7 @@ MEANINGS: list[tuple[str, Function, list[tuple[int, ...]]]] = [
     (r"m = 1/N \sum_{n=0}^{N-1} |x_n - c|", lambda x, c: (x - c).abs().mean(), [(4,), ()]),
     (r"y = \prod_{i} x_i", lambda x: x.prod(), [(3,)]),
     (r"y_i = \max_j x_{ij} - \max(a_i, 0)", lambda x, a: x.amax(1) - a.clamp(min=0), [(2, 3), (2,)]),
-    (r"c_i = \epsilon_{ijk} a_j b_k", lambda a, b: torch.linalg.cross(a, b), [(3,), (3,)]),
+    (r"c_i = \epsilon_{ijk} a_j b_k", torch.linalg.cross, [(3,), (3,)]),
     (r"y_{ij} = \delta_{ij} v_i + x_{ij}", lambda v, x: torch.diag(v) + x, [(3,), (3, 3)]),
     (r"f = \|a_{ij} x_j - b_i\|^2", lambda a, x, b: ((a @ x - b) ** 2).sum(), [(2, 3), (3,), (2,)]),
     (r"f = \| x_i \|_1 + \lambda \|x_i\|_2", lambda x, c: x.abs().sum() + c * x.norm(), [(3,), ()]),
@@ -62,12 +62,13 @@ MEANINGS: list[tuple[str, Function, list[tuple[int, ...]]]] = [
     (r"y_i = \begin{cases} x_i^2 & \text{if } x_i > 1 \\ x_i & \text{otherwise} \end{cases}",
      lambda x: torch.where(x > 1, x**2, x), [(4,)]),
     (r"y_{\ldots,o} = x_{\ldots,i} w_{oi}", lambda x, w: x @ w.T, [(2, 5, 3), (4, 3)]),
-    (r"y_{boi} = x_{b,c,i+k} w_{ock}", lambda x, w: F.conv1d(x, w), [(2, 3, 6), (4, 3, 2)]),
+    (r"y_{boi} = x_{b,c,i+k} w_{ock}", F.conv1d, [(2, 3, 6), (4, 3, 2)]),
     ("\\begin{align}\n h_j &= w_{ji} x_i \\\\\n y_k &= v_{kj}\n \\tanh(h_j) \\end{align}",
      lambda w, x, v: v @ torch.tanh(w @ x), [(2, 3), (3,), (4, 2)]),
     ("r_i = a_{ij} x_j % the residual\nf = r_i r_i", lambda a, x: ((a @ x) ** 2).sum(), [(2, 3), (3,)]),
     (r"q = \frac{x_i A_{ij} x_j}{x_k x_k}", lambda x, a: x @ a @ x / (x @ x), [(3,), (3, 3)]),
     (r"y_i = c \, (x_i + 1) x_i (x_i - c)", lambda c, x: c * (x + 1) * x * (x - c), [(), (3,)]),
+    (r"y = a_\lambda b_\lambda \lambda_\mu c_\mu", lambda a, b, d, c: (a @ b) * (d @ c), [(3,), (3,), (2,), (2,)]),
     (r"y = (x_i z_i)^2", lambda x, z: (x @ z) ** 2, [(3,), (3,)]),
 ]  # fmt: skip
 
@@ -86,8 +87,12 @@ def test_the_op_has_the_value_of_the_equations(formula: str, function: Function,
 
 @pytest.mark.parametrize(
     ("formula", "function"),
-    [("y_i = a_{ii}", torch.diagonal), ("y_i = a_{ij} a_{ij}", lambda a: (a**2).sum(1)), ("y_{ij} = a_{ij} a_{ij}", torch.square)],
-)  # fmt: skip
+    [
+        ("y_i = a_{ii}", torch.diagonal),
+        ("y_i = a_{ij} a_{ij}", lambda a: (a**2).sum(1)),
+        ("y_{ij} = a_{ij} a_{ij}", torch.square),
+    ],
+)
 def test_a_free_index_is_not_summed_and_the_import_says_so(formula: str, function: Function) -> None:
     imported = import_formula("latex", formula)
     looks_summed = "y_i = a_{ij}" not in formula
@@ -101,6 +106,8 @@ REFUSED = [
     (r"y = \log x / y", "E702", r"\log x"),
     (r"y = a / b c", "E702", "c"),
     (r"y_i = f(x_i)", "E702", "f"),
+    (r"y_i = relu(x_i)", "E702", "u"),
+    (r"y_i = 1 000 x_i", "E702", "000"),
     (r"y_i = \lambda\left(x_i - 1\right)", "E702", r"\lambda"),
     (r"y_i = x_{ij}^T z_j", "E703", "T"),
     (r"y = x^\top", "E703", r"\top"),
@@ -195,9 +202,9 @@ def test_what_explain_prints_has_the_value_that_it_is_of(path: Path) -> None:
 
 
 PARTS = [
-    "x", "y", "_i", "_{ij}", "^2", "^{", "}", "{", "(", ")", "=", "+", "-", "/", r"\frac", r"\sum_{i}", r"\exp", r"\left(",
-    r"\right)", "|", r"\|", r"\\", "\n", r"\sqrt", "[", "]", "1", "2.5", r"\begin{cases}", r"\end{cases}", "&", r"\sigma",
-    r"\mathrm{ab}", r"\hat", "'", ",", r"\max_j", r"\ldots", "é", r"\le", "\x00", "\\", r"\text{if}", r"\delta_{ij}",
+    "x", "y", "_i", "_{ij}", "^2", "^{", "}", "{", "(", ")", "=", "+", "-", "/", r"\frac", r"\sum_{i}", r"\exp",
+    r"\left(", r"\right)", "|", r"\|", r"\\", "\n", r"\sqrt", "[", "]", "1", "2.5", r"\begin{cases}", r"\end{cases}", "&",
+    r"\sigma", r"\mathrm{ab}", r"\hat", "'", ",", r"\max_j", r"\ldots", "é", r"\le", "\x00", "\\", r"\text{if}", r"\delta_{ij}",
 ]  # fmt: skip
 
 

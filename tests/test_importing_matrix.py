@@ -1,4 +1,6 @@
-"""Matrix formulas: those of the Matrix Cookbook and of matrixcalculus.org have the value of torch's, and derivatives."""
+"""Matrix formulas: those of the Matrix Cookbook and of matrixcalculus.org have torch's value and derivatives."""
+
+# ruff: noqa: N803, PLW0108 - matrices have capital letters, and torch's functions get them by name
 
 from __future__ import annotations
 
@@ -188,7 +190,7 @@ def test_a_symmetric_matrix_has_a_symmetric_gradient() -> None:
     text = import_formula("matrix", "x'*A*z", shapes="A[i,i] x[i] z[i]", symmetric=["A"]).text
     assert "structure: symmetric" in text
 
-    def half(A: torch.Tensor, x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:  # noqa: N803
+    def half(A: torch.Tensor, x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
         return x @ (A + A.T) @ z / 2
 
     matrix = tensor("S")
@@ -253,7 +255,8 @@ def test_what_does_not_conform_gets_a_caret_under_it(formula: str, code: str, un
 
 @pytest.mark.parametrize(
     ("given", "code"),
-    [("x[i", "E701"), ("x[i,j,k]", "E704"), ("x[i] x[j]", "E315"), ("x[1]", "E311"), ("x[i] q", "E301"), ("i x[i]", "E212")],
+    [("x[i", "E701"), ("x[i,j,k]", "E704"), ("x[i] x[j]", "E315"), ("x[1]", "E311"), ("x[i] q", "E301"),
+     ("i x[i]", "E212")],
 )  # fmt: skip
 def test_bad_shapes_are_refused(given: str, code: str) -> None:
     found, _, message = refusal("matrix", "x", shapes=given)
@@ -266,8 +269,9 @@ def test_what_is_symmetric_is_square() -> None:
         import_formula("matrix", "A*x", shapes="A[i,j] x[j]", symmetric=["A"])
 
 
-PARTS = ["A", "B", "x", "y", "S", "c", "+", "-", "*", ".*", "/", "./", "^", ".^", "'", "(", ")", "2", "exp(", "inv(", "tr(",
-         "norm2(", "vector(1)", "eye", "\\", "sum(", "diag(", "1.5", ",", "=", "é", "\x00", "^-1", "^2", "det("]  # fmt: skip
+PARTS = ["A", "B", "x", "y", "S", "c", "+", "-", "*", ".*", "/", "./", "^", ".^", "'", "(", ")", "2", "exp(",
+         "inv(", "tr(", "norm2(", "vector(1)", "eye", "\\", "sum(", "diag(", "1.5", ",", "=", "é", "\x00", "^-1",
+         "^2", "det("]  # fmt: skip
 
 
 @settings(max_examples=250)

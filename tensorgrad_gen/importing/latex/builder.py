@@ -75,6 +75,8 @@ class LatexBuilder(Builder):
         if last.kind == "unbracketed" and (operator != " " or bare(factor).kind != "call"):
             remedy = "put the argument of the function in brackets"
             raise self.fault("E702", "where does the argument of this function end?", last, remedy)
+        if last.kind == factor.kind == "number" and operator == " ":
+            raise self.fault("E702", "one number, or a product?", factor, r"write them together, or with a `\cdot`")
         numbers = all(bare(item).kind == "number" for item in factors)
         if operators.endswith("/") and operator == " " and not numbers and factor.kind != "bound":
             raise self.fault("E702", "is this below the `/` too?", factor, r"write `\frac{...}{...}`, or a `\cdot`")

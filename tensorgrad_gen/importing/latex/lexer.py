@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 
 from lark import Token
@@ -73,6 +74,8 @@ class _Lexer:
         raise self.source.fault("E701", f"{found} is no part of a formula", self.at, self.at + 1)
 
     def put(self, kind: str, value: str, start: int) -> None:
+        if kind == "NAME" and keyword.iskeyword(value):  # also as an index
+            value += "_"
         self.out.append(Token(kind, value, start_pos=start, end_pos=self.at))
         self.short = {"HAT": 1, "UNDER": 1, "FRAC": 2}.get(kind, 0 if kind == "LBRACE" else max(0, self.short - 1))
 

@@ -41,6 +41,7 @@ class Symbols:
     defined: dict[str, Node] = field(default_factory=dict)  # name -> left side
     order: dict[str, int] = field(default_factory=dict)  # letter -> where it first stands as an index
     shapes: dict[str, list[Node]] = field(default_factory=dict)  # tensor -> subscripts of its first access
+    places: dict[str, int] = field(default_factory=dict)  # tensor -> where it first stands
     scalars: dict[str, Node] = field(default_factory=dict)
     sizes: dict[str, Node] = field(default_factory=dict)  # N of a sum to N -> its index
     labels: dict[str, str] = field(default_factory=dict)  # tensor that is a subscript -> the axis it reads
@@ -94,6 +95,7 @@ class Symbols:
                 self.equate(letters[0], letter)
         elif node.kind == "access":
             self.shapes.setdefault(node.text, list(node.parts))
+            self.places[node.text] = min(node.start, self.places.get(node.text, node.start))
             for k, sub in enumerate(node.parts):
                 if sub.kind == "name":
                     self.equate(sub.text, f"{node.text} {k}")
@@ -106,7 +108,8 @@ class Symbols:
         r"""Indices compared with each other, one of which no tensor has, have one extent: `[j \le i]`."""
         sides = [bare(side).text for side in node.parts] if node.kind == "compare" else []
         if len(sides) == 2 and all(side in self.order for side in sides):
-            axes = {self.leader(f"{name} {k}") for name in self.shapes if name not in self.defined for k in range(9)}
+            given = [(name, subs) for name, subs in self.shapes.items() if name not in self.defined]
+            axes = {self.leader(f"{name} {k}") for name, subs in given for k in range(len(subs))}
             if any(self.leader(side) not in axes for side in sides):
                 self.equate(*sides)
 
@@ -158,16 +161,13 @@ class Symbols:
         """What nothing defines, in order of appearance."""
         found: list[tuple[int, str]] = [(node.start, name) for name, node in self.scalars.items()]
         found += [
-            (self.first(name), name)
+            (self.places[name], name)
             for name in self.shapes
             if name not in self.defined and not (name == "delta" and len(self.shapes[name]) == 2)
         ]
         for _, name in sorted(found):
             more = {"kind": "label", "labels": self.letter(self.labels[name])} if name in self.labels else {}
             yield operand(allowed(name), [] if name in self.scalars else self.axes(name), **more)
-
-    def first(self, name: str) -> int:
-        return min(n.start for e in self.equations for n in walk(e) if n.kind == "access" and n.text == name)
 
     def axes(self, name: str) -> list[str]:
         """The letters that an input is declared with: one an extent."""
