@@ -118,6 +118,7 @@ REFUSED = [
     (r"y_i = x_{2i}", "E702", "2i"),
     (r"y = \sum_{i=2}^{N} x_i", "E703", "i=2}^{N}"),
     (r"y = \sum x_i", "E701", r"\sum"),
+    (r"y = \sum_{n=1}^{N} x", "E208", r"\sum_{n=1}^{N} x"),
     (r"y_i = \sin^{-1}(x_i)", "E702", "{-1}"),
     (r"y_i = \sigma(x_i) + \sigma", "E702", r"\sigma"),
     (r"y_i = \operatorname{sofmax}_i(x_i)", "E302", r"\operatorname{sofmax}"),
@@ -202,9 +203,10 @@ def test_what_explain_prints_has_the_value_that_it_is_of(path: Path) -> None:
 
 
 PARTS = [
-    "x", "y", "_i", "_{ij}", "^2", "^{", "}", "{", "(", ")", "=", "+", "-", "/", r"\frac", r"\sum_{i}", r"\exp",
-    r"\left(", r"\right)", "|", r"\|", r"\\", "\n", r"\sqrt", "[", "]", "1", "2.5", r"\begin{cases}", r"\end{cases}", "&",
-    r"\sigma", r"\mathrm{ab}", r"\hat", "'", ",", r"\max_j", r"\ldots", "é", r"\le", "\x00", "\\", r"\text{if}", r"\delta_{ij}",
+    "x", "y", "_i", "_{ij}", "^2", "^{", "}", "{", "(", ")", "=", "+", "-", "/", r"\frac", r"\sum_{i}",
+    r"\exp", r"\left(", r"\right)", "|", r"\|", r"\\", "\n", r"\sqrt", "[", "]", "1", "2.5", r"\begin{cases}",
+    r"\end{cases}", "&", r"\sigma", r"\mathrm{ab}", r"\hat", "'", ",", r"\max_j", r"\ldots", "é", r"\le",
+    "\x00", "\\", r"\text{if}", r"\delta_{ij}",
 ]  # fmt: skip
 
 

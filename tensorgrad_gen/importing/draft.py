@@ -22,7 +22,7 @@ class Draft:
     inputs: tuple[Input, ...]
     equations: tuple[tuple[Traced, Traced], ...]
     outputs: tuple[str, ...]
-    sizes: tuple[tuple[str, str], ...] = ()
+    sizes: tuple[Traced, ...] = ()  # each `N: n`
     warnings: tuple[Diagnostic, ...] = ()  # of how the formula was read
     remedies: tuple[tuple[str, str], ...] = ()  # code -> how the notation cures what the compiler finds wrong
 
@@ -74,12 +74,12 @@ def write(draft: Draft, op: str, doc: str) -> Written:
     """The spec file."""
     written = Written(remedies=dict(draft.remedies))
     written.add(f"op: {op}\ndoc: {json.dumps(doc, ensure_ascii=False)}\n")
-    items = {
-        "inputs": [(item.name, input_text(item)) for item in draft.inputs],
-        "sizes": list(draft.sizes),
-    }
-    for key, rows in items.items():
-        written.add("".join(f"{line}\n" for line in section(key, rows)))
+    written.add("".join(f"{line}\n" for line in section("inputs", [(i.name, input_text(i)) for i in draft.inputs])))
+    written.add("sizes:\n" if draft.sizes else "")
+    for size in draft.sizes:
+        written.add("  ")
+        written.add(size)
+        written.add("\n")
     written.add("equations: |\n")
     width = max(len(plain(left)) for left, _ in draft.equations)
     for left, right in draft.equations:

@@ -15,7 +15,7 @@ from tensorgrad_gen.importing.latex.symbols import Symbols, walk
 from tensorgrad_gen.importing.latex.translate import Translator
 from tensorgrad_gen.importing.naming import allowed
 from tensorgrad_gen.importing.parsing import parse
-from tensorgrad_gen.importing.source import Source
+from tensorgrad_gen.importing.source import Source, said
 
 _GRAMMAR = Path(__file__).parent / "grammar.lark"
 _SAID = {
@@ -27,6 +27,7 @@ _REMEDIES = (
     ("E203", r"sum over it with `\sum_{i}`, or add it to the left"),
     ("E204", r"say where the sum is with `\sum_{i}`, or use another letter inside"),
     ("E205", r"write what has it on the right, such as `\delta_{ij}`"),
+    ("E208", "what is summed has the index, such as `x_{n}`"),
     ("E401", "no tensor has it: only an index of a tensor has an extent"),
 )
 
@@ -44,5 +45,5 @@ def read(source: Source) -> Draft:
     names = [bare(equation.parts[0]).text for equation in root.parts]
     outputs = tuple(allowed(name) for name in dict.fromkeys(names) if name not in used) or (allowed(names[-1]),)
     inputs = tuple(symbols.inputs())
-    sizes = tuple((name, symbols.leader(index.text)) for name, index in symbols.sizes.items())
+    sizes = tuple(said(f"{name}: {symbols.leader(index.text)}", index) for name, index in symbols.sizes.items())
     return Draft(inputs, equations, outputs, sizes, tuple(translator.warnings), _REMEDIES)
