@@ -98,6 +98,12 @@ CODES: dict[str, str] = {
     "E607": "a constant power beyond the limits",
     "E608": "the file is too large",
     "E609": "more work than a spec may make",
+    # E7xx: formulas that are imported
+    "E701": "a formula that is not of its notation",
+    "E702": "a formula that can be read in two ways",
+    "E703": "what index notation or the language has no word for",
+    "E704": "shapes that do not conform",
+    "E705": "shape unknown",
     # E9xx: what the language has and this version has not
     "E901": "not built yet",
     # W4xx: warnings

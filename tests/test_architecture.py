@@ -35,6 +35,7 @@ ROAD = (
     "outputs",
     "op_tests",
     "pipeline",
+    "importing",
     "explain",
     "api",
     "verify",

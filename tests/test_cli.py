@@ -82,7 +82,7 @@ def test_bad_usage_exits_with_2(op_library: Path, words: list[str]) -> None:
     assert "Error: " in command(*words, status=2).stderr
 
 
-@pytest.mark.parametrize("words", [[], ["build"], ["check"], ["verify"], ["explain"], ["bench"]], ids=str)
+@pytest.mark.parametrize("words", [[], ["build"], ["check"], ["verify"], ["explain"], ["import"], ["bench"]], ids=str)
 def test_every_command_has_help(words: list[str]) -> None:
     assert "Usage: " in command(*words, "--help").stdout
 

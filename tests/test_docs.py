@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,25 @@ def test_what_the_page_on_correctness_prints_is_what_it_says(capsys: pytest.Capt
                 printed = ""
     finally:
         torch.set_default_dtype(default)
+
+
+def test_the_page_on_importing_prints_what_it_says(tmp_path: Path) -> None:
+    found = blocks("importing.md")
+    for block, after in pairwise(found):
+        if block.language == "sh":
+            command = [sys.executable, "-m", "tensorgrad_gen", *shlex.split(block.text)[1:]]
+            environment = os.environ | {"PYTHONPATH": str(ROOT)}
+            done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+            marked = done.stdout.split("\n", 1)[-1]
+            assert (done.returncode, marked if after.language == "yaml" else done.stderr) == (
+                0 if after.language == "yaml" else 2,
+                after.text,
+            )
+    [python] = [block for block in found if block.language == "python"]
+    names: dict[str, Any] = {}
+    exec(compile(python.text, "importing.md", "exec"), names)  # noqa: S102 - the page is ours
+    matrix, x = torch.rand(3, 3), torch.rand(3)
+    torch.testing.assert_close(names["quadratic"](matrix, x), x @ matrix @ x)
 
 
 def test_the_table_of_stages_is_the_list_of_stages() -> None:

@@ -9,11 +9,13 @@ import click
 
 from tensorgrad_gen import __version__
 
-_COMMANDS = ("build", "check", "verify", "explain", "bench")
+# The command's name -> its module below `tensorgrad_gen.cli`.
+_COMMANDS = {name: name for name in ("build", "check", "verify", "explain", "import", "bench")}
+_COMMANDS["import"] = "importing"  # `import` can name no module
 
 
 class _LazyGroup(click.Group):
-    """The command `name` is `tensorgrad_gen.cli.name.command`."""
+    """The command `name` is `tensorgrad_gen.cli.<its module>.command`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -21,7 +23,7 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        return cast(click.Command, import_module(f"tensorgrad_gen.cli.{cmd_name}").command)
+        return cast(click.Command, import_module(f"tensorgrad_gen.cli.{_COMMANDS[cmd_name]}").command)
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
