@@ -49,7 +49,7 @@ MAX_FUNCTION = 50
 LONG: dict[str, str] = {}
 
 # Text that goes into what is generated: it runs there, never here.
-RUNTIME_TEXT = {"tensorgrad_gen/runtime/core.py", "tensorgrad_gen/runtime/ops.py"}
+RUNTIME_TEXT = {f"tensorgrad_gen/runtime/{name}.py" for name in ("core", "ops", "windows", "convolutions")}
 
 SOURCES = sorted(p for p in PACKAGE.rglob("*.py"))
 OWN_CODE = SOURCES + sorted(p for folder in ("tests", "benchmarks", "examples") for p in (ROOT / folder).rglob("*.py"))

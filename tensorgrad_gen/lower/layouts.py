@@ -10,8 +10,8 @@ from collections.abc import Iterable
 
 from tensorgrad_gen.algebra.indices import accesses
 from tensorgrad_gen.ir import Expr, Index, Mul, Reduce, Scan, Sum
-from tensorgrad_gen.lower.contract import natural_order
 from tensorgrad_gen.lower.model import Layout
+from tensorgrad_gen.lower.reading import natural_order
 from tensorgrad_gen.lower.values import LEAD
 from tensorgrad_gen.plan.model import Plan, Step
 

@@ -12,7 +12,7 @@ from importlib import resources
 from itertools import pairwise
 
 # The modules of `tensorgrad_gen.runtime`, in order.
-PARTS = ("core.py", "ops.py")
+PARTS = ("core.py", "ops.py", "windows.py", "convolutions.py")
 
 
 @dataclass(frozen=True, slots=True)
