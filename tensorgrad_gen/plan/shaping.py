@@ -20,8 +20,12 @@ def split_contractions(expr: Expr) -> Expr:
         if not isinstance(node, Sum):
             return node
         whole = node.body.free
-        terms = _outer_products(node.body) if isinstance(node.body, Mul) else terms_of(node.body)
-        if len(terms) < 2 or not any(_contracts(term, whole) for term in terms):
+        if isinstance(node.body, Mul):
+            terms = _outer_products(node.body)
+        else:
+            terms = terms_of(node.body)
+            terms = terms if any(_contracts(term, whole) for term in terms) else ()
+        if len(terms) < 2:
             return node
         return add(*(Sum(node.indices, term) for term in terms))
 
