@@ -18,6 +18,7 @@ from tensorgrad_gen.lower.torch_ir import Call, Lit, Tup
 from tensorgrad_gen.lower.values import LEAD, Val, align, permute
 from tensorgrad_gen.lower.windows import (
     Window,
+    adding,
     at_index,
     axis_extent,
     integer,
@@ -149,6 +150,7 @@ def _with_image(
 def convolved_back(b: Builder, bound: Axes, factors: tuple[Expr, ...], order: Layout) -> Val | None:
     """`sum over o, i, k of y[b,o,i] w[o,c,k] delta[n, 2*i+k]`; None if the sum is no such thing."""
     axes: list[_Axis] = []
+    options = adding(b, factors)
     for delta in (f for f in factors if isinstance(f, Delta)):
         found = window_delta(delta, frozenset(bound))
         axis = None if found is None else _axis(b, found.window, found.index)
@@ -178,6 +180,7 @@ def convolved_back(b: Builder, bound: Axes, factors: tuple[Expr, ...], order: La
     w = _tensor(b, product_of(kernels), (*group, *out, *channel, *(a.far for a in axes)))
     whole_ = tuple(a.whole for a in axes)
     call = _called(b, "conv_input", (y, w), whole_, tuple(axes), kinds)
+    call = replace(call, kwargs=(*options, *call.kwargs))
     return align(Val(call, (*batch, *group, *channel, *whole_)), order)
 
 

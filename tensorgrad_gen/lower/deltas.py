@@ -13,7 +13,7 @@ from tensorgrad_gen.lower.model import Layout
 from tensorgrad_gen.lower.pointwise import collect
 from tensorgrad_gen.lower.torch_ir import Call, Lit, Method
 from tensorgrad_gen.lower.values import LEAD, Val, align, squeeze
-from tensorgrad_gen.lower.windows import add_window, moved, product_of, split_label, window_delta, without_ends
+from tensorgrad_gen.lower.windows import add_window, adding, moved, product_of, split_label, window_delta, without_ends
 
 
 def as_condition(delta: Delta) -> Iverson:
@@ -162,7 +162,7 @@ def _window_sum(b: Builder, bound: tuple[Index, ...], factors: tuple[Expr, ...],
             continue
         with b.padding(frozenset({(found.label, found.index.extent)})):
             val = b.real(b.tensor(b.lower(body, (*lead, *own))))
-        return align(add_window(b, b.solid(val, (*lead, *own)), found.window, found.index, lead), order)
+        return align(add_window(b, b.solid(val, (*lead, *own)), found, lead, adding(b, factors)), order)
     return None
 
 

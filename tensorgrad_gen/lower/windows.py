@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from tensorgrad_gen.algebra.indices import accesses, walk
+from tensorgrad_gen.algebra.indices import accesses
 from tensorgrad_gen.ir import (
     Access,
     Add,
@@ -240,13 +240,22 @@ def read_window(b: Builder, val: Val, place: Index, label: Expr, order: tuple[In
     return val.over(Call("_runtime.window", (source, Lit(dim), counts, moves, *where), options), layout)
 
 
-def add_window(b: Builder, val: Val, window: Window, index: Index, lead: tuple[Index, ...]) -> Val:
+def adding(b: Builder, factors: tuple[Expr, ...]) -> tuple[tuple[str, TExpr], ...]:
+    """The option that drops what is added outside of an axis: that is an error, unless a condition may hide it."""
+    hidden = bool(b.guards) or any(isinstance(f, Iverson) for f in factors)
+    return (("padded", Lit(value=True)),) if hidden else ()
+
+
+def add_window(
+    b: Builder, val: Val, found: WindowDelta, lead: tuple[Index, ...], options: tuple[tuple[str, TExpr], ...]
+) -> Val:
     """`sum of delta[n, position] x[lead.., i..]` over the indices of the position, from `x[lead.., i..]`."""
+    index, window = found.index, found.window
     size = b.size(index)
     whole = size if window.divisor == 1 else _times(size, window.divisor)
     moves = Tup(tuple(integer(b, step) for _, step in window.steps))
     where = (integer(b, window.start),) if window.start is not ZERO else ()
-    expr: TExpr = Call("_runtime.window_sum", (val.expr, whole, moves, *where))
+    expr: TExpr = Call("_runtime.window_sum", (val.expr, whole, moves, *where), options)
     if window.divisor > 1:
         blocks = Tup((size, Lit(window.divisor)))
         expr = Method(Call("_runtime.split_axis", (expr, Lit(-1), blocks)), "sum", (Lit(-1),))
@@ -306,12 +315,9 @@ def zeros_at(b: Builder, factor: Expr) -> set[tuple[Expr, str | int]]:
 
 def _finite(factor: Expr) -> bool:
     """Whether the factor is finite where the tensors are, and no condition hides anything in it."""
-    if isinstance(factor, Delta):
-        return False
-    plain = (Access, Const, Param, Extent, Position, Add, Mul, Sum)
-    return all(isinstance(node, plain) or _whole_power(node) for node in walk(factor))
-
-
-def _whole_power(node: Expr) -> bool:
-    exponent = number(node.exponent) if isinstance(node, Pow) else None
-    return exponent is not None and exponent > 0 and exponent.denominator == 1
+    if isinstance(factor, Add | Mul | Sum):
+        return all(map(_finite, factor.children))
+    if isinstance(factor, Pow):
+        exponent = number(factor.exponent)
+        return exponent is not None and exponent > 0 and exponent.denominator == 1 and _finite(factor.base)
+    return isinstance(factor, Access | Const | Param | Extent | Position)

@@ -147,6 +147,7 @@ def conv_input(
     dilations: Ints,
     starts: Ints = (),
     *,
+    padded: bool = False,
     groups: int = 0,
     channels: int = 1,
 ) -> Tensor:
@@ -159,6 +160,8 @@ def conv_input(
     batch, group, out, counts = _cut(y, y.dim() - groups - outs - many, groups, outs)
     _, _, channel, taps = _cut(w, groups, outs, channels)
     axes = _Axes(sizes, counts, taps, steps, dilations, starts)
+    if not padded:
+        axes.check()
     b, g, o, c = batch.numel(), group.numel(), out.numel(), channel.numel()
     if axes.fit(y, w):
         image = _flipped(y.reshape(b, g * o, *counts), axes.turned)
@@ -171,7 +174,7 @@ def conv_input(
         formula = f"bgo{near},goc{far}->bgc{both}"
         x = einsum(formula, y.reshape(b, g, o, *counts), w.reshape(g, o, c, *taps))
         for size, (step, dilation, start) in reversed(list(zip(sizes, axes.given))):
-            x = window_sum(x, size, (step, dilation), start).movedim(-1, 3)
+            x = window_sum(x, size, (step, dilation), start, padded=True).movedim(-1, 3)
     return x.reshape(*batch, *group, *channel, *sizes)
 
 

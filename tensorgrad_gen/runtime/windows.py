@@ -15,7 +15,7 @@ from torch import Tensor
 def counted(what: str, value: int) -> int:
     """A computed extent, which may not be negative; `what` names the op and the index."""
     if value < 0:
-        raise ValueError(f"{what} would have {value} places: an axis is too short for its window")
+        raise ValueError(f"{what} would have {value} places")
     return value
 
 
@@ -28,7 +28,7 @@ def reach(counts: Sequence[int], steps: Sequence[int], start: int) -> tuple[int,
 def inside(low: int, high: int, size: int) -> None:
     """Raise for positions that are outside of their axis."""
     if low < 0 or high >= size:
-        raise IndexError(f"positions {low} to {high} are read of an axis of {size}")
+        raise IndexError(f"positions {low} to {high} leave an axis of {size}")
 
 
 def window(
@@ -72,14 +72,18 @@ def _turned(x: Tensor, steps: Sequence[int]) -> Tensor:
     return x.flip(back) if back else x
 
 
-def window_sum(x: Tensor, size: int, steps: Sequence[int], start: int = 0) -> Tensor:
+def window_sum(
+    x: Tensor, size: int, steps: Sequence[int], start: int = 0, *, padded: bool = False
+) -> Tensor:
     """`y[.., n]` = sum of `x` where `start + sum of step*position` is `n`: `window` transposed.
 
-    The last axes of `x` are those of the positions.  What falls outside is dropped.
+    The last axes of `x` are those of the positions.  `padded`: what falls outside is dropped.
     """
     own = len(steps)
     counts, lead = x.shape[x.dim() - own :], x.shape[: x.dim() - own]
     low, high = (0, -1) if 0 in counts else reach(counts, steps, start)
+    if not padded and 0 not in counts:
+        inside(low, high, size)
     if max(low, 0) > min(high, size - 1):
         return x.narrow(-1, 0, 0).sum(tuple(range(-own, 0))).unsqueeze(-1).expand(*lead, size)
     y = _turned(x, steps).unsqueeze(-1)
@@ -95,13 +99,17 @@ def _overlapped(x: Tensor, count: int, step: int) -> Tensor:
     if step == 0:
         return x.sum(-2)
     span, lead = x.shape[-1], x.shape[:-2]
-    room = step * (count - 1) + span
-    if span > step:
-        y: Tensor = torch.ops.aten.unfold_backward(x, [*lead, room], len(lead), span, step)
-        return y
-    if span < step:
-        x = torch.nn.functional.pad(x, (0, step - span))
-    return x.reshape(*lead, step * count).narrow(-1, 0, room)
+    pieces = -(-span // step)
+    if span < pieces * step:
+        x = torch.nn.functional.pad(x, (0, pieces * step - span))
+    if pieces > 1:
+        # Rows made longer by their number, then cut anew, shift each row by one more than the last.
+        x = x.reshape(*lead, count, pieces, step).movedim(-2, -3)
+        x = torch.nn.functional.pad(x, (0, 0, 0, pieces))
+        rows, count = pieces * (count + pieces), count + pieces - 1
+        x = x.reshape(*lead, rows, step).narrow(-2, 0, pieces * count)
+        x = x.reshape(*lead, pieces, count, step).sum(-3)
+    return x.reshape(*lead, count * step).narrow(-1, 0, count * step - pieces * step + span)
 
 
 def spread(x: Tensor, dim: int, times: int) -> Tensor:
