@@ -13,7 +13,7 @@ Contract with render:
 - `Body.results` are expressions of exactly the declared axes, in full size, never an input or a view of one.
   An auxiliary output is the exception: it has the layout `LoweredOp.layouts` says, the same in every body,
   and its cotangent and tangent have that layout too.
-- Functions called `_runtime.name` are those of `tensorgrad_gen.runtime.ops`; `Body.helpers` lists them.
+- Functions called `_runtime.name` are those of `tensorgrad_gen.runtime`; `Body.helpers` lists them.
   `Body.imports` lists the modules beside torch that the body uses (`math`).
 """
 
