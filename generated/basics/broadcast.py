@@ -41,7 +41,7 @@ class _Broadcast(torch.autograd.Function):
             dtype = _runtime.promote(x)
             acc = _runtime.accumulator(dtype)
             x = x.to(acc)
-            N = n
+            N = _runtime.counted("broadcast: index i", n)
             # y[i] = x
             y = x
             y = y.expand(N).clone()
@@ -52,7 +52,7 @@ class _Broadcast(torch.autograd.Function):
         x, n = inputs
         (y,) = output
         ctx.set_materialize_grads(False)
-        N = n
+        N = _runtime.counted("broadcast: index i", n)
         ctx.device = x.device
         ctx.dtype = y.dtype
         ctx.dtypes = (x.dtype,)

@@ -41,16 +41,11 @@ class _AvgPool(torch.autograd.Function):
             dtype = _runtime.promote(x)
             acc = _runtime.accumulator(dtype)
             x = x.to(acc)
-            K = kernel
+            K = _runtime.counted("avg_pool: index k", kernel)
             N = x.shape[-1]
-            I = (N - K) // stride + 1
-            at_k = torch.arange(K, device=x.device)
-            at_i = torch.arange(I, device=x.device)
+            I = _runtime.counted("avg_pool: index i", (N - K) // stride + 1)
             # y[b,c,i] = 1/K sum_k x[b,c,stride i + k]
-            y = (
-                _runtime.take(x, stride * at_i.unsqueeze(-1) + at_k, -1).permute(2, 3, 0, 1).sum(-1)
-                / K
-            )
+            y = _runtime.window(x, -1, (I, K), (stride, 1)).sum(-1) / K
             return (y.to(dtype),)
 
     @staticmethod
@@ -58,9 +53,9 @@ class _AvgPool(torch.autograd.Function):
         x, kernel, stride = inputs
         (y,) = output
         ctx.set_materialize_grads(False)
-        K = kernel
+        K = _runtime.counted("avg_pool: index k", kernel)
         N = x.shape[-1]
-        I = (N - K) // stride + 1
+        I = _runtime.counted("avg_pool: index i", (N - K) // stride + 1)
         ctx.device = x.device
         ctx.dtype = y.dtype
         ctx.dtypes = (x.dtype,)
@@ -69,22 +64,16 @@ class _AvgPool(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad_y: Tensor | None) -> tuple[Tensor | None, ...]:
-        K, N, I = ctx.sizes
+        K, N, _ = ctx.sizes
         (stride,) = ctx.params
         grad_x: Tensor | None = None
         with _runtime.no_autocast(ctx.device):
             acc = _runtime.accumulator(ctx.dtype)
             if grad_y is not None:
                 grad_y = grad_y.to(acc)
-                at_k = torch.arange(K, device=grad_y.device)
-                at_i = torch.arange(I, device=grad_y.device)
                 # grad_x[b,c,n] = 1/K sum_{i,k} grad_y[b,c,i] delta[stride i + k,n]
                 grad_x = (
-                    _runtime.index_sum(
-                        grad_y.permute(2, 0, 1).unsqueeze(-3).expand(-1, K, -1, -1),
-                        stride * at_i.unsqueeze(-1) + at_k,
-                        N,
-                    ).permute(1, 2, 0)
+                    _runtime.window_sum(grad_y.unsqueeze(-1).expand(-1, -1, -1, K), N, (stride, 1))
                     / K
                 )
             return _runtime.cast(grad_x, ctx.dtypes[0]), None, None
@@ -110,15 +99,8 @@ class _AvgPoolDual(_AvgPool):
             acc = _runtime.accumulator(ctx.dtype)
             x = _runtime.primal(x).to(acc)
             tangent_x = _runtime.tangent(tangent_x, x)
-            at_k = torch.arange(K, device=tangent_x.device)
-            at_i = torch.arange(I, device=tangent_x.device)
             # tangent_y[b,c,i] = 1/K sum_k tangent_x[b,c,stride i + k]
-            tangent_y = (
-                _runtime.take(tangent_x, stride * at_i.unsqueeze(-1) + at_k, -1)
-                .permute(2, 3, 0, 1)
-                .sum(-1)
-                / K
-            )
+            tangent_y = _runtime.window(tangent_x, -1, (I, K), (stride, 1)).sum(-1) / K
             return (tangent_y.to(ctx.dtype),)
 
 

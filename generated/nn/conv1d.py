@@ -48,15 +48,9 @@ class _Conv1d(torch.autograd.Function):
             bias = _runtime.filled(bias, 0, 1, acc, x.device)
             N = x.shape[-1]
             K = w.shape[-1]
-            I = (N - K) // stride + 1
-            at_k = torch.arange(K, device=x.device)
-            at_i = torch.arange(I, device=x.device)
+            I = _runtime.counted("conv1d: index i", (N - K) // stride + 1)
             # sum_x_w[b,o,i] = sum_{c,k} x[b,c,stride i + k] w[o,c,k]
-            sum_x_w = _runtime.einsum(
-                "bcik,ock->boi",
-                _runtime.take(x, stride * at_i.unsqueeze(-1) + at_k, -1).permute(2, 3, 0, 1),
-                w,
-            )
+            sum_x_w = _runtime.conv(x, w, (I,), (stride,), (1,))
             # y[b,o,i] = sum_x_w[b,o,i] + bias[o]
             y = sum_x_w + bias.unsqueeze(-1)
             return (y.to(dtype),)
@@ -70,7 +64,7 @@ class _Conv1d(torch.autograd.Function):
         ctx.save_for_backward(x if need_w else None, w if need_x else None)
         N = x.shape[-1]
         K = w.shape[-1]
-        I = (N - K) // stride + 1
+        I = _runtime.counted("conv1d: index i", (N - K) // stride + 1)
         ctx.device = x.device
         ctx.dtype = y.dtype
         ctx.dtypes = (x.dtype, w.dtype, _runtime.dtype_of(bias))
@@ -81,7 +75,7 @@ class _Conv1d(torch.autograd.Function):
     def backward(ctx: Any, grad_y: Tensor | None) -> tuple[Tensor | None, ...]:
         need_x, need_w, need_bias, _ = ctx.needs_input_grad
         x, w, *_ = ctx.saved_tensors
-        N, K, I = ctx.sizes
+        N, K, _ = ctx.sizes
         (stride,) = ctx.params
         grad_x: Tensor | None = None
         grad_w: Tensor | None = None
@@ -92,20 +86,12 @@ class _Conv1d(torch.autograd.Function):
             w = _runtime.cast(w, acc)
             if grad_y is not None:
                 grad_y = grad_y.to(acc)
-                if need_x or need_w:
-                    at_k = torch.arange(K, device=grad_y.device)
-                    at_i = torch.arange(I, device=grad_y.device)
-                    total = stride * at_i.unsqueeze(-1) + at_k
                 if need_x:
                     # grad_x[b,c,n] = sum_{o,i,k} grad_y[b,o,i] delta[stride i + k,n] w[o,c,k]
-                    grad_x = _runtime.index_sum(
-                        _runtime.einsum("boi,ock->ikbc", grad_y, w), total, N
-                    ).permute(1, 2, 0)
+                    grad_x = _runtime.conv_input(grad_y, w, (N,), (stride,), (1,))
                 if need_w:
                     # grad_w[o,c,k] = sum_{b,i} grad_y[b,o,i] x[b,c,stride i + k]
-                    grad_w = _runtime.einsum(
-                        "boi,bcik->ock", grad_y, _runtime.take(x, total, -1).permute(2, 3, 0, 1)
-                    )
+                    grad_w = _runtime.conv_weight(x, grad_y, (K,), (stride,), (1,))
                 if need_bias:
                     # grad_bias[o] = sum_{b,i} grad_y[b,o,i]
                     grad_bias = grad_y.sum((-3, -1))
@@ -135,7 +121,7 @@ class _Conv1dDual(_Conv1d):
         _stride: Any,
     ) -> tuple[Tensor | None, ...]:
         x, w, bias = ctx.saved_tensors
-        _, K, I = ctx.sizes
+        _, _, I = ctx.sizes
         (stride,) = ctx.params
         with _runtime.forward_mode(), _runtime.no_autocast(ctx.device):
             acc = _runtime.accumulator(ctx.dtype)
@@ -145,17 +131,10 @@ class _Conv1dDual(_Conv1d):
             tangent_w = _runtime.tangent(tangent_w, w)
             bias = _runtime.filled(_runtime.primal(bias), 0, 1, acc, ctx.device)
             tangent_bias = _runtime.tangent(tangent_bias, bias)
-            at_k = torch.arange(K, device=tangent_x.device)
-            at_i = torch.arange(I, device=tangent_x.device)
-            total = stride * at_i.unsqueeze(-1) + at_k
             # sum_tangent_x_w[b,o,i] = sum_{c,k} tangent_x[b,c,stride i + k] w[o,c,k]
-            sum_tangent_x_w = _runtime.einsum(
-                "bcik,ock->boi", _runtime.take(tangent_x, total, -1).permute(2, 3, 0, 1), w
-            )
+            sum_tangent_x_w = _runtime.conv(tangent_x, w, (I,), (stride,), (1,))
             # sum_x_tangent_w[b,o,i] = sum_{c,k} x[b,c,stride i + k] tangent_w[o,c,k]
-            sum_x_tangent_w = _runtime.einsum(
-                "bcik,ock->boi", _runtime.take(x, total, -1).permute(2, 3, 0, 1), tangent_w
-            )
+            sum_x_tangent_w = _runtime.conv(x, tangent_w, (I,), (stride,), (1,))
             # tangent_sum_x_w[b,o,i] = sum_tangent_x_w[b,o,i] + sum_x_tangent_w[b,o,i]
             tangent_sum_x_w = sum_tangent_x_w + sum_x_tangent_w
             # tangent_y[b,o,i] = tangent_sum_x_w[b,o,i] + tangent_bias[o]

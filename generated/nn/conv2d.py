@@ -48,26 +48,13 @@ class _Conv2d(torch.autograd.Function):
             w = w.to(acc)
             H = x.shape[3]
             P = w.shape[3]
-            I = (dilation + H - dilation * P - 1) // stride + 1
+            I = _runtime.counted("conv2d: index i", (dilation + H - dilation * P - 1) // stride + 1)
             V = x.shape[-1]
             Q = w.shape[-1]
-            J = (dilation + V - dilation * Q - 1) // stride + 1
-            at_q = torch.arange(Q, device=x.device)
-            at_j = torch.arange(J, device=x.device)
-            at_p = torch.arange(P, device=x.device)
-            at_i = torch.arange(I, device=x.device)
+            J = _runtime.counted("conv2d: index j", (dilation + V - dilation * Q - 1) // stride + 1)
             # y[b,g,o,i,j] = sum_{c,p,q} x[b,g,c,stride i + dilation p,stride j + dilation q] w[g,o,c,p,q]
-            y = _runtime.einsum(
-                "bgcipjq,gocpq->bgoij",
-                _runtime.take(
-                    _runtime.take(x, stride * at_i.unsqueeze(-1) + dilation * at_p, -2),
-                    stride * at_j.unsqueeze(-1) + dilation * at_q,
-                    -1,
-                ).permute(4, 5, 6, 2, 3, 0, 1),
-                w,
-            )
-            y = y.clone()
-            return (y.to(dtype),)
+            y = _runtime.conv(x, w, (I, J), (stride, stride), (dilation, dilation), groups=1)
+            return (_runtime.own(y).to(dtype),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Any, ...]) -> None:
@@ -77,22 +64,22 @@ class _Conv2d(torch.autograd.Function):
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(x if need_w else None, w if need_x else None)
         H = x.shape[3]
-        P = w.shape[3]
-        I = (dilation + H - dilation * P - 1) // stride + 1
         V = x.shape[-1]
+        P = w.shape[3]
         Q = w.shape[-1]
-        J = (dilation + V - dilation * Q - 1) // stride + 1
+        I = _runtime.counted("conv2d: index i", (dilation + H - dilation * P - 1) // stride + 1)
+        J = _runtime.counted("conv2d: index j", (dilation + V - dilation * Q - 1) // stride + 1)
         ctx.device = x.device
         ctx.dtype = y.dtype
         ctx.dtypes = (x.dtype, w.dtype)
-        ctx.sizes = (H, P, I, V, Q, J)
+        ctx.sizes = (H, V, P, Q, I, J)
         ctx.params = (stride, dilation)
 
     @staticmethod
     def backward(ctx: Any, grad_y: Tensor | None) -> tuple[Tensor | None, ...]:
         need_x, need_w, _, _ = ctx.needs_input_grad
         x, w = ctx.saved_tensors
-        H, P, I, V, Q, J = ctx.sizes
+        H, V, P, Q, _, _ = ctx.sizes
         stride, dilation = ctx.params
         grad_x: Tensor | None = None
         grad_w: Tensor | None = None
@@ -102,31 +89,17 @@ class _Conv2d(torch.autograd.Function):
             w = _runtime.cast(w, acc)
             if grad_y is not None:
                 grad_y = grad_y.to(acc)
-                at_p = torch.arange(P, device=grad_y.device)
-                at_i = torch.arange(I, device=grad_y.device)
-                total = stride * at_i.unsqueeze(-1) + dilation * at_p
-                at_q = torch.arange(Q, device=grad_y.device)
-                at_j = torch.arange(J, device=grad_y.device)
-                total2 = stride * at_j.unsqueeze(-1) + dilation * at_q
                 if need_x:
                     # grad_x[b,g,c,h,v] = sum_{o,i,j,p,q} grad_y[b,g,o,i,j] delta[stride i + dilation p,h]
                     #     delta[stride j + dilation q,v] w[g,o,c,p,q]
-                    grad_x = _runtime.index_sum(
-                        _runtime.index_sum(
-                            _runtime.einsum("bgoij,gocpq->jqipbgc", grad_y, w), total2, V
-                        ).permute(1, 2, 3, 4, 5, 0),
-                        total,
-                        H,
-                    ).permute(1, 2, 3, 0, 4)
+                    grad_x = _runtime.conv_input(
+                        grad_y, w, (H, V), (stride, stride), (dilation, dilation), groups=1
+                    )
                 if need_w:
                     # grad_w[g,o,c,p,q] = sum_{b,i,j} grad_y[b,g,o,i,j] x[b,g,c,stride i + dilation p,stride j +
                     #     dilation q]
-                    grad_w = _runtime.einsum(
-                        "bgoij,bgcipjq->gocpq",
-                        grad_y,
-                        _runtime.take(_runtime.take(x, total, -2), total2, -1).permute(
-                            4, 5, 6, 2, 3, 0, 1
-                        ),
+                    grad_w = _runtime.conv_weight(
+                        x, grad_y, (P, Q), (stride, stride), (dilation, dilation), groups=1
                     )
             return (
                 _runtime.cast(grad_x, ctx.dtypes[0]),
@@ -150,7 +123,7 @@ class _Conv2dDual(_Conv2d):
         ctx: Any, tangent_x: Tensor | None, tangent_w: Tensor | None, _stride: Any, _dilation: Any
     ) -> tuple[Tensor | None, ...]:
         x, w = ctx.saved_tensors
-        _, P, I, _, Q, J = ctx.sizes
+        _, _, _, _, I, J = ctx.sizes
         stride, dilation = ctx.params
         with _runtime.forward_mode(), _runtime.no_autocast(ctx.device):
             acc = _runtime.accumulator(ctx.dtype)
@@ -158,27 +131,15 @@ class _Conv2dDual(_Conv2d):
             tangent_x = _runtime.tangent(tangent_x, x)
             w = _runtime.primal(w).to(acc)
             tangent_w = _runtime.tangent(tangent_w, w)
-            at_q = torch.arange(Q, device=tangent_x.device)
-            at_j = torch.arange(J, device=tangent_x.device)
-            total = stride * at_j.unsqueeze(-1) + dilation * at_q
-            at_p = torch.arange(P, device=tangent_x.device)
-            at_i = torch.arange(I, device=tangent_x.device)
-            total2 = stride * at_i.unsqueeze(-1) + dilation * at_p
             # sum_tangent_x_w[b,g,o,i,j] = sum_{c,p,q} tangent_x[b,g,c,stride i + dilation p,stride j +
             #     dilation q] w[g,o,c,p,q]
-            sum_tangent_x_w = _runtime.einsum(
-                "bgcipjq,gocpq->bgoij",
-                _runtime.take(_runtime.take(tangent_x, total2, -2), total, -1).permute(
-                    4, 5, 6, 2, 3, 0, 1
-                ),
-                w,
+            sum_tangent_x_w = _runtime.conv(
+                tangent_x, w, (I, J), (stride, stride), (dilation, dilation), groups=1
             )
             # sum_x_tangent_w[b,g,o,i,j] = sum_{c,p,q} x[b,g,c,stride i + dilation p,stride j + dilation q]
             #     tangent_w[g,o,c,p,q]
-            sum_x_tangent_w = _runtime.einsum(
-                "bgcipjq,gocpq->bgoij",
-                _runtime.take(_runtime.take(x, total2, -2), total, -1).permute(4, 5, 6, 2, 3, 0, 1),
-                tangent_w,
+            sum_x_tangent_w = _runtime.conv(
+                x, tangent_w, (I, J), (stride, stride), (dilation, dilation), groups=1
             )
             # tangent_y[b,g,o,i,j] = sum_tangent_x_w[b,g,o,i,j] + sum_x_tangent_w[b,g,o,i,j]
             tangent_y = sum_tangent_x_w + sum_x_tangent_w

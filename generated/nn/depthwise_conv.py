@@ -13,7 +13,7 @@ Param left: default 1.
 
 with grad_y = dl/dy:
 
-    dl/dx[b,c,i] = sum_i2 grad_y[b,c,i2] sum_k [i2 + k - left >= 0 and i2 + k - left < size(i)]
+    dl/dx[b,c,i] = sum_{i2,k} [i2 + k - left >= 0 and i2 + k - left < size(i)] grad_y[b,c,i2]
         delta[i2 + k - left,i] w[c,k]
     dl/dw[c,k]   = sum_{b,i} [i + k - left >= 0 and i + k - left < size(i)] grad_y[b,c,i] x[b,c,i +
         k - left]
@@ -47,17 +47,9 @@ class _DepthwiseConv(torch.autograd.Function):
             x = x.to(acc)
             w = w.to(acc)
             I = x.shape[-1]
-            K = w.shape[-1]
-            at_k = torch.arange(K, device=x.device)
-            at_i = torch.arange(I, device=x.device)
-            total = at_i.unsqueeze(-1) + at_k + -1 * left
-            mask = (total >= 0) & (total < I)
-            label = torch.where(mask, total, 0)
             # y[b,c,i] = sum_k [i + k - left >= 0 and i + k - left < size(i)] x[b,c,i + k - left] w[c,k]
-            y = torch.where(
-                mask, _runtime.take(x, label, -1).permute(2, 3, 0, 1) * w.unsqueeze(-2), 0
-            ).sum(-1)
-            return (y.to(dtype),)
+            y = _runtime.conv(x, w, (I,), (1,), (1,), (-left,), padded=True, groups=1, channels=0)
+            return (_runtime.own(y).to(dtype),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Any, ...]) -> None:
@@ -88,29 +80,18 @@ class _DepthwiseConv(torch.autograd.Function):
             w = _runtime.cast(w, acc)
             if grad_y is not None:
                 grad_y = grad_y.to(acc)
-                at_k = torch.arange(K, device=grad_y.device)
-                at_i = torch.arange(I, device=grad_y.device)
-                total = at_i.unsqueeze(-1) + at_k + -1 * left
-                mask = (total >= 0) & (total < I)
-                label = torch.where(mask, total, 0)
                 if need_x:
-                    # sum_iverson_delta_w[c,i,i2] = sum_k [i2 + k - left >= 0 and i2 + k - left < size(i)] delta[i2 +
-                    #     k - left,i] w[c,k]
-                    sum_iverson_delta_w = _runtime.scatter_sum(
-                        torch.where(mask, w.unsqueeze(-2), 0), label, I
-                    ).mT
-                    # grad_x[b,c,i] = sum_i2 grad_y[b,c,i2] sum_iverson_delta_w[c,i,i2]
-                    grad_x = (grad_y.transpose(-3, -2) @ sum_iverson_delta_w.mT).transpose(-3, -2)
+                    # grad_x[b,c,i] = sum_{i2,k} [i2 + k - left >= 0 and i2 + k - left < size(i)] grad_y[b,c,i2]
+                    #     delta[i2 + k - left,i] w[c,k]
+                    grad_x = _runtime.conv_input(
+                        grad_y, w, (I,), (1,), (1,), (-left,), padded=True, groups=1, channels=0
+                    )
                 if need_w:
                     # grad_w[c,k] = sum_{b,i} [i + k - left >= 0 and i + k - left < size(i)] grad_y[b,c,i] x[b,c,i + k
                     #     - left]
-                    grad_w = torch.where(
-                        mask,
-                        (
-                            _runtime.take(x, label, -1).permute(2, 3, 0, 1) * grad_y.unsqueeze(-1)
-                        ).sum(0),
-                        0,
-                    ).sum(-2)
+                    grad_w = _runtime.conv_weight(
+                        x, grad_y, (K,), (1,), (1,), (-left,), padded=True, groups=1, channels=0
+                    )
             return _runtime.cast(grad_x, ctx.dtypes[0]), _runtime.cast(grad_w, ctx.dtypes[1]), None
 
 
@@ -128,7 +109,7 @@ class _DepthwiseConvDual(_DepthwiseConv):
         ctx: Any, tangent_x: Tensor | None, tangent_w: Tensor | None, _left: Any
     ) -> tuple[Tensor | None, ...]:
         x, w = ctx.saved_tensors
-        I, K = ctx.sizes
+        I, _ = ctx.sizes
         (left,) = ctx.params
         with _runtime.forward_mode(), _runtime.no_autocast(ctx.device):
             acc = _runtime.accumulator(ctx.dtype)
@@ -136,19 +117,18 @@ class _DepthwiseConvDual(_DepthwiseConv):
             tangent_x = _runtime.tangent(tangent_x, x)
             w = _runtime.primal(w).to(acc)
             tangent_w = _runtime.tangent(tangent_w, w)
-            at_k = torch.arange(K, device=tangent_x.device)
-            at_i = torch.arange(I, device=tangent_x.device)
-            total = at_i.unsqueeze(-1) + at_k + -1 * left
-            mask = (total >= 0) & (total < I)
-            label = torch.where(mask, total, 0)
-            # tangent_y[b,c,i] = sum_k [i + k - left >= 0 and i + k - left < size(i)] (tangent_x[b,c,i + k -
-            #     left] w[c,k] + x[b,c,i + k - left] tangent_w[c,k])
-            tangent_y = torch.where(
-                mask,
-                _runtime.take(tangent_x, label, -1).permute(2, 3, 0, 1) * w.unsqueeze(-2)
-                + _runtime.take(x, label, -1).permute(2, 3, 0, 1) * tangent_w.unsqueeze(-2),
-                0,
-            ).sum(-1)
+            # sum_iverson_tangent_x_w[b,c,i] = sum_k [i + k - left >= 0 and i + k - left < size(i)]
+            #     tangent_x[b,c,i + k - left] w[c,k]
+            sum_iverson_tangent_x_w = _runtime.conv(
+                tangent_x, w, (I,), (1,), (1,), (-left,), padded=True, groups=1, channels=0
+            )
+            # sum_iverson_x_tangent_w[b,c,i] = sum_k [i + k - left >= 0 and i + k - left < size(i)] x[b,c,i +
+            #     k - left] tangent_w[c,k]
+            sum_iverson_x_tangent_w = _runtime.conv(
+                x, tangent_w, (I,), (1,), (1,), (-left,), padded=True, groups=1, channels=0
+            )
+            # tangent_y[b,c,i] = sum_iverson_tangent_x_w[b,c,i] + sum_iverson_x_tangent_w[b,c,i]
+            tangent_y = sum_iverson_tangent_x_w + sum_iverson_x_tangent_w
             return (tangent_y.to(ctx.dtype),)
 
 

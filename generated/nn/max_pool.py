@@ -13,7 +13,7 @@ Param stride: default 2.
 
 with grad_y = dl/dy:
 
-    dl/dx[b,c,n] = sum_i grad_y[b,c,i] sum_k [x[b,c,stride i + k] == y[b,c,i]] delta[stride i +
+    dl/dx[b,c,n] = sum_{i,k} [x[b,c,stride i + k] == y[b,c,i]] grad_y[b,c,i] delta[stride i +
         k,n]/(sum_k2 [x[b,c,stride i + k2] == y[b,c,i]])
 
 Saved for backward: x, y (inputs and outputs, at no cost).
@@ -44,16 +44,10 @@ class _MaxPool(torch.autograd.Function):
             acc = _runtime.accumulator(dtype)
             x = x.to(acc)
             N = x.shape[-1]
-            K = kernel
-            I = (N - K) // stride + 1
-            at_k = torch.arange(K, device=x.device)
-            at_i = torch.arange(I, device=x.device)
+            K = _runtime.counted("max_pool: index k", kernel)
+            I = _runtime.counted("max_pool: index i", (N - K) // stride + 1)
             # y[b,c,i] = max_k(x[b,c,stride i + k])
-            y = (
-                _runtime.take(x, stride * at_i.unsqueeze(-1) + at_k, -1)
-                .permute(2, 3, 0, 1)
-                .amax(-1)
-            )
+            y = _runtime.window(x, -1, (I, K), (stride, 1)).amax(-1)
             return (y.to(dtype),)
 
     @staticmethod
@@ -63,8 +57,8 @@ class _MaxPool(torch.autograd.Function):
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(x, y)
         N = x.shape[-1]
-        K = kernel
-        I = (N - K) // stride + 1
+        K = _runtime.counted("max_pool: index k", kernel)
+        I = _runtime.counted("max_pool: index i", (N - K) // stride + 1)
         ctx.device = x.device
         ctx.dtype = y.dtype
         ctx.dtypes = (x.dtype,)
@@ -83,23 +77,25 @@ class _MaxPool(torch.autograd.Function):
             y = y.to(acc)
             if grad_y is not None:
                 grad_y = grad_y.to(acc)
-                at_k = torch.arange(K, device=grad_y.device)
-                at_i = torch.arange(I, device=grad_y.device)
-                total = stride * at_i.unsqueeze(-1) + at_k
-                mask = _runtime.take(x, total, -1).permute(2, 3, 0, 1) == y.unsqueeze(-1)
                 # sum_iverson[b,c,i] = sum_k [x[b,c,stride i + k] == y[b,c,i]]
-                sum_iverson = mask.to(grad_y.dtype).sum(-1).unsqueeze(-2)
-                label = torch.where(mask.any((-4, -3)), total, 0)
-                # sum[b,c,n,i] = sum_k [x[b,c,stride i + k] == y[b,c,i]] delta[stride i + k,n]/sum_iverson[b,c,i]
-                sum_ = _runtime.scatter_sum(
+                sum_iverson = (
+                    (_runtime.window(x, -1, (I, K), (stride, 1)) == y.unsqueeze(-1))
+                    .to(grad_y.dtype)
+                    .sum(-1)
+                )
+                mask = _runtime.window(x, -1, (I, K), (stride, 1), padded=True) == y.unsqueeze(-1)
+                # grad_x[b,c,n] = sum_{i,k} [x[b,c,stride i + k] == y[b,c,i]] grad_y[b,c,i] delta[stride i +
+                #     k,n]/sum_iverson[b,c,i]
+                grad_x = _runtime.window_sum(
                     torch.where(
-                        mask, 1 / torch.where(mask, sum_iverson.unsqueeze(-1).squeeze(-3), 1), 0
+                        mask,
+                        grad_y.unsqueeze(-1) / torch.where(mask, sum_iverson.unsqueeze(-1), 1),
+                        0,
                     ),
-                    label,
                     N,
-                ).mT
-                # grad_x[b,c,n] = sum_i grad_y[b,c,i] sum[b,c,n,i]
-                grad_x = (sum_ * grad_y.unsqueeze(-2)).sum(-1)
+                    (stride, 1),
+                    padded=True,
+                )
             return _runtime.cast(grad_x, ctx.dtypes[0]), None, None
 
 
@@ -126,18 +122,14 @@ class _MaxPoolDual(_MaxPool):
             tangent_x = _runtime.tangent(tangent_x, x)
             y = _runtime.primal(y)
             y = y.to(acc)
-            at_k = torch.arange(K, device=tangent_x.device)
-            at_i = torch.arange(I, device=tangent_x.device)
-            total = stride * at_i.unsqueeze(-1) + at_k
-            mask = _runtime.take(x, total, -1).permute(2, 3, 0, 1) == y.unsqueeze(-1)
+            mask = _runtime.window(x, -1, (I, K), (stride, 1)) == y.unsqueeze(-1)
             # sum_iverson_2[b,c,i] = sum_k [x[b,c,stride i + k] == y[b,c,i]]
             sum_iverson_2 = mask.to(tangent_x.dtype).sum(-1)
-            label = torch.where(mask.any((-4, -3)), total, 0)
             # tangent_y[b,c,i] = sum_k [x[b,c,stride i + k] == y[b,c,i]] tangent_x[b,c,stride i +
             #     k]/sum_iverson_2[b,c,i]
             tangent_y = torch.where(
                 mask,
-                _runtime.take(tangent_x, label, -1).permute(2, 3, 0, 1)
+                _runtime.window(tangent_x, -1, (I, K), (stride, 1))
                 / torch.where(mask, sum_iverson_2.unsqueeze(-1), 1),
                 0,
             ).sum(-1)

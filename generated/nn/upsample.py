@@ -41,9 +41,9 @@ class _Upsample(torch.autograd.Function):
             x = x.to(acc)
             N = x.shape[-1]
             I = 2 * N
-            real_i = torch.arange(I, dtype=x.dtype, device=x.device)
             # y[b,c,i] = x[b,c,floor(1/2 i + 1/4)]
-            y = x.index_select(-1, torch.floor(0.5 * real_i + 0.25).long())
+            y = _runtime.spread(x, -1, 2).narrow(-1, 0, I)
+            y = y.clone()
             return (y.to(dtype),)
 
     @staticmethod
@@ -60,17 +60,16 @@ class _Upsample(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad_y: Tensor | None) -> tuple[Tensor | None, ...]:
-        N, I = ctx.sizes
+        N, _ = ctx.sizes
         grad_x: Tensor | None = None
         with _runtime.no_autocast(ctx.device):
             acc = _runtime.accumulator(ctx.dtype)
             if grad_y is not None:
                 grad_y = grad_y.to(acc)
-                real_i = torch.arange(I, dtype=grad_y.dtype, device=grad_y.device)
                 # grad_x[b,c,n] = sum_i grad_y[b,c,i] delta[floor(1/2 i + 1/4),n]
-                grad_x = _runtime.index_sum(
-                    grad_y.permute(2, 0, 1), torch.floor(0.5 * real_i + 0.25).long(), N
-                ).permute(1, 2, 0)
+                grad_x = _runtime.split_axis(
+                    _runtime.window_sum(grad_y, 2 * N, (1,)), -1, (N, 2)
+                ).sum(-1)
             return (_runtime.cast(grad_x, ctx.dtypes[0]),)
 
 
@@ -91,9 +90,9 @@ class _UpsampleDual(_Upsample):
             acc = _runtime.accumulator(ctx.dtype)
             x = _runtime.primal(x).to(acc)
             tangent_x = _runtime.tangent(tangent_x, x)
-            real_i = torch.arange(I, dtype=tangent_x.dtype, device=tangent_x.device)
             # tangent_y[b,c,i] = tangent_x[b,c,floor(1/2 i + 1/4)]
-            tangent_y = tangent_x.index_select(-1, torch.floor(0.5 * real_i + 0.25).long())
+            tangent_y = _runtime.spread(tangent_x, -1, 2).narrow(-1, 0, I)
+            tangent_y = tangent_y.clone()
             return (tangent_y.to(ctx.dtype),)
 
 

@@ -40,7 +40,7 @@ class _Count(torch.autograd.Function):
             dtype = _runtime.promote(x)
             acc = _runtime.accumulator(dtype)
             x = x.to(acc)
-            N = length
+            N = _runtime.counted("count: index n", length)
             # y = N x
             y = N * x
             return (y.to(dtype),)
@@ -50,7 +50,7 @@ class _Count(torch.autograd.Function):
         x, length = inputs
         (y,) = output
         ctx.set_materialize_grads(False)
-        N = length
+        N = _runtime.counted("count: index n", length)
         ctx.device = x.device
         ctx.dtype = y.dtype
         ctx.dtypes = (x.dtype,)

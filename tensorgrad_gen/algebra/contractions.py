@@ -5,7 +5,7 @@ A sum is split over its terms only where a delta needs it, and what stands under
 
 from __future__ import annotations
 
-from tensorgrad_gen.algebra.indices import all_indices, rename_bound, substitute
+from tensorgrad_gen.algebra.indices import accesses, all_indices, rename_bound, substitute
 from tensorgrad_gen.algebra.parts import factors_of, has_delta, masked, wants_its_mask
 from tensorgrad_gen.algebra.rewrite import rule
 from tensorgrad_gen.ir import (
@@ -121,7 +121,7 @@ def _flatten_sum(expr: Sum) -> Expr | None:
     for position, factor in enumerate(factors):
         if not isinstance(factor, Sum):
             continue
-        if masked(factors) or masked(factors_of(factor.body)):
+        if (masked(factors) or masked(factors_of(factor.body))) and not _adds_up(factor):
             continue  # a mask keeps its scope
         rest = mul(*factors[:position], *factors[position + 1 :])
         used = all_indices(rest) | frozenset(expr.indices)
@@ -132,6 +132,27 @@ def _flatten_sum(expr: Sum) -> Expr | None:
             assert isinstance(factor, Sum)
         return Sum(expr.indices + factor.indices, mul(rest, factor.body))
     return None
+
+
+@rule(
+    Sum,
+    "sums at positions term by term",
+    "sum_i g[i] (sum_k delta[i+k,n] a[k] + b[i,n]) -> sum_{i,k} g[i] delta[i+k,n] a[k] + sum_i g[i] b[i,n]",
+)
+def _sum_of_windows(expr: Sum) -> Expr | None:
+    factors = factors_of(expr.body)
+    for position, factor in enumerate(factors):
+        terms = factor.terms if isinstance(factor, Add) else ()
+        if any(isinstance(f, Sum) and _adds_up(f) for term in terms for f in factors_of(term)):
+            rest = factors[:position] + factors[position + 1 :]
+            return add(*(Sum(expr.indices, mul(*rest, term)) for term in terms))
+    return None
+
+
+def _adds_up(expr: Sum) -> bool:
+    """Whether the sum adds up at computed positions: alone, it would be a matrix of zeros and few numbers."""
+    sides = [side for f in factors_of(expr.body) if isinstance(f, Delta) for side in (f.left, f.right)]
+    return any(isinstance(side, Expr) and side.free & set(expr.indices) and not accesses(side) for side in sides)
 
 
 @rule(Sum, "independent sums", "sum_{i,j} a[i] b[j] -> (sum_i a[i]) (sum_j b[j])")

@@ -1,4 +1,4 @@
-"""Reading a tensor: axes named by the subscripts, diagonals, labels, constants of the op."""
+"""Reading a tensor: axes named by the subscripts, diagonals, windows, labels, constants of the op."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from tensorgrad_gen.lower.builder import Builder, rational
 from tensorgrad_gen.lower.model import Layout
 from tensorgrad_gen.lower.torch_ir import Call, Infix, Lit, Method, TExpr, Var
 from tensorgrad_gen.lower.values import LEAD, LoweringError, Val, align, axis_number, merge, squeeze
+from tensorgrad_gen.lower.windows import read_window
 
 
 def read(b: Builder, node: Access, order: Layout) -> Val:
@@ -53,8 +54,10 @@ def _subscribe(b: Builder, val: Val, subs: dict[Index, Index | Expr], order: Lay
     layout: list[Index | None] = []
     for axis in val.layout:
         sub = None if axis is None else subs[axis]
-        if isinstance(sub, Expr):
-            place = Index(f"label {len(labels)}", 0)
+        if axis is None:
+            layout.append(None)
+        elif isinstance(sub, Expr):
+            place = Index(f"label {len(labels)}", axis.extent)
             labels[place] = sub
             layout.append(place)
         else:
@@ -62,7 +65,8 @@ def _subscribe(b: Builder, val: Val, subs: dict[Index, Index | Expr], order: Lay
     loose = frozenset(s for s in (subs[axis] for axis in val.loose) if isinstance(s, Index))
     val = _diagonals(Val(val.expr, tuple(layout), val.kind, loose))
     for place, label in labels.items():
-        val = pick(b, val, place, label, order)
+        view = read_window(b, val, place, label, label_order(label, order))
+        val = pick(b, val, place, label, order) if view is None else _diagonals(view)
     return align(val, order)
 
 

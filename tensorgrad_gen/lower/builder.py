@@ -44,6 +44,7 @@ class Builder:
     locals: dict[str, Local]
     statements: list[TorchStatement] = field(default_factory=list)
     guards: tuple[Expr, ...] = ()
+    padded: frozenset[tuple[Expr, str | int]] = frozenset()  # positions that are read as 0 outside axes so long
     needed_by: frozenset[str] = frozenset()
     shared: frozenset[Expr] = frozenset()
     reads: set[str] = field(default_factory=set)
@@ -71,7 +72,7 @@ class Builder:
             raise LoweringError(f"no rule to lower {type(expr).__name__} as {what}")
         if expr not in self.shared:
             return rule(self, expr, order)
-        key = (what, expr, order, self.guards)
+        key = (what, expr, order, self.guards, self.padded)
         found = self.recall(key)
         if found is None:
             hint = expr.function if isinstance(expr, Apply) else HINTS.get(type(expr).__name__, "part")
@@ -113,6 +114,16 @@ class Builder:
             yield
         finally:
             self.guards = before
+
+    @contextmanager
+    def padding(self, positions: frozenset[tuple[Expr, str | int]]) -> Iterator[None]:
+        """Within, 0 is read where one of the positions is outside of an axis of that extent."""
+        before = self.padded
+        self.padded = before | positions
+        try:
+            yield
+        finally:
+            self.padded = before
 
     def guard(self, order: Layout) -> Val | None:
         """Where the current expression is read, as far as indices of the order tell."""

@@ -1,17 +1,16 @@
 """Sums over products: which of them is a sum, a multiply-and-sum, a matrix product, a general contraction.
 
-The table (`pair`): no contracted index - broadcasting multiply; one side adds no index of its own - matrix by vector
-if there is no batch, else multiply and sum; both add - `@`, by rows if several axes are contracted, else einsum.
+A contraction over windows may be a convolution (`convolutions`); the table of all others is `pair`: no contracted
+index - broadcasting multiply; one side adds no index of its own - matrix by vector if there is no batch, else multiply
+and sum; both add - `@`, by rows if several axes are contracted, else einsum.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from fractions import Fraction
 
-from tensorgrad_gen.algebra.indices import accesses, by_name
+from tensorgrad_gen.algebra.indices import by_name
 from tensorgrad_gen.ir import (
-    Access,
     Apply,
     Compare,
     Const,
@@ -29,13 +28,16 @@ from tensorgrad_gen.ir import (
 )
 from tensorgrad_gen.lower.arith import product
 from tensorgrad_gen.lower.builder import Builder
-from tensorgrad_gen.lower.deltas import product_of, sum_with_delta
+from tensorgrad_gen.lower.convolutions import convolved
+from tensorgrad_gen.lower.deltas import sum_with_delta
 from tensorgrad_gen.lower.matmul import pair
 from tensorgrad_gen.lower.model import Layout
 from tensorgrad_gen.lower.pointwise import collect, masked
+from tensorgrad_gen.lower.reading import natural_order
 from tensorgrad_gen.lower.reduce_axes import reduce_sum
 from tensorgrad_gen.lower.torch_ir import Call, Lit, Method
 from tensorgrad_gen.lower.values import LEAD, Val, align
+from tensorgrad_gen.lower.windows import product_of, unpadded
 
 
 def lower_sum(b: Builder, node: Sum, order: Layout) -> Val:
@@ -46,6 +48,12 @@ def lower_sum(b: Builder, node: Sum, order: Layout) -> Val:
 
 def sum_product(b: Builder, bound: tuple[Index, ...], factors: tuple[Expr, ...], order: Layout) -> Val:
     """The sum of the product over the indices; what does not vary with them stays outside."""
+    padded, factors = unpadded(b, factors)
+    with b.padding(padded):
+        return _sum_product(b, bound, factors, order)
+
+
+def _sum_product(b: Builder, bound: tuple[Index, ...], factors: tuple[Expr, ...], order: Layout) -> Val:
     free: frozenset[Index] = frozenset().union(*(f.free for f in factors))
     absent = [k.extent for k in bound if k not in free]
     outside: list[Expr] = [Extent(e) if isinstance(e, str) else Const(Fraction(e)) for e in absent]
@@ -63,7 +71,7 @@ def sum_product(b: Builder, bound: tuple[Index, ...], factors: tuple[Expr, ...],
     elif strict:
         inner = sum_masked(b, bound, factors, order)
     else:
-        inner = contract(b, bound, factors, order)
+        inner = convolved(b, bound, factors, order) or contract(b, bound, factors, order)
     if not outside:
         return inner
     above, below = collect(b, tuple(outside), order)
@@ -75,38 +83,6 @@ def is_number(expr: Expr) -> bool:
     if isinstance(expr, Const | Special | Param | Extent):
         return True
     return isinstance(expr, Mul | Pow | Apply) and all(is_number(child) for child in expr.children)
-
-
-def axes_of_access(access: Access) -> tuple[Index, ...]:
-    """The indices of an access as its axes follow each other, those of a label in its place."""
-    axes: list[Index] = []
-    for sub in access.subs:
-        if isinstance(sub, Index):
-            axes.append(sub)
-        else:
-            axes += [axis for inner in accesses(sub) for axis in axes_of_access(inner)]
-            axes += by_name(sub.free)
-    whole = tuple(dict.fromkeys(axes))
-    return (LEAD, *(axis for axis in whole if axis is not LEAD)) if LEAD in whole else whole
-
-
-def natural_order(parts: Iterable[Expr], bound: Iterable[Index], order: Layout) -> tuple[Index, ...]:
-    """An order of all free indices of the parts: that of the largest tensor if it has all, else free ones first."""
-    parts = tuple(parts)
-    free: frozenset[Index] = frozenset().union(*(part.free for part in parts))
-    best: tuple[Index, ...] = ()
-    for part in parts:
-        for access in accesses(part):
-            plain = tuple(axis for axis in axes_of_access(access) if axis in free)
-            if len(plain) > len(best):
-                best = plain
-    if len(best) == len(free):
-        return best
-    bound = set(bound)
-    first = [axis for axis in order if axis is not None and axis in free and axis not in bound]
-    rest = [axis for axis in (*best, *by_name(free)) if axis in free and axis not in first]
-    whole = tuple(dict.fromkeys((*first, *rest)))
-    return (LEAD, *(axis for axis in whole if axis is not LEAD)) if LEAD in whole else whole
 
 
 def contract(b: Builder, bound: tuple[Index, ...], factors: tuple[Expr, ...], order: Layout) -> Val:

@@ -3,34 +3,22 @@
 from __future__ import annotations
 
 from tensorgrad_gen.algebra.indices import by_name
-from tensorgrad_gen.ir import Access, Add, Compare, Delta, Expr, Index, Iverson, Mul, Position, Sum, sub_free
+from tensorgrad_gen.ir import Add, Compare, Delta, Expr, Index, Iverson, Mul, Position, Sum, sub_free
+from tensorgrad_gen.ir.build import ONE as UNIT
 from tensorgrad_gen.lower.access import label_order, safe_label
-from tensorgrad_gen.lower.arith import ONE
+from tensorgrad_gen.lower.arith import ONE, product
 from tensorgrad_gen.lower.builder import Builder
+from tensorgrad_gen.lower.convolutions import convolved_back
 from tensorgrad_gen.lower.model import Layout
 from tensorgrad_gen.lower.torch_ir import Call, Infix, Lit, Method, Prefix
 from tensorgrad_gen.lower.values import LEAD, Val, align, squeeze
-
-
-def product_of(factors: tuple[Expr, ...]) -> Expr:
-    """The factors as one expression."""
-    return factors[0] if len(factors) == 1 else Mul(factors)
+from tensorgrad_gen.lower.windows import add_window, adding, moved, product_of, split_label, window_delta, without_ends
 
 
 def as_condition(delta: Delta) -> Iverson:
     """The delta as a comparison."""
     sides = [Position(side) if isinstance(side, Index) else side for side in (delta.left, delta.right)]
     return Iverson(Compare("==", sides[0], sides[1]))
-
-
-def split_label(delta: Delta) -> tuple[Index, Expr] | None:
-    """The index and the label of a delta between the two; a label that is a plain number is none."""
-    index, label = delta.left, delta.right
-    if isinstance(index, Expr):
-        index, label = label, index
-    if isinstance(index, Expr) or isinstance(label, Index) or not (label.free or isinstance(label, Access)):
-        return None
-    return index, label
 
 
 def lower_delta(b: Builder, node: Delta, order: Layout) -> Val:
@@ -166,6 +154,15 @@ def sum_with_delta(b: Builder, bound: tuple[Index, ...], factors: tuple[Expr, ..
             except IRError:
                 break
             return sum_product(b, left, replaced, order) if left else _product(b, replaced, order)
+    factors = moved(b, frozenset(bound), factors)
+    outside = tuple(f for f in factors if not f.free & set(bound) and not isinstance(f, Iverson | Delta))
+    if outside and any(window_delta(f, frozenset(bound)) for f in factors):
+        varying = tuple(f for f in factors if f not in outside)
+        above, below = collect(b, outside, order)
+        return product(b, [sum_with_delta(b, bound, varying, order), *above], below)
+    transposed = convolved_back(b, bound, factors, order) or _window_sum(b, bound, factors, order)
+    if transposed is not None:
+        return transposed
     pair = split_label(delta)
     free: frozenset[Index] = frozenset().union(*(f.free for f in rest))
     if pair is not None and pair[0] not in free and not (set(bound) & pair[1].free):
@@ -178,6 +175,28 @@ def sum_with_delta(b: Builder, bound: tuple[Index, ...], factors: tuple[Expr, ..
         if summed is not None:
             return summed
     return sum_product(b, bound, (as_condition(delta), *rest), order)
+
+
+def _window_sum(b: Builder, bound: tuple[Index, ...], factors: tuple[Expr, ...], order: Layout) -> Val | None:
+    """`sum over i, k of delta[n, 2*i+k] x[i, k, ..]`: added up along an axis, the transpose of a view."""
+    for delta in factors:
+        found = window_delta(delta, frozenset(bound))
+        rest = tuple(f for f in factors if f is not delta)
+        if found is None or any(found.index in f.free for f in rest):
+            continue
+        own = tuple(index for index, _ in found.window.steps)
+        rest = without_ends(rest, found.label, found.index.extent)
+        inner = tuple(k for k in bound if k not in own)
+        body = product_of(rest) if rest else UNIT
+        body = Sum(inner, body) if inner else body
+        free = body.free.difference(own)
+        lead = tuple(axis for axis in _without(order, found.index) if axis in free)
+        if len(lead) < len(free):
+            continue
+        with b.padding(frozenset({(found.label, found.index.extent)})):
+            val = b.real(b.tensor(b.lower(body, (*lead, *own))))
+        return align(add_window(b, b.solid(val, (*lead, *own)), found, lead, adding(b, factors)), order)
+    return None
 
 
 def _product(b: Builder, factors: tuple[Expr, ...], order: Layout) -> Val:

@@ -55,12 +55,16 @@ RULES: dict[str, dict[type, Rule]] = {
     },
 }
 
-_VIEW_CALLS = {f"_runtime.{name}" for name in ("rows", "merge_last", "split_axis", "take", "sum_lead", "einsum")}
+_VIEW_CALLS = {
+    f"_runtime.{name}"
+    for name in ("rows", "merge_last", "split_axis", "take", "sum_lead", "einsum", "window", "window_sum")
+}
 _VIEWS = frozenset(
     [
         "transpose",
         "permute",
         "movedim",
+        "narrow",
         "unsqueeze",
         "squeeze",
         "expand",

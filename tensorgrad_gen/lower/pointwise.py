@@ -31,6 +31,7 @@ from tensorgrad_gen.lower.names import local_name
 from tensorgrad_gen.lower.torch_functions import SAFE_AT_TWO, SINGULAR, SINGULAR_AT_ONE, SPELLINGS
 from tensorgrad_gen.lower.torch_ir import Call, Infix, Lit, Method, Prefix, Var
 from tensorgrad_gen.lower.values import LoweringError, Val, align
+from tensorgrad_gen.lower.windows import unpadded
 
 HALF = Fraction(1, 2)
 
@@ -89,8 +90,16 @@ def _lower_mul(b: Builder, node: Mul, order: Layout) -> Val:
 
     if scattered(node):
         return lower_delta_product(b, node.factors, order)
-    conditions = tuple(f.condition for f in node.factors if isinstance(f, Iverson))
-    rest = tuple(f for f in node.factors if not isinstance(f, Iverson))
+    padded, factors = unpadded(b, node.factors)
+    with b.padding(padded):
+        return _product(b, factors, order)
+
+
+def _product(b: Builder, factors: tuple[Expr, ...], order: Layout) -> Val:
+    from tensorgrad_gen.lower.deltas import lower_delta_product
+
+    conditions = tuple(f.condition for f in factors if isinstance(f, Iverson))
+    rest = tuple(f for f in factors if not isinstance(f, Iverson))
     if conditions:
         return masked(b, conditions, rest, order)
     if any(isinstance(f, Delta) for f in rest):

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from tensorgrad_gen.ir import Expr, Index, Linalg, Reduce, Scan, is_complex
 from tensorgrad_gen.lower.builder import Builder
-from tensorgrad_gen.lower.contract import natural_order
 from tensorgrad_gen.lower.model import Layout
+from tensorgrad_gen.lower.reading import natural_order
 from tensorgrad_gen.lower.reduce_axes import axes_of, keeps
 from tensorgrad_gen.lower.torch_ir import Attr, Call, Item, Lit, Method, TExpr, Tup
 from tensorgrad_gen.lower.values import LEAD, LoweringError, Val, align, axis_number, permute, squeeze

@@ -29,7 +29,11 @@ class Sizes:
         if symbol == LEAD.extent:
             return self._note(_COUNT, Method(self.lead(needed_by), "numel"), needed_by)
         if symbol in self._defs:
-            return self._note(symbol, self._computed(self._defs[symbol], needed_by), needed_by)
+            value = self._computed(self._defs[symbol], needed_by)
+            if _may_be_negative(self._defs[symbol]):
+                what = Lit(f"{self._program.name}: index {symbol}")
+                value = Call("_runtime.counted", (what, value))
+            return self._note(symbol, value, needed_by)
         return self._note(symbol, self._read(symbol), needed_by)
 
     def lead(self, needed_by: frozenset[str]) -> TExpr:
@@ -103,6 +107,11 @@ class Sizes:
         if size.op == "min":
             return Call("min", tuple(parts))
         return Infix(size.op, parts[0], parts[1])
+
+
+def _may_be_negative(size: Size) -> bool:
+    """Whether something is subtracted in an extent, or a param is in it."""
+    return size.op in ("-", "param") or any(_may_be_negative(arg) for arg in size.args if isinstance(arg, Size))
 
 
 def _all_names(program: Program) -> dict[str, str]:

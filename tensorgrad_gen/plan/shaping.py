@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tensorgrad_gen.algebra import map_nodes
+from tensorgrad_gen.algebra import accesses, map_nodes
 from tensorgrad_gen.algebra.hoist import scalar
 from tensorgrad_gen.algebra.parts import factors_of, terms_of
-from tensorgrad_gen.ir import Add, Expr, Index, Iverson, Mul, Sum, add, mul
+from tensorgrad_gen.ir import Access, Add, Expr, Index, Iverson, Mul, Sum, add, mul
 
 
 def split_contractions(expr: Expr) -> Expr:
@@ -20,8 +20,12 @@ def split_contractions(expr: Expr) -> Expr:
         if not isinstance(node, Sum):
             return node
         whole = node.body.free
-        terms = _outer_products(node.body) if isinstance(node.body, Mul) else terms_of(node.body)
-        if len(terms) < 2 or not any(_contracts(term, whole) for term in terms):
+        if isinstance(node.body, Mul):
+            terms = _outer_products(node.body)
+        else:
+            terms = terms_of(node.body)
+            terms = terms if any(_contracts(term, whole) for term in terms) else ()
+        if len(terms) < 2:
             return node
         return add(*(Sum(node.indices, term) for term in terms))
 
@@ -32,17 +36,28 @@ def _outer_products(body: Mul) -> tuple[Expr, ...]:
     """The terms of a product with one sum, if each term of that is a product that spreads over all axes."""
     sums = [f for f in body.factors if isinstance(f, Add)]
     large = [f for f in sums if all(t.free == body.free and _contracts(t, body.free) for t in f.terms)]
-    if len(large) != 1 or any(
-        isinstance(f, Iverson) or (f.free == body.free and f is not large[0]) for f in body.factors
-    ):
+    if len(large) != 1:
         return ()
     others = [f for f in body.factors if f is not large[0]]
+    padding = all(any(map(_is_window, factors_of(t))) for t in large[0].terms)
+    masks = [f for f in others if isinstance(f, Iverson)]
+    if any(not padding or accesses(f) for f in masks):
+        return ()
+    if any(f.free == body.free for f in others if f not in masks):
+        return ()
     return tuple(mul(*others, term) for term in large[0].terms)
 
 
 def _contracts(term: Expr, whole: frozenset[Index]) -> bool:
-    """Whether the term is a product none of whose factors has all the axes."""
+    """Whether the term is a product none of whose factors is as large as the whole."""
     factors = [f for f in factors_of(term) if not scalar(f)]
     if len(factors) < 2 or any(isinstance(f, Iverson) for f in factors):
         return False
-    return not any(f.free == whole for f in factors)
+    return not any(f.free == whole and not _is_window(f) for f in factors)
+
+
+def _is_window(factor: Expr) -> bool:
+    """Whether the factor has more indices than its tensor has axes: it is read at sums of positions."""
+    if not isinstance(factor, Access):
+        return False
+    return any(isinstance(sub, Expr) and len(sub.free) > 1 and not accesses(sub) for sub in factor.subs)

@@ -32,7 +32,7 @@ _VIEWS = frozenset(
     }
 )
 # Runtime functions that may return their first argument, or a view of it.
-_PASSING = frozenset({"matrix_axes", "merge_last", "rows", "split_axis", "sum_lead"})
+_PASSING = frozenset({"matrix_axes", "merge_last", "rows", "split_axis", "sum_lead", "window", "window_sum"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from tensorgrad_gen.ir import (
     Access,
     Add,
     Apply,
+    Delta,
     Expr,
     Iverson,
     Linalg,
@@ -72,8 +73,8 @@ def _reads(expr: Expr) -> Counter[str]:
 
 
 def _cheap(value: Expr) -> bool:
-    """At most two tensors multiplied: no statement of its own is worth it."""
-    tensors = [f for f in factors_of(value) if not scalar(f)]
+    """At most two tensors multiplied, at labels if need be: no statement of its own is worth it."""
+    tensors = [f for f in factors_of(value) if not scalar(f) and not isinstance(f, Delta)]
     plain = all(isinstance(f, Access) or (isinstance(f, Pow) and isinstance(f.base, Access)) for f in tensors)
     return plain and len(tensors) <= 2
 
