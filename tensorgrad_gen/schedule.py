@@ -19,7 +19,8 @@ from tensorgrad_gen.lower.torch_ir import Attr, Call, Infix, Item, Lit, Method, 
 Results = tuple[tuple[str, TExpr], ...]
 
 # Views cost nothing worth a name.
-_VIEWS = {"transpose", "permute", "movedim", "unsqueeze", "squeeze", "expand", "diagonal", "select", "detach", "numel"}
+_MOVES = {"transpose", "permute", "movedim", "unsqueeze", "squeeze", "expand"}
+_VIEWS = _MOVES | {"diagonal", "select", "narrow", "detach", "numel"}
 # Functions that may change their first argument, which then has no name by which others could read it.
 _CHANGING = {"_runtime.add_diagonal"}
 _WORDS = {"*": "product", "/": "quotient", "@": "product", "+": "total", "-": "difference", "sum": "total"}

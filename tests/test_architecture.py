@@ -50,7 +50,8 @@ MAX_FUNCTION = 50
 LONG: dict[str, str] = {}
 
 # Text that goes into what is generated: it runs there, never here.
-RUNTIME_TEXT = {f"tensorgrad_gen/runtime/{name}.py" for name in ("core", "ops", "matrices", "solvers")}
+RUNTIME_PARTS = ("core", "ops", "matrices", "windows", "convolutions", "solvers")
+RUNTIME_TEXT = {f"tensorgrad_gen/runtime/{name}.py" for name in RUNTIME_PARTS}
 
 SOURCES = sorted(p for p in PACKAGE.rglob("*.py"))
 OWN_CODE = SOURCES + sorted(p for folder in ("tests", "benchmarks", "examples") for p in (ROOT / folder).rglob("*.py"))

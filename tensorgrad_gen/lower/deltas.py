@@ -10,6 +10,7 @@ from tensorgrad_gen.lower.arith import ONE, product
 from tensorgrad_gen.lower.builder import Builder
 from tensorgrad_gen.lower.convolutions import convolved_back
 from tensorgrad_gen.lower.model import Layout
+from tensorgrad_gen.lower.pointwise import collect
 from tensorgrad_gen.lower.torch_ir import Call, Infix, Lit, Method, Prefix
 from tensorgrad_gen.lower.values import LEAD, Val, align, squeeze
 from tensorgrad_gen.lower.windows import add_window, adding, moved, product_of, split_label, window_delta, without_ends

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator
 
 from tensorgrad_gen.algebra.indices import accesses
 from tensorgrad_gen.ir import Add, Expr, Index, Mul, Reduce, Scan, Sum
-from tensorgrad_gen.lower.contract import natural_order
-from tensorgrad_gen.lower.deltas import diagonal, inside, product_of
+from tensorgrad_gen.lower.deltas import diagonal, inside
 from tensorgrad_gen.lower.model import Layout
 from tensorgrad_gen.lower.reading import natural_order
 from tensorgrad_gen.lower.values import LEAD
+from tensorgrad_gen.lower.windows import product_of
 from tensorgrad_gen.plan.model import Plan, Step
 
 Axes = tuple["int | None", ...]

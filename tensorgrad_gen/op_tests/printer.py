@@ -119,8 +119,6 @@ class Printer:
                 return self._reduce(kind, indices, body, mask)
             case ir.Scan(kind, indices, body):
                 return self._scan(kind, indices, body, mask)
-            case ir.Root():
-                raise NotBuiltError("tests of an op with a nonlinear equation are not built yet")
             case ir.Linalg():
                 right = None if expr.rhs is None else self.value(expr.rhs)
                 return linalg(self.axes, self.extents, expr, self.value(expr.matrix), right)
@@ -128,6 +126,8 @@ class Printer:
 
     def _leaf(self, expr: Expr, mask: Code | None) -> Code:
         match expr:
+            case ir.Root():
+                raise NotBuiltError("tests of an op with a nonlinear equation are not built yet")
             case ir.Const(value):
                 return number(value)
             case ir.Special(name):
