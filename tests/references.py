@@ -11,7 +11,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from tests.reference_ops import activations, basics, complexes, kernels, linalg, losses, nn, structure, tensors, windows
+from tests.reference_ops import activations, basics, complexes, equations, kernels, linalg, losses, nn, structure, tensors, windows
 
 
 def _functions(module: ModuleType) -> dict[str, Callable[..., Any]]:
@@ -25,6 +25,6 @@ def _functions(module: ModuleType) -> dict[str, Callable[..., Any]]:
 
 REFERENCES: dict[str, Callable[..., Any]] = {
     name: function
-    for module in (basics, structure, activations, nn, losses, linalg, tensors, kernels, windows, complexes)
+    for module in (basics, structure, activations, nn, losses, linalg, tensors, kernels, windows, complexes, equations)
     for name, function in _functions(module).items()
 }
