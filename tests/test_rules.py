@@ -89,6 +89,8 @@ def check_every_step(expr: Expr, env: Env, fired: Counter[str]) -> None:
     raise AssertionError("no fixed point after 300 steps")
 
 
+POSITIVE = Compare(">", A("f", k), const(0))
+SHIFTED = Add((Position(j), Position(k)))
 INSTANCES: list[Expr] = [
     *(Apply(part, (Apply("conj", (A("u", i),)),)) for part in ("conj", "real", "imag")),
     *(Apply(part, (Apply("complex", (A("f", i), A("g", i))),)) for part in ("conj", "real", "imag")),
@@ -132,6 +134,8 @@ INSTANCES: list[Expr] = [
     Sum((i,), mul(A("f", i), Sum((j,), A("p", i, j)))),
     Sum((i,), mul(A("f", i), Sum((j,), mul(A("p", i, j), Sum((k,), A("p", j, k)))))),
     Sum((i, j), mul(A("f", i), A("g", j))),
+    Sum((j,), mul(A("g", j), Sum((k,), mul(Iverson(POSITIVE), Delta(i, SHIFTED), A("f", k))))),
+    Sum((j,), mul(A("g", j), Add((Sum((k,), mul(Delta(i, SHIFTED), A("f", k))), A("p", i, j))))),
     Sum((j,), mul(A("g", j), Linalg("solve", A("p", k, j), (k,), (j,), mul(Delta(k, m), A("f", m))))),
     Sum((j,), mul(A("g", j), Linalg("solve", A("p", k, j), (k,), (j,), ZERO))),
     Sum((i, j), mul(A("p", j, i), Linalg("exp_change", A("p", i, j), (i,), (j,), mul(Delta(i, k), Delta(j, m))))),
