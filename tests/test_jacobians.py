@@ -9,7 +9,10 @@ import torch
 from further_cases import CASES, Case
 from torch import Tensor, func
 
-from tensorgrad_gen.api import compile_spec, load_op
+from tensorgrad_gen.api import compile_spec, load_module, load_op
+from tensorgrad_gen.verify import checks_further
+from tensorgrad_gen.verify.model import FindingError
+from tensorgrad_gen.verify.subject import make_subject
 
 EXACT = {"rtol": 1e-9, "atol": 1e-10}
 
@@ -252,3 +255,15 @@ def test_names_of_tensors_and_of_derivatives_keep_apart() -> None:
         func.grad(lambda a, b, c: (weight * a * a * b * c).sum(), (0, 1, 2)), (x, second, third), tuple(along)
     )
     agree(load_op(text, derivative="hvp")(*given), want[1])
+
+
+@pytest.mark.parametrize("check", [checks_further.values, checks_further.differences, checks_further.edges])
+def test_verify_finds_a_wrong_hessian(check: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = compile_spec(BY_NAME["fixed_form"].text(), standalone=True)
+    module = load_module("fixed_form", compiled.source)
+    subject = make_subject(compiled["elaborate"], module)
+    assert check(subject) < 1e-4
+    right = module.fixed_form_hessian
+    monkeypatch.setattr(module, "fixed_form_hessian", lambda *given: 1.1 * right(*given))
+    with pytest.raises(FindingError, match="hessian"):
+        check(subject)
