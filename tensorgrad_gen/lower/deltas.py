@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tensorgrad_gen.algebra.indices import by_name
-from tensorgrad_gen.ir import Access, Add, Compare, Delta, Expr, Index, Iverson, Mul, Position, Sum, sub_free
+from tensorgrad_gen.ir import Access, Add, Compare, Const, Delta, Expr, Index, Iverson, Mul, Position, Sum, sub_free
 from tensorgrad_gen.lower.access import label_order, safe_label
 from tensorgrad_gen.lower.arith import ONE
 from tensorgrad_gen.lower.builder import Builder
@@ -18,9 +18,10 @@ def product_of(factors: tuple[Expr, ...]) -> Expr:
 
 
 def as_condition(delta: Delta) -> Iverson:
-    """The delta as a comparison."""
+    """The delta as a comparison, a number on the right."""
     sides = [Position(side) if isinstance(side, Index) else side for side in (delta.left, delta.right)]
-    return Iverson(Compare("==", sides[0], sides[1]))
+    left, right = reversed(sides) if isinstance(sides[0], Const) else sides
+    return Iverson(Compare("==", left, right))
 
 
 def split_label(delta: Delta) -> tuple[Index, Expr] | None:
