@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from tensorgrad_gen.errors import Diagnostic, NotBuiltError, Report, SpecError
+from tensorgrad_gen.errors import Diagnostic, NotBuiltError, Report, Span, SpecError
 from tensorgrad_gen.ir.budget import TooLargeError, limited
 
 if TYPE_CHECKING:
     from tensorgrad_gen.derive import Derivatives
     from tensorgrad_gen.ir import Program
     from tensorgrad_gen.plan.model import Plan
+    from tensorgrad_gen.spec.model import Fragment
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +141,18 @@ def _take(stage: Stage, compiled: Compiled, givens: dict[str, Any]) -> None:
         compiled.report.check()
     except TooLargeError as error:
         message = f"the op is too large: stage `{stage.name}` would need {error}"
-        compiled.report.error("E609", message, None, _SMALLER)
+        compiled.report.error("E609", message, _longest(compiled), _SMALLER)
         compiled.report.check()
     except Exception as error:
         compiled.report.check()  # a stage may stumble over what it has reported
         raise InternalError(stage.name, compiled.path, error) from error
+
+
+def _longest(compiled: Compiled) -> Span | None:
+    """Where the longest equation stands: which of them make the work is not known, and it is the likeliest."""
+    equations: tuple[Fragment, ...] = compiled["spec"].equations if "spec" in compiled.products else ()
+    longest = max(equations, key=lambda equation: len(equation.text), default=None)
+    return None if longest is None else longest.span(0, len(longest.text))
 
 
 def _check_program(program: Program, stage: str) -> None:

@@ -11,7 +11,19 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from tests.reference_ops import activations, basics, complexes, equations, kernels, linalg, losses, nn, structure, tensors, windows
+from tests.reference_ops import (
+    activations,
+    basics,
+    complexes,
+    equations,
+    kernels,
+    linalg,
+    losses,
+    nn,
+    structure,
+    tensors,
+    windows,
+)
 
 
 def _functions(module: ModuleType) -> dict[str, Callable[..., Any]]:

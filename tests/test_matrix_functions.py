@@ -155,3 +155,9 @@ def test_the_smaller_extent_can_be_named() -> None:
     op = load_op(f"op: f\ninputs: {{x: [i, j]}}\n{sizes}\nequations: |\n  y[n] = svdvals(x)[n]/N\n")
     for shape in ((4, 2), (2, 3)):
         torch.testing.assert_close(op(sample(shape)), torch.linalg.svdvals(sample(shape)) / min(shape))
+
+
+def test_what_is_differentiable_once_is_right_twice_all_the_same() -> None:
+    op = load_op("op: f\ninputs: {x: [h]}\ndifferentiable: once\nequations: |\n  y = (one[h]*exp(x[h]))^2\n")
+    x = sample((3,))
+    torch.testing.assert_close(hessian(op)(x), hessian(lambda x: x.exp().sum() ** 2)(x))

@@ -172,8 +172,12 @@ def test_a_stage_that_would_blow_up_is_an_error_of_the_spec(
         raise error
 
     monkeypatch.setattr(import_module("tensorgrad_gen.plan"), "plan", explode)
-    with pytest.raises(SpecError, match=rf"{code}.*stage `plan`"):
+    with pytest.raises(SpecError, match=rf"{code}.*stage `plan`") as caught:
         run(SPEC, "<text>")
+    if code == "E609":  # the longest equation is the likeliest
+        (found,) = caught.value.diagnostics
+        assert found.span is not None
+        assert SPEC.split("\n")[found.span.line - 1].strip() == "y[i] = scale*x[i]^2"
 
 
 def test_work_is_limited_only_while_a_spec_is_built() -> None:

@@ -177,7 +177,9 @@ class _Collector:
         extents = self.names.extents
         if not extents.join(a, b):
             first, second = extents.extent(a), extents.extent(b)
-            self.report.error("E403", f"{what} has extent {first}, but this axis has {second}", span)
+            source = self.names.given_by(first)
+            given = f" ({source})" if source else ""
+            self.report.error("E403", f"{what} has extent {first}{given}, but this axis has {second}", span)
 
     def delta(self, node: Access) -> None:
         """Both subscripts have one extent."""

@@ -72,6 +72,14 @@ class Names:
         tensor = self.tensors.get(name)
         return tensor is not None and tensor.order == 0 and tensor.kind != "label"
 
+    def given_by(self, extent: str | int | None) -> str:
+        """What gives an extent, for messages: the constant, or else the input, that has an axis of it, and its line."""
+        declared = [tensor for tensor in self.tensors.values() if tensor.role != "defined"]
+        for tensor in sorted(declared, key=lambda tensor: tensor.role):
+            if any(self.extents.extent(key) == extent for key in tensor.keys):
+                return f"that of `{tensor.name}`, line {tensor.span.line}"
+        return ""
+
     def claim(self, name: Located, what: str) -> bool:
         """Take a name for a tensor, param, size or function; an error if it is reserved or taken."""
         if name.text in RESERVED:

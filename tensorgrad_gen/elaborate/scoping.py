@@ -110,7 +110,9 @@ class Scoping:
         elif target:
             remedy += f", or add it to the left: {target}"
         span = self.scope.letters(tree)[letter]
-        report.error("E203", f"index `{letter}` occurs once and is not on the left", span, remedy)
+        label = _label_with(letter, tree, self.scope)
+        inside = f", in the label {quote(self.scope.names.slice(label.span))}," if label is not None else ""
+        report.error("E203", f"index `{letter}` occurs once{inside} and is not on the left", span, remedy)
 
     def _target_with(self, letter: str) -> str:
         return quote(f"{self.target}[{','.join((*self.scope.left, letter))}]") if self.target else ""
@@ -159,6 +161,13 @@ class Scoping:
     def text(self, tree: Tree) -> str:
         """The user's own text, quoted."""
         return quote(self.scope.names.slice(tree.span))
+
+
+def _label_with(letter: str, tree: Tree, scope: Scope) -> Tree | None:
+    """The label that has the index, where the tree reads a tensor at labels."""
+    values = (sub.value for sub in tree.subs) if isinstance(tree, Access) else ()
+    labels = (walk.strip(value) for value in values if value is not None)
+    return next((label for label in labels if isinstance(label, Access) and letter in scope.letters(label)), None)
 
 
 def _is_one(tree: Tree) -> bool:

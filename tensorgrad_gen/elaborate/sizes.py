@@ -8,6 +8,7 @@ from tensorgrad_gen.elaborate.names import Names
 from tensorgrad_gen.elaborate.poly import renamed
 from tensorgrad_gen.errors import suggest
 from tensorgrad_gen.ir import Size
+from tensorgrad_gen.spec.model import SizeSpec
 from tensorgrad_gen.syntax import parse_expression
 from tensorgrad_gen.syntax import tree as t
 
@@ -36,7 +37,8 @@ def definitions(names: Names) -> tuple[tuple[str, Size], ...]:
         if tree is None:
             continue
         if symbol in found:
-            names.report.error("E405", f"the extent of `{size.index.text}` is given twice", size.name.span)
+            other = _other(size, symbol, names)
+            names.report.error("E405", f"the extent of `{size.index.text}` is given twice{other}", size.name.span)
             continue
         used: set[str] = set()
         value = _size(tree, names, used)
@@ -50,6 +52,17 @@ def definitions(names: Names) -> tuple[tuple[str, Size], ...]:
         found.setdefault(symbol_of(letter, names), value)
         uses.setdefault(symbol_of(letter, names), symbols_in(value))
     return _in_order(found, uses) if _check_circles(uses, names) else tuple(found.items())
+
+
+def _other(size: SizeSpec, symbol: str, names: Names) -> str:
+    """What else gives the extent: another size, or what an axis says."""
+    given = [other for other in names.sizes.values() if other is not size and other.extent is not None]
+    for other in given:
+        if symbol_of(other.index.text, names) == symbol:
+            return f": here, and by `{other.name.text}` in line {other.name.span.line}"
+    extent = names.extents.extent(size.index.text)
+    source = names.given_by(extent)
+    return f": here, and as {extent}{', ' if source else ''}{source}" if isinstance(extent, int) else ""
 
 
 def symbols_in(size: Size) -> set[str]:

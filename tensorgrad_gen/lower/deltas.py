@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tensorgrad_gen.algebra.indices import by_name
-from tensorgrad_gen.ir import Add, Compare, Delta, Expr, Index, Iverson, Mul, Position, Sum, sub_free
+from tensorgrad_gen.ir import Add, Compare, Const, Delta, Expr, Index, Iverson, Mul, Position, Sum, sub_free
 from tensorgrad_gen.ir.build import ONE as UNIT
 from tensorgrad_gen.lower.access import label_order, safe_label
 from tensorgrad_gen.lower.arith import ONE, product
@@ -17,9 +17,10 @@ from tensorgrad_gen.lower.windows import add_window, adding, moved, product_of, 
 
 
 def as_condition(delta: Delta) -> Iverson:
-    """The delta as a comparison."""
+    """The delta as a comparison, a number on the right."""
     sides = [Position(side) if isinstance(side, Index) else side for side in (delta.left, delta.right)]
-    return Iverson(Compare("==", sides[0], sides[1]))
+    left, right = reversed(sides) if isinstance(sides[0], Const) else sides
+    return Iverson(Compare("==", left, right))
 
 
 def lower_delta(b: Builder, node: Delta, order: Layout) -> Val:

@@ -117,9 +117,9 @@ def _bound(nodes: list[ast.AST]) -> Iterator[str]:
 def _refused(node: ast.AST, known: frozenset[str], shared: bool) -> str | None:
     """What is wrong with the node, or None."""
     if isinstance(node, ast.Import):
-        return next((f"import {a.name}" for a in node.names if a.asname or a.name not in MODULES), None)
+        return next((f"import {a.name}" for a in node.names if _otherwise(a) or a.name not in MODULES), None)
     if isinstance(node, ast.ImportFrom):
-        return _refused_from(node, shared)
+        return _refused_from(node, known, shared)
     if isinstance(node, ast.Name):
         return f"the name {node.id}" if isinstance(node.ctx, ast.Load) and node.id not in known else None
     if isinstance(node, ast.Attribute):
@@ -132,8 +132,16 @@ def _refused(node: ast.AST, known: frozenset[str], shared: bool) -> str | None:
     return None
 
 
-def _refused_from(node: ast.ImportFrom, shared: bool) -> str | None:
+def _otherwise(alias: ast.alias) -> bool:
+    """Whether it goes by another name than its own, or that with `_` before it where an op has its own."""
+    return alias.asname not in (None, f"_{alias.name}")
+
+
+def _refused_from(node: ast.ImportFrom, known: frozenset[str], shared: bool) -> str | None:
     names = {alias.name for alias in node.names}
+    if node.module == "builtins" and not node.level:
+        own = known & (BUILTINS | RUNTIME_BUILTINS)
+        return None if names <= own and not any(map(_otherwise, node.names)) else "from builtins import"
     if node.level:
         relative = names == {"_runtime"} if not shared else len(names) == 1
         return None if relative else f"from {'.' * node.level}{node.module or ''} import {', '.join(sorted(names))}"

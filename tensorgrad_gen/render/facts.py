@@ -12,6 +12,7 @@ from tensorgrad_gen.lower.printer import reads
 from tensorgrad_gen.lower.torch_ir import TorchStatement
 from tensorgrad_gen.render.liveness import Live, analyse
 from tensorgrad_gen.render.names import Names
+from tensorgrad_gen.render.runtime_text import definitions
 from tensorgrad_gen.render.view import Group, Line, Locals
 
 WIDTH = 96  # of a comment
@@ -160,6 +161,8 @@ def _local_names(lowered: LoweredOp, gradients: tuple[str, ...]) -> dict[str, st
         used |= set(body.reads)
         for statement in (*body.sizes, *body.statements):
             used |= {statement.target} | reads(statement.call)
+    # Inlined, what the runtime defines has `_` before its name, as arguments that are not used have.
+    used |= {f"_{name}" for definition in definitions() for name in definition.names}
     names = Names(used)
     wanted = ["ctx", "inputs", "output", "dtype", "acc", "more", "lead", *(f"need_{g}" for g in gradients)]
     wanted += [f"_{item.name}" for item in program.inputs] + [f"_{param.name}" for param in program.params]

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tensorgrad_gen.errors import NotBuiltError
-from tensorgrad_gen.ir import Program
 from tensorgrad_gen.lower.model import LoweredOp
+from tensorgrad_gen.render.apart import apart
 from tensorgrad_gen.render.backward import backward_view, saved_needs
 from tensorgrad_gen.render.bodies import forward_view, setup_view, step_view, tangent_view
 from tensorgrad_gen.render.canonical import body_sha
@@ -17,7 +17,7 @@ from tensorgrad_gen.render.facts import Facts, gather
 from tensorgrad_gen.render.further import further_views
 from tensorgrad_gen.render.layout import laid_out, spaced
 from tensorgrad_gen.render.meta import OpMeta, one_line
-from tensorgrad_gen.render.names import FORBIDDEN_OPS, class_name
+from tensorgrad_gen.render.names import class_name
 from tensorgrad_gen.render.public import public_view
 from tensorgrad_gen.render.runtime_text import inlined, runtime_body
 from tensorgrad_gen.render.templates import SHOWN, Templates, filled, template_sha
@@ -60,20 +60,17 @@ class RuntimeView:
 
 def render_op(lowered: LoweredOp, meta: OpMeta) -> str:
     """The generated module of an op."""
-    _refuse(lowered.plan.program)
+    op = lowered.plan.program.name
+    if op == "annotations":
+        raise NotBuiltError("an op cannot have the name annotations, which every generated module has from __future__")
     view = module_view(lowered, meta, "_runtime.")
     template = "module.py.jinja"
     text = filled(template, view, meta.templates)
     if meta.standalone:
-        imports, helpers = inlined(_used(text), modules_of(lowered), lowered.plan.program.name)
+        imports, helpers = inlined(_used(text), modules_of(lowered))
         text = filled(template, module_view(lowered, meta, "_", imports, helpers), meta.templates)
-    return headed(laid_out(text), one_line(meta.spec_path), meta.command, meta.spec_sha[:SHOWN], meta.templates)
-
-
-def _refuse(program: Program) -> None:
-    """Raise for what cannot be rendered."""
-    if program.name in FORBIDDEN_OPS:
-        raise NotBuiltError(f"an op cannot have the name {program.name}: generated code uses it")
+    text = laid_out(apart(text, (op,)))
+    return headed(text, one_line(meta.spec_path), meta.command, meta.spec_sha[:SHOWN], meta.templates)
 
 
 def _used(text: str) -> frozenset[str]:
@@ -94,7 +91,7 @@ def render_init(ops: Sequence[InitEntry], command: str) -> str:
     if clash := sorted(packages & set(names)) or sorted({n for n in names if names.count(n) > 1}):
         raise NotBuiltError(f"two things are called {clash[0]}: ops, or an op and a folder of ops")
     view = InitView(tuple(sorted(ops, key=lambda op: op.name)), tuple(sorted(ops, key=lambda op: op.module)))
-    return headed(laid_out(filled("init.py.jinja", view)), "", one_line(command), "")
+    return headed(laid_out(apart(filled("init.py.jinja", view), names)), "", one_line(command), "")
 
 
 def render_runtime(command: str) -> str:

@@ -8,8 +8,6 @@ from collections.abc import Iterable
 
 # What the module itself calls by a bare name.
 MODULE_NAMES = frozenset({"torch", "math", "F", "Tensor", "Any", "annotations", "_runtime"})
-# A public function of one of these names would hide what the module calls.
-FORBIDDEN_OPS = MODULE_NAMES | {"bool", "float", "int", "isinstance", "len", "range", "slice", "tuple", "type"}
 
 
 class Names:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import builtins
 import io
 import tokenize
 from dataclasses import dataclass
@@ -65,11 +64,10 @@ def runtime_body() -> str:
     return _joined(definitions())
 
 
-def inlined(names: frozenset[str], modules: tuple[str, ...], op: str) -> tuple[str, str]:
+def inlined(names: frozenset[str], modules: tuple[str, ...]) -> tuple[str, str]:
     """Imports and definitions of what is named and all it needs, each name with `_` before it.
 
-    `modules` are what the module itself imports beside.  The function `op` may hide a builtin of its name,
-    which then goes by another one.
+    `modules` are what the module itself imports beside.
     """
     table = definitions()
     wanted, grown = set(names), True
@@ -82,8 +80,7 @@ def inlined(names: frozenset[str], modules: tuple[str, ...], op: str) -> tuple[s
     texts = [d.text for d in used if d.imports] + [f"import {module}" for module in modules]
     imports = _imports(texts, wanted | set(modules))
     text = _spaced([d for d in used if not d.imports])
-    hides = hasattr(builtins, op) and any(op in d.reads for d in used)
-    return imports, (f"_{op} = {op}\n\n\n" if hides else "") + _renamed(text, own | ({op} if hides else set()))
+    return imports, _renamed(text, own)
 
 
 def _joined(table: tuple[Definition, ...]) -> str:
