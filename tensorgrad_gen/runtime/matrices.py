@@ -113,8 +113,11 @@ def solve(a: Tensor, c: Tensor) -> Tensor:
     """The solution of `a @ x = c`, for as many systems of each as of the other."""
     if not torch.compiler.is_compiling():
         solution: Tensor = _LinearSolve.apply(a, c)  # type: ignore[no-untyped-call]
-    else:  # Dynamo traces no Function that has forward mode
+    elif a.requires_grad or c.requires_grad:  # Dynamo traces no Function that has forward mode
         solution = torch.linalg.lu_solve(*torch.linalg.lu_factor(a), c)
+    else:  # nor, in a loop, the check whether a matrix is singular: what comes out is not finite then
+        factors = torch.linalg.lu_factor_ex(a)
+        solution = torch.linalg.lu_solve(factors.LU, factors.pivots, c)
     return solution
 
 

@@ -83,11 +83,11 @@ def _traced_search(
         after, far = moved(y)
         return count + 1, far, after
 
-    count = torch.zeros((), dtype=torch.int64, device=start.device)
-    far = torch.ones((), dtype=torch.bool, device=start.device)
-    first = (count, far, start.clone())
+    # The first step outside: what the loop begins with must be made of inputs, not of constants.
+    after, far = moved(start)
+    count = torch.ones((), dtype=torch.int64, device=start.device)
     loop: Any = torch._higher_order_ops.while_loop
-    _, far, y = loop(going, more, first)
+    _, far, y = loop(going, more, (count, far, after))
     torch._assert_async(~far, message)
     found: Tensor = y
     return found
