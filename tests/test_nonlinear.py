@@ -51,7 +51,7 @@ CASES: dict[str, tuple[str, Residual, Callable[..., Tensor], Callable[[], tuple[
             "solver: newton\n  start: log(1 + x[...])\n  tolerance: 1e-13\n  iterations: 50",
         ),
         lambda w, x: w * w.exp() - x,
-        lambda x: torch.log1p(x),
+        torch.log1p,
         lambda: (torch.rand(2, 3) + 0.2,),
     ),
     "order 0, a param": (
@@ -103,7 +103,7 @@ CASES: dict[str, tuple[str, Residual, Callable[..., Tensor], Callable[[], tuple[
     "a softmax of the unknown": (
         spec("{x: [b, k]}", "y[b,k]", "y[b,k] = x[b,k] - softmax[k](y[b,k])", "solver: newton\n  free: [b, k]"),
         lambda y, x: y - x + torch.softmax(y, -1),
-        lambda x: torch.ones_like(x),
+        torch.ones_like,
         lambda: (torch.randn(2, 3),),
     ),
     "the root of a matrix, by Newton's method": (

@@ -139,6 +139,21 @@ def _matrix_sqrt(m: Tensor) -> Tensor:
         root, inverse = (root + torch.linalg.inv(inverse)) / 2, (inverse + torch.linalg.inv(root)) / 2
     return root
 ''',
+    "_solution": '''
+def _solution(residual: Any, start: Tensor) -> Tensor:
+    """Where the residual is 0, by Newton's method: two last steps are differentiable, and have its derivatives."""
+    slopes = torch.func.jacrev(residual)
+
+    def step(y: Tensor) -> Tensor:
+        slope = slopes(y).reshape(y.numel(), y.numel())
+        return y - torch.linalg.solve(slope, residual(y).reshape(-1)).reshape(y.shape)
+
+    y = start
+    with torch.no_grad():
+        for _ in range(60):
+            y = step(y)
+    return step(step(y))
+''',
     "_product": '''
 def _product(z: Tensor, dim: int) -> Tensor:
     """The product over an axis, one factor after the other: right for any number of zeros, to any order."""

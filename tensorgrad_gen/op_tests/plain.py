@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from tensorgrad_gen.ir import Constant, Index, Input, Parameter, Program, Statement
+from tensorgrad_gen.ir import Constant, Input, Parameter, Program, Statement
 from tensorgrad_gen.notation import print_statement, size_names
-from tensorgrad_gen.op_tests.code import ATOM, Code, ordered
 from tensorgrad_gen.op_tests.extents import BATCH, Extents, batched, has_batch
-from tensorgrad_gen.op_tests.printer import Printer, Scope, statement_axes
+from tensorgrad_gen.op_tests.printer import Printer, Scope, spread, statement_axes
 from tensorgrad_gen.render.docs import wrapped
 from tensorgrad_gen.render.names import Names
 
@@ -81,21 +80,9 @@ def param_value(param: Parameter) -> str:
 def _statement(statement: Statement, scope: Scope) -> list[str]:
     printer = Printer(scope, statement_axes(statement))
     value = printer.condition(statement.value) if statement.kind == "bool" else printer.value(statement.value)
-    text = _spread(value, statement.indices, scope.extents)
+    text = spread(value, statement.indices, scope.extents)
     formula = wrapped(print_statement(statement, "math", size_names(scope.program)))
     return [*(f"# {line}" for line in formula), *printer.lines, f"{scope.locals[statement.target]} = {text}"]
-
-
-def _spread(value: Code, indices: Sequence[Index], extents: Extents) -> str:
-    """The value with an axis of full length for each index of the left side."""
-    keys = tuple(index.name for index in indices)
-    if value.number:
-        value = Code(value.tensor)
-    if value.keys == keys:
-        return value.text
-    lengths = ", ".join(extents.of(index.extent) for index in indices)
-    text = ordered(value, keys) if value.keys else value.at(ATOM)
-    return f"{text}.expand({lengths})"
 
 
 def _leads(item: Input) -> bool:

@@ -6,7 +6,7 @@ the compiler does below `elaborate` can be wrong in it and in the op at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import combinations
@@ -61,6 +61,18 @@ def number(value: Fraction) -> Code:
     if Fraction(decimal) == value or value.denominator > 10**9 or value >= 2**53:
         return Code(decimal, number=True)
     return Code(f"{value.numerator} / {value.denominator}", c.PRODUCT, number=True)
+
+
+def spread(value: Code, indices: Sequence[Index], extents: Extents) -> str:
+    """The value with an axis of full length for each of the indices."""
+    keys = tuple(index.name for index in indices)
+    if value.number:
+        value = Code(value.tensor)
+    if value.keys == keys:
+        return value.text
+    lengths = ", ".join(extents.of(index.extent) for index in indices)
+    text = c.ordered(value, keys) if value.keys else value.at(c.ATOM)
+    return f"{text}.expand({lengths})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +139,7 @@ class Printer:
     def _leaf(self, expr: Expr, mask: Code | None) -> Code:
         match expr:
             case ir.Root():
-                raise NotBuiltError("tests of an op with a nonlinear equation are not built yet")
+                return self._root(expr)
             case ir.Const(value):
                 return number(value)
             case ir.Special(name):
@@ -148,6 +160,22 @@ class Printer:
                 product = self._infix("*", c.PRODUCT, *apart)
                 return Code(f"torch.sign({product.text}).double()", c.ATOM, product.keys)
         raise TypeError(f"no text for {type(expr).__name__}")
+
+    def _root(self, expr: ir.Root) -> Code:
+        """A function for the residual, and a call of what finds where it is 0."""
+        problem = expr.problem
+        inputs = [(item, arg) for item, arg in zip(problem.program.inputs, expr.args, strict=True)]
+        given = {item.name: self.locals[arg.tensor] for item, arg in inputs[1:] if isinstance(arg, ir.Access)}
+        name, unknown = self.names.fresh("residual"), self.names.fresh(problem.unknown)
+        locals_ = {**self.locals, **given, problem.unknown: unknown}
+        inner = Printer(Scope(self.program, self.extents, self.names, locals_), statement_axes(problem.residual))
+        value = spread(inner.value(problem.residual.value), problem.residual.indices, self.extents)
+        self.lines += [f"def {name}({unknown}: Tensor) -> Tensor:", *(f"    {line}" for line in inner.lines)]
+        self.lines += [f"    return {value}", ""]
+        start = spread(self.value(expr.args[0]), problem.declared, self.extents)
+        return self.axes.arranged(
+            f"_solution({name}, {start})", tuple(i.name for i in expr.subs if isinstance(i, Index))
+        )
 
     def _infix(self, operator: str, level: int, *codes: Code) -> Code:
         return c.infix(self.axes, operator, level, codes)

@@ -115,7 +115,7 @@ def solve(a: Tensor, c: Tensor) -> Tensor:
         solution: Tensor = _LinearSolve.apply(a, c)  # type: ignore[no-untyped-call]
     elif a.requires_grad or c.requires_grad:  # Dynamo traces no Function that has forward mode
         solution = torch.linalg.lu_solve(*torch.linalg.lu_factor(a), c)
-    else:  # nor, in a loop, the check whether a matrix is singular: what comes out is not finite then
+    else:  # nor, in a loop, the check for a singular matrix: the solution is not finite then
         factors = torch.linalg.lu_factor_ex(a)
         solution = torch.linalg.lu_solve(factors.LU, factors.pivots, c)
     return solution

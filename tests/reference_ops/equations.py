@@ -42,9 +42,9 @@ def implicit_euler(u: Tensor, d: Tensor, r: Tensor) -> Tensor:
     return v
 
 
-def soft_top_k(s: Tensor, *, k: float = 1.5, temperature: float = 1.0) -> Tensor:
+def soft_top_k(s: Tensor, *, fraction: float = 0.25, temperature: float = 1.0) -> Tensor:
     def residual(m: Tensor) -> Tensor:
-        return torch.sigmoid((s - m[:, None]) / temperature).sum(-1) - k
+        return torch.sigmoid((s - m[:, None]) / temperature).mean(-1) - fraction
 
     return torch.sigmoid((s - _newton(residual, s.mean(-1))[:, None]) / temperature)
 
