@@ -16,12 +16,17 @@ from tensorgrad_gen.lower.model import Body, LoweredOp
 from tensorgrad_gen.lower.names import local_name
 from tensorgrad_gen.lower.printer import print_texpr
 from tensorgrad_gen.plan.model import Plan, Step
-from tensorgrad_gen.runtime import convolutions, ops, windows
+from tensorgrad_gen.runtime import convolutions, matrices, ops, solvers, windows
 from tensorgrad_gen.schedule import schedule
 from tensorgrad_gen.spec import load_text
 
 RUNTIME = SimpleNamespace(
-    **{k: v for k, v in {**vars(ops), **vars(windows), **vars(convolutions)}.items() if not k.startswith("__")}
+    **{
+        name: value
+        for part in (ops, matrices, windows, convolutions, solvers)
+        for name, value in vars(part).items()
+        if not name.startswith("__")
+    }
 )
 
 

@@ -228,7 +228,12 @@ def test_a_mutant_fails_a_check_or_is_the_same_function(op: str) -> None:
 
 # A fault of each of these kinds went through once: the op, what is replaced by what, and the check that is to see it.
 ONCE_UNSEEN = (
-    ("nn/max_pool", "stride * at_i.unsqueeze(-1)", "(at_i.unsqueeze(-1))", "vjp"),
+    (
+        "nn/max_pool",
+        "grad_y.unsqueeze(-1) / torch.where(mask, sum_iverson.unsqueeze(-1), 1)",
+        "(grad_y.unsqueeze(-1))",
+        "vjp",
+    ),
     ("losses/cross_entropy", "torch.where(mask, index_select, 0)", "(index_select)", "value"),
     ("losses/cross_entropy", "smoothing * tangent_sum_even", "(smoothing)", "jvp, jacfwd"),
     ("nn/softmax", "tangent_y.to(ctx.dtype)", "(tangent_y)", "tangents in bfloat16"),

@@ -159,14 +159,15 @@ def test_names_that_the_language_uses_get_a_suffix() -> None:
     assert "y[i] = lambda_*delta_[i]*norm_[i]" in text
 
 
-# What `explain` prints and an import does not read: matrix functions, complex numbers, positions as numbers,
+# What `explain` prints and an import does not read: matrix functions, searches, complex numbers, positions as numbers,
 # conditions that are tensors, coefficients of positions that are params, and what has no index in the formula.
 NOT_READ = {
     "inverse", "cholesky", "det", "eigvalsh", "gaussian_process_nll", "inverse_quadratic", "logdet", "logdet_gram",
     "mahalanobis", "matrix_sqrt", "pinv", "ridge", "solve", "sylvester", "trace_inverse", "von_neumann_entropy",
     "complex_linear", "complex_mse", "dft", "expectation", "mod_relu", "power_spectrum", "avg_pool", "conv1d", "conv2d",
     "depthwise_conv", "max_pool", "rope", "upsample", "masked_softmax", "gelu_tanh", "softmax_cross_entropy",
-    "broadcast", "count",
+    "broadcast", "count", "linear_ode", "matrix_exp", "nuclear_norm", "spectral_norm", "svdvals", "cholesky_factor",
+    "deep_equilibrium", "implicit_euler", "kepler", "lambert_w", "soft_top_k",
 }  # fmt: skip
 
 

@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 import torch
 from lower_cases import CASES, CONDITIONS, LABELS, POINTWISE, REDUCTIONS, SUMS, spec
-from lowered import arguments_of, function, lowered, plain_plan, program_of, source, steps_of
+from lowered import RUNTIME, arguments_of, function, lowered, plain_plan, program_of, source, steps_of
 
 from tensorgrad_gen.ir import Access, Apply, Const, Index, Input, Linalg, Program, Reduce, Scan, Statement, Sum, mul
 from tensorgrad_gen.lower import lower_plan, print_texpr
 from tensorgrad_gen.lower.torch_ir import Attr, Call, Infix, Lit, Method, Prefix, Tup, Var
 from tensorgrad_gen.reference import evaluate, sample_inputs
-from tensorgrad_gen.runtime import ops
 
 
 def has_batch(program: Program) -> bool:
@@ -213,7 +212,7 @@ def test_the_text_of_a_body_is_the_same_every_time() -> None:
 def test_every_helper_a_body_calls_exists() -> None:
     for case in CASES:
         for name in lowered(program_of(spec(case))).forward.helpers:
-            assert callable(getattr(ops, name))
+            assert callable(getattr(RUNTIME, name))
 
 
 def test_each_statement_stands_under_its_formula() -> None:

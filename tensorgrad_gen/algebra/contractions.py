@@ -194,7 +194,7 @@ def _transposed_solve(expr: Sum) -> Expr | None:
         cols = frozenset(factor.cols)
         inside = [f for f in rest if f.free & (cols | batch)]
         # Where it lets a delta contract, or where what is solved for is then a tensor that others solve for too.
-        plain = len(inside) == 1 and isinstance(inside[0], Access) and not isinstance(right, Access)
+        plain = len(inside) == 1 and isinstance(inside[0], Access) and not (isinstance(right, Access) or right is ZERO)
         if not plain and not (isinstance(right, Mul | Add | Delta | Sum) and _mentions_delta(right)):
             continue
         outside = [f for f in rest if f not in inside]

@@ -49,6 +49,9 @@ def definitions(names: Names) -> tuple[tuple[str, Size], ...]:
             found[symbol] = value
     for letter, poly in names.ranges.items():
         value = renamed(poly.size(), names.extents.extent)
+        if symbol_of(letter, names) in symbols_in(value):
+            _number_of_singular_values(letter, symbol_of(letter, names), names)
+            continue
         found.setdefault(symbol_of(letter, names), value)
         uses.setdefault(symbol_of(letter, names), symbols_in(value))
     return _in_order(found, uses) if _check_circles(uses, names) else tuple(found.items())
@@ -63,6 +66,14 @@ def _other(size: SizeSpec, symbol: str, names: Names) -> str:
     extent = names.extents.extent(size.index.text)
     source = names.given_by(extent)
     return f": here, and as {extent}{', ' if source else ''}{source}" if isinstance(extent, int) else ""
+
+
+def _number_of_singular_values(letter: str, symbol: str, names: Names) -> None:
+    """An axis of a matrix may be the longer one: its letter is not that of the singular values."""
+    matrix = next(name for name, own in names.smaller.items() if own == letter)
+    message = f"`{symbol}` is an axis of `{matrix}`, which has as many singular values as its smaller axis is long"
+    remedy = f"use another letter for them, in `svdvals({matrix})[...]` and in what has its values"
+    names.report.error("E405", message, names.tensors[matrix].span, remedy)
 
 
 def symbols_in(size: Size) -> set[str]:

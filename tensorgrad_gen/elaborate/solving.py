@@ -55,6 +55,13 @@ class Solving:
             self.unsolved.add(definition.target)
             return
         keys = dict(zip(found.axes, self.names.tensors[definition.target].keys))
+        assert definition.implicit is not None
+        solver = definition.implicit.solver
+        if isinstance(found, Nonlinear) and solver is not None and solver.text not in SOLVERS and len(found.rows) == 2:
+            first, second = (scope.key(row.name) for row in found.rows)
+            if not self.names.extents.join(first, second):
+                message = f"`{solver.text}` of a matrix that is not square: {found.rows[0]} against {found.rows[1]}"
+                self.report.error("E504", message, definition.equation.span)
         for row, col in implicit.paired(found):
             if not self.names.extents.join(scope.key(row.name), keys[col]):
                 message = f"as many equations as unknowns are needed: {row.extent} against {col.extent}"

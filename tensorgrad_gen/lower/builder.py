@@ -271,8 +271,11 @@ def _nearest(value: Fraction) -> float:
         return float("inf") if value > 0 else float("-inf")
 
 
+EXACT = ("mod", "clamp")  # functions that torch has for integers, of tensors and of Python numbers beside them
+
+
 def is_integer(expr: Expr, labels: frozenset[str]) -> bool:
-    """Whether the expression has integer values: positions, sizes, labels, and sums and products of them."""
+    """Whether the expression has integer values: positions, sizes, labels, sums, products, `mod`, `clamp` of them."""
     match expr:
         case Const(value):
             return value.denominator == 1
@@ -287,4 +290,6 @@ def is_integer(expr: Expr, labels: frozenset[str]) -> bool:
         return getattr(expr, "kind", "") == "int"
     if name == "Position":
         return True
-    return name in ("Add", "Mul") and all(is_integer(child, labels) for child in expr.children)
+    if isinstance(expr, Apply) and expr.function not in EXACT:
+        return False
+    return name in ("Add", "Mul", "Apply") and all(is_integer(child, labels) for child in expr.children)

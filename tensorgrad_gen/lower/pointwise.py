@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 
 from tensorgrad_gen.algebra.parts import reads_at_position
@@ -29,7 +30,7 @@ from tensorgrad_gen.lower.builder import Builder, Rule, is_integer, rational
 from tensorgrad_gen.lower.model import Layout
 from tensorgrad_gen.lower.names import local_name
 from tensorgrad_gen.lower.torch_functions import SAFE_AT_TWO, SINGULAR, SINGULAR_AT_ONE, SPELLINGS
-from tensorgrad_gen.lower.torch_ir import Call, Infix, Lit, Method, Prefix, Var
+from tensorgrad_gen.lower.torch_ir import Call, Infix, Lit, Method, Prefix, TExpr, Var
 from tensorgrad_gen.lower.values import LoweringError, Val, align
 from tensorgrad_gen.lower.windows import unpadded
 
@@ -330,7 +331,11 @@ def _integer_mul(b: Builder, node: Mul, order: Layout) -> Val:
 
 
 def _integer_apply(b: Builder, node: Apply, order: Layout) -> Val:
-    """`floor`, `ceil` of a quotient, `mod`, `clamp`, `min`, `max`, by way of the compute dtype."""
+    """`mod` and `clamp` of integers; `floor` and the like of a quotient, `min`, `max`, by way of the compute dtype."""
+    if is_integer(node, b.labels):
+        args = tuple(b.integer(arg, order) for arg in node.args)
+        if not args[0].scalar and all(arg.scalar for arg in args[1:]):
+            return replace(SPELLINGS[node.function](b, args), kind="label")
     val = b.tensor(_lower_apply(b, node, order))
     return val.over(Method(val.expr, "long"), kind="label")
 
@@ -339,8 +344,20 @@ def _integers(op: str, parts: list[Val]) -> Val:
     whole = parts[0]
     for part in parts[1:]:
         kind = "number" if whole.scalar and part.scalar else "label"
-        whole = pointwise(Infix(op, whole.expr, part.expr), whole, part, kind=kind)
+        taken = _without_minus(part.expr) if op == "+" else None
+        expr = Infix(op, whole.expr, part.expr) if taken is None else Infix("-", whole.expr, taken)
+        whole = pointwise(expr, whole, part, kind=kind)
     return whole
+
+
+def _without_minus(expr: TExpr) -> TExpr | None:
+    """`n` of `-n`, None of what has no minus."""
+    match expr:
+        case Lit(int(value)) if value < 0:
+            return Lit(-value)
+        case Infix("*", Lit(-1), other):
+            return other
+    return None
 
 
 REAL: dict[type, Rule] = {

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from tensorgrad_gen.ir import Access, Expr, Program, Statement
+from tensorgrad_gen.ir import Access, Expr, Program, Root, Statement
 from tensorgrad_gen.notation.latex_style import LatexPrinter
 from tensorgrad_gen.notation.math_style import MathPrinter
 from tensorgrad_gen.notation.printer import Printer
-from tensorgrad_gen.notation.spec_file import spec_lines
+from tensorgrad_gen.notation.spec_file import number_text, spec_lines
 from tensorgrad_gen.notation.spec_style import SpecPrinter, with_ones
 
 STYLES: dict[str, type[Printer]] = {"spec": SpecPrinter, "math": MathPrinter, "latex": LatexPrinter}
@@ -76,4 +77,25 @@ def print_program(program: Program, style: str = "spec") -> str:
 
 def print_spec(program: Program) -> str:
     """The program as a spec file, which elaborates to the same program."""
-    return "\n".join(spec_lines(program, print_program(program))) + "\n"
+    searched = next((s for s in program.statements if isinstance(s.value, Root)), None)
+    others = replace(program, statements=tuple(s for s in program.statements if s is not searched))
+    implicit = () if searched is None else _implicit(searched, size_names(program))
+    return "\n".join(spec_lines(program, print_program(others), implicit)) + "\n"
+
+
+def _implicit(statement: Statement, sizes: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The keys of `implicit` for an unknown that is searched for."""
+    root = statement.value
+    assert isinstance(root, Root)
+    problem, residual = root.problem, root.problem.residual
+    zero = print_expr(with_ones(residual.value, residual.indices), "spec", sizes)
+    unknown = print_left(Statement(statement.target, problem.declared, root))
+    return [
+        ("unknown", unknown),
+        ("equation", f'"{zero} = 0"'),
+        ("free", f"[{', '.join(i.name for i in residual.indices)}]"),
+        ("solver", problem.solver),
+        ("start", f'"{print_expr(with_ones(root.args[0], problem.declared), "spec", sizes)}"'),
+        ("tolerance", number_text(problem.tolerance)),
+        ("iterations", str(problem.iterations)),
+    ]

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
 from tensorgrad_gen.ir import Constant, Index, Input, Program, Size
 from tensorgrad_gen.notation.levels import show_number
 
 
-def spec_lines(program: Program, equations: str) -> Iterator[str]:
-    """The lines of the file, given its equations."""
+def spec_lines(program: Program, equations: str, implicit: Iterable[tuple[str, str]] = ()) -> Iterator[str]:
+    """The lines of the file, given its equations, and the keys of an implicit one."""
     yield f"op: {program.name}"
     yield f"doc: {json.dumps(program.doc, ensure_ascii=False)}"
     yield from section("inputs", [(i.name, input_text(i)) for i in program.inputs])
     yield from section("params", [(p.name, param_text(p.default, p.kind)) for p in program.params])
     yield from section("constants", [(c.name, constant_text(c)) for c in program.constants])
     yield from section("sizes", size_items(program))
-    yield "equations: |"
-    yield from (f"  {line}" for line in equations.split("\n"))
+    if equations:
+        yield "equations: |"
+        yield from (f"  {line}" for line in equations.split("\n"))
+    yield from section("implicit", list(implicit))
     yield f"outputs: [{', '.join(program.outputs)}]"
     yield f"derivatives: [{', '.join(program.derivatives)}]"
     yield f"differentiable: {program.differentiable}"

@@ -26,16 +26,20 @@ def solution(problem: Problem, residual: Callable[[Array], Array], start: Array)
         for _ in range(_STEPS * 5):
             step = problem.sign * np.transpose(residual(y), back)
             y = y - step
-            if np.all(np.abs(step) <= _NEAR * (1 + np.abs(y))):
+            if _small(step, y, _NEAR):
                 break
     for _ in range(_STEPS):
         step = _step(residual, y, [*batch, *own], len(batch))
         y = y - step
-        if np.all(np.abs(step) <= _NEAR * (1 + np.abs(y))):
+        if _small(step, y, _NEAR):
             return np.asarray(y)
-    if np.all(np.abs(step) <= 1e-9 * (1 + np.abs(y))):
+    if _small(step, y, 1e-9):
         return y  # as near as differences come
     raise EvaluationError(f"no solution for {problem.unknown} was found")
+
+
+def _small(step: Array, y: Array, bound: float) -> bool:
+    return bool(np.all(np.abs(step) <= bound * (1 + np.abs(y))) and np.all(np.isfinite(y)))
 
 
 def _step(residual: Callable[[Array], Array], y: Array, axes: list[int], batch: int) -> Array:

@@ -36,7 +36,8 @@ def root(
 
     def moved(y: Tensor) -> tuple[Tensor, Tensor]:
         after = step(y, *held)
-        return after, ((after - y).abs() > limit * (1 + after.abs())).any()
+        # Not `>`, which does not hold of nan; and of what it was, for then inf is far away.
+        return after, (~((after - y).abs() <= limit * (1 + y.abs()))).any()
 
     message = f"{what}: no solution found in {most} steps; start nearer, or allow more iterations"
     if torch.compiler.is_compiling() and not torch._C._are_functorch_transforms_active():

@@ -33,18 +33,22 @@ def solution(problem: Problem, residual: Residual, given: Mapping[str, Tensor]) 
         for _ in range(20 * _STEPS):
             step = problem.sign * _back(residual({**held, problem.unknown: y}), axes)
             y = y - step
-            if bool((step.abs() <= _NEAR * (1 + y.abs())).all()):
+            if _small(step, y, _NEAR):
                 break
     for _ in range(_STEPS):
         step = _newton(problem.unknown, residual, held, y, axes, len(own))
         y = y - step
-        if bool((step.abs() <= _NEAR * (1 + y.abs())).all()):
+        if _small(step, y, _NEAR):
             break
-    if not bool((step.abs() <= 1e-8 * (1 + y.abs())).all()):
+    if not _small(step, y, 1e-8):
         raise UndefinedValueError(f"no solution for {problem.unknown}")
     for _ in range(2):
         y = y - _newton(problem.unknown, residual, given, y, axes, len(own))
     return y
+
+
+def _small(step: Tensor, y: Tensor, bound: float) -> bool:
+    return bool((step.abs() <= bound * (1 + y.abs())).all()) and bool(y.isfinite().all())
 
 
 def _back(moved: Tensor, axes: list[int]) -> Tensor:
