@@ -11,12 +11,22 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from tensorgrad_gen.runtime.core import InputRow, mismatch
+
 
 def counted(what: str, value: int) -> int:
     """A computed extent, which may not be negative; `what` names the op and the index."""
     if value < 0:
         raise ValueError(f"{what} would have {value} places")
     return value
+
+
+def as_given(
+    op: str, table: tuple[InputRow, ...], given: dict[str, int], *tensors: Tensor | None
+) -> None:
+    """Raise for an axis that is not as long as the spec says; `given` has lengths by symbol."""
+    rows = [(*row[:3], tuple(given.get(str(e), e) for e in row[3])) for row in table]
+    mismatch(op, tuple(rows), *tensors)
 
 
 def reach(counts: Sequence[int], steps: Sequence[int], start: int) -> tuple[int, int]:
