@@ -110,7 +110,7 @@ def fits(facts: Facts, inputs: tuple[Input, ...], known: Sequence[Input] = (), k
 
 
 def _stated_conditions(program: Program) -> list[str]:
-    """Conditions that the axes whose lengths the spec gives have these: of axes that agree, one that is always there."""
+    """Conditions that axes are as long as the spec says: of axes that agree, one that is always there."""
     absent = {local_name(item.name) for item in program.inputs if item.default is not None}
     conditions: list[str] = []
     for symbol, value in stated(program).items():
@@ -135,10 +135,11 @@ def fits_arguments(facts: Facts) -> str:
 
 
 def given_extents(program: Program) -> str:
-    """The extents of inputs that the spec gives as well, by symbol, as the caller names things; empty if none is."""
+    """The extents of inputs that the spec gives as well, by symbol, each with why; empty if none is."""
     keywords = {item.name: item.keyword for item in program.inputs}
     found = stated(program, lambda name: keywords.get(name, name))
-    return ", ".join(f'"{symbol}": {print_texpr(value)}' for symbol, value in found.items())
+    texts = {symbol: print_texpr(value) for symbol, value in found.items()}
+    return ", ".join(f'"{symbol}": ({text}, "{text}")' for symbol, text in texts.items())
 
 
 def _kind_condition(facts: Facts, item: Input) -> str:
