@@ -10,6 +10,7 @@ from typing import Any
 from tensorgrad_gen.ir import Size
 
 Monomial = tuple[Size, ...]
+MOST_TERMS = 1000  # of a product that is multiplied out
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,26 @@ def integer(value: int) -> Poly:
 def atom(size: Size) -> Poly:
     """An extent, a param, or a floor of a quotient."""
     return _poly({(size,): 1})
+
+
+def polynomial(size: Size) -> Poly:
+    """A polynomial that a size is: two sizes with one polynomial are equal; a vast product is an atom."""
+    if size.op == "int":
+        return integer(size.args[0])
+    if size.op in ("size", "param"):
+        return atom(size)
+    parts = [polynomial(arg) for arg in size.args]
+    if size.op == "-":
+        return -parts[0] if len(parts) == 1 else parts[0] - parts[1]
+    if size.op == "+":
+        return parts[0] + parts[1]
+    if size.op == "*" and len(parts[0].terms) * len(parts[1].terms) <= MOST_TERMS:
+        return parts[0] * parts[1]
+    if size.op == "//":
+        return parts[0] // parts[1]
+    if size.op == "ceil":
+        return -(-parts[0] // parts[1])
+    return atom(Size(size.op, tuple(part.size() for part in parts)))
 
 
 def renamed(size: Size, change: Callable[[Any], str | int | Any]) -> Size:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tensorgrad_gen.elaborate import walk
 from tensorgrad_gen.elaborate.extents import ELLIPSIS
 from tensorgrad_gen.elaborate.names import Names
-from tensorgrad_gen.elaborate.poly import renamed
+from tensorgrad_gen.elaborate.poly import polynomial, renamed
 from tensorgrad_gen.errors import suggest
 from tensorgrad_gen.ir import Size
 from tensorgrad_gen.spec.model import SizeSpec
@@ -36,14 +36,15 @@ def definitions(names: Names) -> tuple[tuple[str, Size], ...]:
         tree = parse_expression(size.extent, names.report, floor_division=True)
         if tree is None:
             continue
-        if symbol in found:
-            other = _other(size, symbol, names)
-            names.report.error("E405", f"the extent of `{size.index.text}` is given twice{other}", size.name.span)
-            continue
         used: set[str] = set()
         value = _size(tree, names, used)
         if value == Size("size", (symbol,)):
             continue  # it is what an axis of that extent says already
+        if symbol in found:
+            if value is not None and polynomial(value) != polynomial(found[symbol]):
+                other = _other(size, symbol, names)
+                names.report.error("E405", f"the extent of `{size.index.text}` is given twice{other}", size.name.span)
+            continue
         uses[symbol] = used
         if value is not None:
             found[symbol] = value
@@ -59,13 +60,15 @@ def definitions(names: Names) -> tuple[tuple[str, Size], ...]:
 
 def _other(size: SizeSpec, symbol: str, names: Names) -> str:
     """What else gives the extent: another size, or what an axis says."""
+    extent = names.extents.extent(size.index.text)
+    if isinstance(extent, int):
+        source = names.given_by(extent)
+        return f": here, and as {extent}{', ' if source else ''}{source}"
     given = [other for other in names.sizes.values() if other is not size and other.extent is not None]
     for other in given:
         if symbol_of(other.index.text, names) == symbol:
             return f": here, and by `{other.name.text}` in line {other.name.span.line}"
-    extent = names.extents.extent(size.index.text)
-    source = names.given_by(extent)
-    return f": here, and as {extent}{', ' if source else ''}{source}" if isinstance(extent, int) else ""
+    return ""
 
 
 def _number_of_singular_values(letter: str, symbol: str, names: Names) -> None:

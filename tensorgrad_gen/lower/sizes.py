@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tensorgrad_gen.ir import Index, Input, Program, Size
 from tensorgrad_gen.lower.names import Names, local_name
 from tensorgrad_gen.lower.torch_ir import Attr, Call, Infix, Item, Lit, Method, Prefix, TExpr, TorchStatement, Var
@@ -19,7 +21,6 @@ class Sizes:
     def __init__(self, program: Program) -> None:
         self._program = program
         self._defs = dict(program.size_defs)
-        self._axes = dict(program.axes)
         self._names = _all_names(program)
         self._used: dict[str, TExpr] = {}
         self._needed: dict[str, frozenset[str]] = {}
@@ -34,7 +35,7 @@ class Sizes:
                 what = Lit(f"{self._program.name}: index {symbol}")
                 value = Call("_runtime.counted", (what, value))
             return self._note(symbol, value, needed_by)
-        return self._note(symbol, self._read(symbol), needed_by)
+        return self._note(symbol, read(self._program, symbol), needed_by)
 
     def lead(self, needed_by: frozenset[str]) -> TExpr:
         """The shape of the batch axes."""
@@ -81,32 +82,62 @@ class Sizes:
             self._needed[symbol] = self._needed[symbol] | needed_by if needed_by else frozenset()
         return Var(self._names[symbol])
 
-    def _read(self, symbol: str) -> TExpr:
-        table = {item.name: item for item in self._program.inputs}
-        places = sorted(self._axes.get(symbol, ()), key=lambda place: table[place[0]].default is not None)
-        if not places:
-            raise LoweringError(f"no axis has extent {symbol}")
-        name, axis = places[0]
-        count = len(table[name].indices)
-        if axis != -1 and LEAD not in table[name].indices:
-            axis += count
-        return Item(Attr(Var(local_name(name)), "shape"), Lit(axis))
-
     def _computed(self, size: Size, needed_by: frozenset[str]) -> TExpr:
-        if size.op == "int":
-            return Lit(size.args[0])
-        if size.op == "size":
-            return self.use(size.args[0], needed_by)
-        if size.op == "param":
-            return Var(local_name(size.args[0]))
-        parts = [self._computed(arg, needed_by) for arg in size.args]
-        if size.op == "-" and len(parts) == 1:
-            return Prefix("-", parts[0])
-        if size.op == "ceil":
-            return Prefix("-", Infix("//", Prefix("-", parts[0]), parts[1]))
-        if size.op == "min":
-            return Call("min", tuple(parts))
-        return Infix(size.op, parts[0], parts[1])
+        return _arithmetic(size, lambda symbol: self.use(symbol, needed_by), local_name)
+
+
+def places(program: Program, symbol: str) -> list[tuple[Input, int]]:
+    """The inputs that have an axis of that extent, and where; first those that are always given."""
+    table = {item.name: item for item in program.inputs}
+    found = [(table[name], axis) for name, axis in dict(program.axes).get(symbol, ())]
+    return sorted(found, key=lambda place: place[0].default is not None)
+
+
+def read(program: Program, symbol: str, called: Callable[[str], str] = local_name) -> TExpr:
+    """The extent as the length of the first axis that has it."""
+    found = places(program, symbol)
+    if not found:
+        raise LoweringError(f"no axis has extent {symbol}")
+    return length(*found[0], called)
+
+
+def length(item: Input, axis: int, called: Callable[[str], str] = local_name) -> TExpr:
+    """The length of an axis that is counted from the end."""
+    if axis != -1 and LEAD not in item.indices:
+        axis += len(item.indices)
+    return Item(Attr(Var(called(item.name)), "shape"), Lit(axis))
+
+
+def stated(program: Program, called: Callable[[str], str] = local_name) -> dict[str, TExpr]:
+    """The extents of inputs that the spec gives as well, each in terms of params and of axes that it does not give.
+
+    `called` says how an input or a param is written.
+    """
+    defs = dict(program.size_defs)
+
+    def extent(symbol: str) -> TExpr:
+        return _arithmetic(defs[symbol], extent, called) if symbol in defs else read(program, symbol, called)
+
+    of_inputs = {index.extent for item in program.inputs for index in item.indices}
+    return {symbol: extent(symbol) for symbol in defs if symbol in of_inputs}
+
+
+def _arithmetic(size: Size, extent: Callable[[str], TExpr], called: Callable[[str], str]) -> TExpr:
+    """The size as Python, where `extent` says what a symbol is."""
+    if size.op == "int":
+        return Lit(size.args[0])
+    if size.op == "size":
+        return extent(size.args[0])
+    if size.op == "param":
+        return Var(called(size.args[0]))
+    parts = [_arithmetic(arg, extent, called) for arg in size.args]
+    if size.op == "-" and len(parts) == 1:
+        return Prefix("-", parts[0])
+    if size.op == "ceil":
+        return Prefix("-", Infix("//", Prefix("-", parts[0]), parts[1]))
+    if size.op == "min":
+        return Call("min", tuple(parts))
+    return Infix(size.op, parts[0], parts[1])
 
 
 def _may_be_negative(size: Size) -> bool:

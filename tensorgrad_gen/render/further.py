@@ -13,7 +13,7 @@ from tensorgrad_gen.render.bodies import forward_view
 from tensorgrad_gen.render.docs import accessed, quoted, shown_block
 from tensorgrad_gen.render.facts import Facts, gather
 from tensorgrad_gen.render.ownership import owned
-from tensorgrad_gen.render.public import fits, input_row, parameters, required
+from tensorgrad_gen.render.public import fits, fits_arguments, given_extents, input_row, parameters, required
 from tensorgrad_gen.render.view import ForwardView, FurtherView
 
 _WHAT = {
@@ -42,7 +42,7 @@ def _view(op: Facts, facts: Facts, of: Further) -> FurtherView:
     params = facts.lowered.plan.program.params
     passed = ", ".join([i.keyword for i in inputs] + [p.name for p in params])
     labels = any(item.kind == "label" for item in inputs)
-    own = ", ".join(item.keyword for item in op.inputs)
+    own = fits_arguments(op)
     conditions = fits(op, more, op.inputs, keyword=True)
     rows = "".join(f"{input_row(item)}, " for item in more).strip()
     return FurtherView(
@@ -56,6 +56,7 @@ def _view(op: Facts, facts: Facts, of: Further) -> FurtherView:
         required(inputs),
         f"({' and '.join((f'_fits({own})', *conditions))})" if conditions else f"_fits({own})",
         f"(*_INPUTS, {rows})" if more else "_INPUTS",
+        given_extents(op.lowered.plan.program),
         ", ".join(item.keyword for item in inputs),
         f'{rt}labelled(_{name}, "{name}", _INPUTS, {passed})' if labels else f"_{name}({passed})",
     )

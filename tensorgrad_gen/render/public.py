@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tensorgrad_gen.ir import Input, Parameter
+from tensorgrad_gen.ir import Input, Parameter, Program
 from tensorgrad_gen.lower.names import local_name
+from tensorgrad_gen.lower.printer import print_texpr, reads
+from tensorgrad_gen.lower.sizes import length, places, stated
+from tensorgrad_gen.lower.torch_ir import Infix
 from tensorgrad_gen.render.docs import default_text, public_doc
 from tensorgrad_gen.render.facts import Facts
 from tensorgrad_gen.render.names import class_name
@@ -26,14 +29,17 @@ def public_view(facts: Facts) -> PublicView:
     else:
         call = f"{rt}call({target}, {forward}, {passed})"
     count = len(facts.lowered.plan.outputs)
+    annotations = [f"{local_name(i.name)}: Tensor{' | None' if i.default is not None else ''}" for i in facts.inputs]
     return PublicView(
         parameters(facts.inputs, program.params),
         "Tensor" if count == 1 else f"tuple[{', '.join(['Tensor'] * count)}]",
         public_doc(facts),
         required(facts.inputs),
-        tuple(fits(facts, facts.inputs)),
-        ", ".join(f"{local_name(i.name)}: Tensor{' | None' if i.default is not None else ''}" for i in facts.inputs),
+        (*fits(facts, facts.inputs), *_stated_conditions(program)),
+        ", ".join(annotations + [f"{local_name(name)}: int" for name in _stating(program)]),
         tuple(input_row(item) for item in facts.inputs),
+        fits_arguments(facts),
+        given_extents(program),
         ", ".join(item.keyword for item in facts.inputs),
         call,
         "outputs[0]" if count == 1 else ", ".join(f"outputs[{k}]" for k in range(count)),
@@ -101,6 +107,39 @@ def fits(facts: Facts, inputs: tuple[Input, ...], known: Sequence[Input] = (), k
             conditions.append(f"({local_name(item.name)} is None or ({' and '.join(own)}))")
         seen.append(item)
     return conditions
+
+
+def _stated_conditions(program: Program) -> list[str]:
+    """Conditions that axes are as long as the spec says: of axes that agree, one that is always there."""
+    absent = {local_name(item.name) for item in program.inputs if item.default is not None}
+    conditions: list[str] = []
+    for symbol, value in stated(program).items():
+        found = places(program, symbol)
+        for item, axis in found[:1] if found[0][0].default is None else found:
+            condition = Infix("==", length(item, axis), value)
+            missing = [f"{name} is None" for name in sorted(reads(condition) & absent)]
+            text = print_texpr(condition)
+            conditions.append(f"({' or '.join((*missing, text))})" if missing else text)
+    return conditions
+
+
+def _stating(program: Program) -> list[str]:
+    """The params in the extents of inputs that the spec gives."""
+    used = {name for value in stated(program, str).values() for name in reads(value)}
+    return [param.name for param in program.params if param.name in used]
+
+
+def fits_arguments(facts: Facts) -> str:
+    """What the op's `_fits` is called with."""
+    return ", ".join([item.keyword for item in facts.inputs] + _stating(facts.lowered.plan.program))
+
+
+def given_extents(program: Program) -> str:
+    """The extents of inputs that the spec gives as well, by symbol, each with why; empty if none is."""
+    keywords = {item.name: item.keyword for item in program.inputs}
+    found = stated(program, lambda name: keywords.get(name, name))
+    texts = {symbol: print_texpr(value) for symbol, value in found.items()}
+    return ", ".join(f'"{symbol}": ({text}, "{text}")' for symbol, text in texts.items())
 
 
 def _kind_condition(facts: Facts, item: Input) -> str:

@@ -137,6 +137,8 @@ class PublicView:
     fits: tuple[str, ...]
     fits_parameters: str
     table: tuple[str, ...]
+    fits_arguments: str
+    given_extents: str
     tensors: str
     call: str
     item: str
@@ -157,6 +159,7 @@ class FurtherView:
     required: tuple[str, ...]
     fits: str
     table: str
+    given_extents: str
     tensors: str
     call: str
 

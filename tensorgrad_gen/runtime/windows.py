@@ -11,12 +11,32 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from tensorgrad_gen.runtime.core import InputRow
+
 
 def counted(what: str, value: int) -> int:
     """A computed extent, which may not be negative; `what` names the op and the index."""
     if value < 0:
         raise ValueError(f"{what} would have {value} places")
     return value
+
+
+def as_given(
+    op: str,
+    table: tuple[InputRow, ...],
+    given: dict[str | int, tuple[int, str]],
+    *tensors: Tensor | None,
+) -> None:
+    """Raise for an axis that is not as long as the spec says: in `given` by symbol, and why."""
+    for (name, _, letters, extents), tensor in zip(table, tensors):
+        if tensor is None:
+            continue
+        for axis, (letter, extent) in enumerate(zip(letters, extents), tensor.dim() - len(letters)):
+            if extent in given and tensor.size(axis) != given[extent][0]:
+                length, why = given[extent]
+                needed = why if why == str(length) else f"{why} = {length}"
+                place = f"{tensor.size(axis)} in {name} (axis {axis})"
+                raise ValueError(f"{op}: index {letter} is {place} but must be {needed}")
 
 
 def reach(counts: Sequence[int], steps: Sequence[int], start: int) -> tuple[int, int]:

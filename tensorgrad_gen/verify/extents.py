@@ -20,12 +20,17 @@ def extents(program: Program, tensors: Mapping[str, Tensor | None], params: Mapp
         for name, axis in places:
             tensor = tensors.get(name)
             if tensor is not None and symbol != "...":
-                sizes.setdefault(symbol, tensor.shape[axis])
+                _agree(sizes, symbol, tensor.shape[axis])
     for symbol, size in program.size_defs:
-        sizes[symbol] = evaluate_size(size, sizes, params)
+        _agree(sizes, symbol, evaluate_size(size, sizes, params))
         if sizes[symbol] < 0:
             raise UndefinedValueError(f"extent {symbol} is {sizes[symbol]}")
     return sizes
+
+
+def _agree(sizes: dict[str, int], symbol: str, length: int) -> None:
+    if sizes.setdefault(symbol, length) != length:
+        raise UndefinedValueError(f"extent {symbol} is {sizes[symbol]} and {length}")
 
 
 def evaluate_size(size: Size, sizes: Mapping[str, int], params: Mapping[str, float]) -> int:

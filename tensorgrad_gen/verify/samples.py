@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tensorgrad_gen.ir import Index, Input, Program
 from tensorgrad_gen.verify.composed import compose
-from tensorgrad_gen.verify.extents import UndefinedValueError, extents
+from tensorgrad_gen.verify.extents import UndefinedValueError, evaluate_size, extents
 from tensorgrad_gen.verify.ignored import with_ignored
 from tensorgrad_gen.verify.model import Params, Sample, Tensors
 
@@ -74,6 +74,19 @@ def make_shape(program: Program, sizes: Mapping[str, int], batch: tuple[int, ...
     return Shape(" ".join(parts) or "scalars", tuple(sizes.items()), batch)
 
 
+def as_given(program: Program, shape: Shape, params: Params) -> Shape:
+    """The shape in which an axis is as long as the spec says, if an axis can be."""
+    sizes = dict(shape.sizes)
+    try:
+        for symbol, size in program.size_defs:
+            sizes[symbol] = evaluate_size(size, sizes, params)
+    except ZeroDivisionError:
+        return shape
+    if any(n < 0 for n in sizes.values()):
+        return shape
+    return make_shape(program, {symbol: sizes[symbol] for symbol, _ in shape.sizes}, shape.batch)
+
+
 def default_params(program: Program, moved: tuple[str, ...] = ()) -> Params:
     """The defaults, something of order one where there is none; those of the kinds in `moved` (`real`, `int`) moved."""
     out: dict[str, float | int] = {}
@@ -105,6 +118,7 @@ def candidate_shapes(program: Program, budget: Budget, params: Params) -> list[S
     longer += [((symbol,), 8) for symbol in symbols]
     out += [make_shape(program, {s: n if s in long else 2 for s in symbols}, batch) for long, n in longer]
     out += [make_shape(program, dict.fromkeys(symbols, n), batch) for n in (4, 5)]
+    out = [as_given(program, shape, params) for shape in out]
     return sorted(out, key=lambda shape: _has_single_place(program, shape, params))
 
 
@@ -131,9 +145,9 @@ def _shrunk(program: Program, sizes: dict[str, int], batch: tuple[int, ...], bud
 
 
 def zero_shapes(program: Program, base: Shape) -> list[Shape]:
-    """The base shape with one extent 0, for each."""
-    sizes = dict(base.sizes)
-    out = [make_shape(program, {**sizes, symbol: 0}, base.batch) for symbol in sizes]
+    """The base shape with one extent 0, for each that the spec does not give."""
+    sizes, given = dict(base.sizes), dict(program.size_defs)
+    out = [make_shape(program, {**sizes, symbol: 0}, base.batch) for symbol in sizes if symbol not in given]
     if has_batch(program):
         out.append(make_shape(program, sizes, (0,)))
     return out

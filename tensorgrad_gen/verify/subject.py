@@ -115,9 +115,10 @@ def _other_params(
 def _square(program: Program, rng: torch.Generator, device: str) -> Sample | None:
     symbols = [symbol for symbol, _ in program.axes if symbol != "..."]
     batch = (2,) if draws.has_batch(program) else ()
-    shape = draws.make_shape(program, dict.fromkeys(symbols, 2), batch)
+    params = draws.default_params(program)
+    shape = draws.as_given(program, draws.make_shape(program, dict.fromkeys(symbols, 2), batch), params)
     try:
-        return draws.regular_sample(program, shape, draws.default_params(program), rng, device)
+        return draws.regular_sample(program, shape, params, rng, device)
     except (UndefinedValueError, RuntimeError, IndexError, draws.NoSampleError):
         return None
 
@@ -159,7 +160,7 @@ def _edges(
     found: list[Sample] = []
     undefined: list[str] = []
     shapes = draws.one_shapes(program, base[0]) + draws.zero_shapes(program, base[0])
-    for shape in dict.fromkeys(shapes):
+    for shape in dict.fromkeys(draws.as_given(program, shape, params) for shape in shapes):
         try:
             tensors = draws.draw(program, shape, params, rng, device)
             values = all_tensors(program, tensors, params)
