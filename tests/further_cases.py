@@ -145,6 +145,13 @@ REDUCTIONS = (
         more="params: {eps: 1.0e-5}\nsizes: {H: h}",
         moved=(0, 1),
     ),
+    Case(
+        "left_out_and_read",
+        "x: [i]; t: {indices: [i], default: 0}",
+        "y[i] = x[i]*x[i]*(1 + t[i])",
+        lambda x, t: x * x,
+        ((3,), None),
+    ),
 )
 CONTRACTIONS = (
     Case("product_of", "a: [i, j]; b: [j, k]", "y[i,k] = a[i,j]*b[j,k]", torch.matmul, ((2, 3), (3, 2)), moved=(0, 1)),

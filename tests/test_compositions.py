@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -54,6 +55,29 @@ def agree(op: Formula, formula: Formula, tensors: list[Tensor], others: tuple[Te
 def test_an_op_equals_its_formula(name: str) -> None:
     case = CASES[name]
     agree(op_of(case.inputs, case.equations, case.more), case.formula, drawn(case.shapes), case.others)
+
+
+@pytest.mark.parametrize(
+    ("p", "order"),
+    [
+        ("-inf", -math.inf),
+        ("-(inf/2)", -math.inf),
+        ("0", 0),
+        ("1 - 1", 0),
+        ("1", 1),
+        ("2", 2),
+        ("3", 3),
+        ("inf", math.inf),
+    ],
+)
+@pytest.mark.parametrize("entries", [[3, -2, 1], [2, -1, 1], [0, 2, 0, -2]], ids=str)
+def test_a_norm_is_torchs_for_every_order_that_is_known(p: str, order: float, entries: list[int]) -> None:
+    """Ties and entries that are 0 among them."""
+    op = op_of("{x: [i]}", f"y = norm[i](x[i], {p}) + x[i]*one[i]")
+    x = torch.tensor(entries, dtype=torch.float64, requires_grad=True)
+    want = torch.linalg.vector_norm(x, order) + x.sum()
+    assert_close(op(x), want, **EXACT)
+    assert_close(torch.autograd.grad(op(x), x), torch.autograd.grad(want, x), **EXACT)
 
 
 @pytest.mark.parametrize("lead", [(), (2,), (2, 3)], ids=str)

@@ -215,6 +215,16 @@ def test_of_an_input_left_out_there_is_none() -> None:
     assert [len(row) for row in case.module().left_out_hessian(*case.tensors())] == [3, 3, 3]
 
 
+def test_of_an_input_left_out_whose_default_is_read_there_is_none() -> None:
+    case = BY_NAME["left_out_and_read"]
+    module, (x, _) = case.module(), case.tensors()
+    assert module.left_out_and_read_jacobian(x, None)[1] is None
+    (_, mixed), others = module.left_out_and_read_hessian(x, None)
+    assert (mixed, *others) == (None, None, None)
+    assert module.left_out_and_read_hvp(x, None, x, x)[1] is None
+    assert all(block is not None for block in module.left_out_and_read_hvp(x, x, x, x))
+
+
 def test_what_does_not_fit_is_refused_in_the_words_of_the_function() -> None:
     module = BY_NAME["form"].module()
     x, a = torch.rand(3), torch.rand(3, 3)

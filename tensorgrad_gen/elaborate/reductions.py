@@ -11,10 +11,12 @@ from tensorgrad_gen.ir import (
     Access,
     Apply,
     Compare,
+    Const,
     Expr,
     Extent,
     Index,
     Iverson,
+    Mul,
     Position,
     Pow,
     Reduce,
@@ -145,12 +147,24 @@ def _mean(indices: tuple[Index, ...], body: Expr) -> Expr:
 
 
 def _norm(indices: tuple[Index, ...], body: Expr, p: Expr) -> Expr:
-    """The p-norm: of 2 a node of its own, of infinity the largest magnitude."""
+    """The p-norm: of 2 a node of its own, of an infinite p the extreme magnitude, of 0 how many are not 0."""
     if number(p) == 2:
         return _over("norm", indices, body)
+    if number(p) == 0:
+        return Sum(indices, Iverson(Compare("!=", body, const(0))))
     magnitude = Apply("abs", (body,))
     if number(p) == 1:
         return Sum(indices, magnitude)
-    if isinstance(p, Special) and p.name == "inf":
-        return _over("max", indices, magnitude)
+    if sign := _sign_of_infinity(p):
+        return _over("max" if sign > 0 else "min", indices, magnitude)
     return power(Sum(indices, Pow(magnitude, p)), inverse(p))
+
+
+def _sign_of_infinity(p: Expr) -> int:
+    """1 of `inf`, -1 of `-inf`, and of their multiples by numbers; 0 of all else."""
+    match p:
+        case Special("inf"):
+            return 1
+        case Mul((Const(factor), Special("inf"))):
+            return 1 if factor > 0 else -1
+    return 0

@@ -166,6 +166,7 @@ def _local_names(lowered: LoweredOp, gradients: tuple[str, ...]) -> dict[str, st
     names = Names(used)
     wanted = ["ctx", "inputs", "output", "dtype", "acc", "more", "lead", *(f"need_{g}" for g in gradients)]
     wanted += [f"_{item.name}" for item in program.inputs] + [f"_{param.name}" for param in program.params]
+    wanted += [f"without_{item.name}" for item in program.inputs if item.default is not None]
     return {name: names.fresh(name) for name in wanted}
 
 

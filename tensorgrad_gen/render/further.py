@@ -79,21 +79,29 @@ def _start(op: Facts, facts: Facts) -> list[str]:
 def _body(facts: Facts, of: Further) -> ForwardView:
     """The statements, and the blocks in their nesting."""
     copies = owned(facts.lowered.forward)
-    items = [_item(facts, of, block, copies[block.held] == "clone") for block in of.blocks]
+    view = forward_view(facts)
+    # An input that is read has its default in its place from then on: whether it was given is asked before.
+    read = {cast.partition(" = ")[0] for cast in view.casts}
+    optional = {item.name: item for block in of.blocks for item in _optional(facts, block)}
+    tests = {name: f"{local_name(name)} is None" for name in optional}
+    asked = {name: facts.names[f"without_{name}"] for name in optional if local_name(name) in read}
+    lines = [f"{asked[name]} = {tests[name]}" for name in asked]
+    items = [_item(facts, of, block, copies[block.held] == "clone", {**tests, **asked}) for block in of.blocks]
     returns = _nested(of.blocks, items)
     bare = len(of.blocks) == 1 or returns.startswith("((")
-    return replace(forward_view(facts), returns=returns if bare else returns.removeprefix("(").removesuffix(")"))
+    returns = returns if bare else returns.removeprefix("(").removesuffix(")")
+    return replace(view, casts=(*lines, *view.casts), returns=returns)
 
 
-def _item(facts: Facts, of: Further, block: Block, copied: bool) -> str:
+def _item(facts: Facts, of: Further, block: Block, copied: bool, left_out: dict[str, str]) -> str:
     """A block in full: in the dtype of the result, its leading axes apart, None for an input that was left out."""
     indices = facts.lowered.plan.program.tensors[block.held].indices
     text = f"{local_name(block.held)}{'.clone()' if copied else ''}.to({facts.dtype})"
     for place, index in enumerate(indices if of.lettered else ()):
         if index.extent == _letter(of):
             text = f"{facts.runtime}split_axis({text}, {place - len(indices)}, {facts.names['lead']})"
-    missing = [local_name(item.name) for item in _optional(facts, block)]
-    return f"None if {' or '.join(f'{name} is None' for name in missing)} else {text}" if missing else text
+    missing = [left_out[item.name] for item in _optional(facts, block)]
+    return f"None if {' or '.join(missing)} else {text}" if missing else text
 
 
 def _letter(of: Further) -> str:
