@@ -182,9 +182,11 @@ def _check_plan(plan: Plan, _stage: str) -> None:
 
 
 def _warn(compiled: Compiled) -> None:
-    """Warnings that only the canonical form can tell."""
+    """What only the canonical form can tell: warnings, and whether an op can be worked in blocks."""
+    from tensorgrad_gen.normalise.parts import check_chunk
     from tensorgrad_gen.normalise.singular import warn_singular
 
+    check_chunk(compiled.program, compiled["spec"], compiled.report)
     warn_singular(compiled.program, compiled["spec"], compiled.report)
 
 
