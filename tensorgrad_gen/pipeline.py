@@ -178,7 +178,8 @@ def _check_derivatives(derivatives: Derivatives, stage: str) -> None:
 def _check_plan(plan: Plan, _stage: str) -> None:
     from tensorgrad_gen.legality import check_plan
 
-    check_plan(plan)
+    for part in (plan, *plan.parts):
+        check_plan(part)
 
 
 def _warn(compiled: Compiled) -> None:

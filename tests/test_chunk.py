@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 import torch
+from test_label_memory import labels, peak
 from torch import Tensor, func
 from torch.testing import assert_close
 
-from tensorgrad_gen import load_op
+from tensorgrad_gen import SpecError, load_op
+from tensorgrad_gen.api import compile_spec
 
 CHUNK = "chunk: {index: n, count: 8}\n"
 LINEAR_CROSS_ENTROPY = """op: case
@@ -162,6 +164,87 @@ def test_blocks_change_no_transform(name: str) -> None:
         lambda f: func.jvp(lambda *own: func.vjp(f, *own)[1](f(*own)), leaves, tangents),
     ):
         assert_close(transform(floats(chunked)), transform(floats(plain)))
+
+
+@pytest.mark.parametrize(
+    "dtypes", [(torch.bfloat16,) * 2, (torch.float16, torch.float32), (torch.float32, torch.float64)]
+)
+def test_blocks_round_no_more_than_the_whole(dtypes: tuple[torch.dtype, torch.dtype]) -> None:
+    chunked, plain = both("several")
+    x, w, u, _, v = (None if a is None else a.detach() for a in inputs_of("several", 200))
+    args = [
+        None if a is None else a.to(kind) for a, kind in zip((x, w, u, None, v), (*dtypes, dtypes[0], None, dtypes[0]))
+    ]
+    leaves = [a.requires_grad_() for a in args if a is not None]
+    for region in (torch.autocast("cpu", enabled=False), torch.autocast("cpu", dtype=torch.bfloat16)):
+        with region:
+            ours, theirs = chunked(*args), plain(*args)
+        assert [y.dtype for y in ours] == [torch.promote_types(*dtypes)] * 3
+        assert_close(ours, theirs)
+        loss = [sum(y.float().sum() for y in ys) for ys in (ours, theirs)]
+        found, wanted = (torch.autograd.grad(total, leaves) for total in loss)
+        assert_close(found, wanted, rtol=2e-2, atol=2e-2 if torch.bfloat16 in dtypes else 2e-3)
+
+
+def test_linear_cross_entropy_in_blocks_holds_a_fifth_of_what_torch_holds() -> None:
+    chunked, plain = both("linear_cross_entropy")
+    x, w = (torch.randn(count, 64, requires_grad=True) for count in (1024, 8000))
+    t, logits = labels(1024, 8000), 1024 * 8000 / w.numel()
+    theirs = peak(lambda: torch.nn.functional.cross_entropy(torch.nn.functional.linear(x, w), t), w)
+    assert peak(lambda: plain(x, w, t), w) > 2.9 * logits
+    assert peak(lambda: chunked(x, w, t), w) < 0.46 * logits < theirs / 5
+
+
+def test_inputs_are_checked_as_without_blocks() -> None:
+    chunked, _ = both("linear_cross_entropy")
+    x, w = torch.randn(5, 3), torch.randn(2, 3)
+    with pytest.raises(ValueError, match=r"index n is 5 in x .axis 0. but 4 in t"):
+        chunked(x, w, torch.zeros(4, dtype=torch.int64))
+    with pytest.raises(IndexError, match="a label in t is outside the axis"):
+        chunked(x, w, torch.full((5,), 7))
+
+
+def test_the_module_says_what_is_never_whole() -> None:
+    source = compile_spec(LINEAR_CROSS_ENTROPY + CHUNK).source
+    assert "never whole: z[n,v], logsumexp_z[n], c[n]; added up over the blocks: l." in " ".join(source.split())
+
+
+HEAD = "op: case\ndoc: A case.\n"
+REFUSED = {
+    "inputs: {x: [n, d]}\nequations: y[n,d] = softmax[n](x[n,d])": ("y", "`softmax` runs along it"),
+    "inputs: {x: [n]}\nequations: y = max[n](x[n])": ("y", "`max` runs along it"),
+    "inputs: {x: [n]}\nequations: y[n] = cumsum[n](x[n])": ("y", "its position counts"),
+    "inputs: {x: [n], w: [k]}\nequations: y[i] = x[i+k]*w[k]": ("y", "`x` is read there at a position or label"),
+    "inputs: {x: [n], t: {indices: [k], kind: label, labels: n}}\nequations: y[k] = x[t[k]]^2": (
+        "y",
+        "`x` is read there at a position or label",
+    ),
+    "inputs: {x: [n, d]}\nequations: g[n,m] = x[n,d]*x[m,d]": ("g", "`x` is read there at another index, `m`, too"),
+    "inputs: {x: [n, n]}\nequations: y[n] = x[n,n]": ("y", "it is an axis of `x` that is not cut"),
+    "inputs: {x: [n]}\nequations: y[n] = x[n]*n": ("y", "its position counts"),
+    "inputs: {x: [n]}\nequations: y[n,m] = x[n]*delta[n,m]": ("y", "it is compared with another index"),
+    "inputs: {x: [n, k]}\nequations: y[k,n] = pinv(x)[k,n]": ("y", "it is an axis of a matrix"),
+    "inputs: {x: {indices: [n, k], structure: symmetric}}\nequations: y[n] = x[n,k]*one[k]": (
+        "x",
+        "it is an axis of a symmetric matrix",
+    ),
+}
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_what_is_not_batch_like_is_refused_with_the_tensor(text: str) -> None:
+    tensor, why = REFUSED[text]
+    with pytest.raises(SpecError) as caught:
+        compile_spec(f"{HEAD}{text}\n{CHUNK}")
+    assert f"error[E406]: `n` is not batch-like in `{tensor}`: {why}" in str(caught.value)
+    assert "chunk: {index: n, count: 8}" in str(caught.value)
+
+
+def test_a_length_that_nothing_tells_is_refused() -> None:
+    with pytest.raises(SpecError, match=r"E406.*every input with an axis `n` may be left out"):
+        compile_spec(
+            f"{HEAD}inputs: {{x: {{indices: [n], default: 1}}, w: [d]}}\nequations: y[n,d] = x[n]*w[d]\n{CHUNK}"
+        )
 
 
 @pytest.mark.parametrize("name", ["linear_cross_entropy", "several", "attention"])

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from tensorgrad_gen.ir import Input, Statement
+from tensorgrad_gen.ir import Input
 from tensorgrad_gen.lower.model import LoweredOp
 from tensorgrad_gen.lower.names import local_name
 from tensorgrad_gen.lower.printer import print_texpr
 from tensorgrad_gen.lower.sizes import Sizes
 from tensorgrad_gen.normalise.parts import Part
 from tensorgrad_gen.render.bodies import dtype_lines, listed, result_item, returned, size_lines, unpacked
-from tensorgrad_gen.render.docs import accessed, quoted
+from tensorgrad_gen.render.docs import blocks_text, quoted, wrapped
 from tensorgrad_gen.render.facts import Facts, gather
 from tensorgrad_gen.render.names import class_name
 from tensorgrad_gen.render.view import Argument, ChunkedView
@@ -27,7 +27,7 @@ def chunked_view(facts: Facts) -> ChunkedView:
     lines = [*casts, *size_lines(facts, sizes.statements()), *calls]
     return ChunkedView(
         tuple(arguments),
-        quoted(blocks_doc(facts.lowered)),
+        quoted("\n".join(wrapped(blocks_text(facts.lowered)))),
         (*dtype_lines(facts, " ".join((*lines, returns))), *lines),
         returns,
     )
@@ -57,7 +57,7 @@ def _call(facts: Facts, lowered: LoweredOp, sizes: Sizes) -> str:
         passed.append(local_name(param.name) if symbol is None else print_texpr(sizes.use(symbol, frozenset()), rt))
     targets = unpacked([local_name(t) for t in plan.outputs])
     if not part.count:
-        more = [f"*{facts.names['more']}"] if plan.auxiliary else []
+        more = ["*_"] if plan.auxiliary else []
         targets = unpacked([*(local_name(t) for t in plan.outputs), *more])
         return f"{targets} = {rt}call({cls}, {dual}, {', '.join(passed)})"
     joins = listed([str(axis) for axis in part.joins])
@@ -67,27 +67,3 @@ def _call(facts: Facts, lowered: LoweredOp, sizes: Sizes) -> str:
 def _part(lowered: LoweredOp) -> Part:
     assert lowered.plan.part is not None
     return lowered.plan.part
-
-
-def blocks_doc(lowered: LoweredOp) -> str:
-    """How the op is worked, and what is never whole."""
-    chunk = lowered.plan.program.chunk
-    assert chunk is not None
-    cut = [part for part in lowered.parts if _part(part).count]
-    within, added = {}, []
-    for part in cut:
-        program, index = part.plan.program, _part(part).index
-        inner = [s for s in program.statements if s.target not in program.outputs]
-        within |= {s.target: accessed(s.target, s.indices) for s in inner if index.extent in _extents(s)}
-        added += [name for name, axis in zip(program.outputs, _part(part).joins, strict=True) if axis is None]
-    text = f"In {chunk.count} blocks of {chunk.index}, one after another"
-    text += f": {', '.join(within.values())} {'is' if len(within) == 1 else 'are'} never whole" if within else ""
-    return (
-        f"{text}; {', '.join(added)} {'is the sum' if len(added) == 1 else 'are sums'} over the blocks."
-        if added
-        else f"{text}."
-    )
-
-
-def _extents(statement: Statement) -> set[str | int]:
-    return {index.extent for index in statement.indices}
