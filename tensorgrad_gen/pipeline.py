@@ -178,13 +178,16 @@ def _check_derivatives(derivatives: Derivatives, stage: str) -> None:
 def _check_plan(plan: Plan, _stage: str) -> None:
     from tensorgrad_gen.legality import check_plan
 
-    check_plan(plan)
+    for part in (plan, *plan.parts):
+        check_plan(part)
 
 
 def _warn(compiled: Compiled) -> None:
-    """Warnings that only the canonical form can tell."""
+    """What only the canonical form can tell: warnings, and whether an op can be worked in blocks."""
+    from tensorgrad_gen.normalise.parts import check_chunk
     from tensorgrad_gen.normalise.singular import warn_singular
 
+    check_chunk(compiled.program, compiled["spec"], compiled.report)
     warn_singular(compiled.program, compiled["spec"], compiled.report)
 
 

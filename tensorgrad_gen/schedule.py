@@ -37,7 +37,9 @@ def schedule(lowered: LoweredOp) -> LoweredOp:
     tangent = others.pop() if lowered.tangent else None
     further = tuple(map(schedule, lowered.further))
     steps = tuple((name, schedule(step)) for name, step in lowered.steps)
-    return replace(lowered, forward=forward, backward=tuple(others), tangent=tangent, further=further, steps=steps)
+    parts = tuple(map(schedule, lowered.parts))
+    done = replace(lowered, forward=forward, backward=tuple(others), tangent=tangent)
+    return replace(done, further=further, steps=steps, parts=parts)
 
 
 def _bodies(lowered: LoweredOp) -> tuple[Body, ...]:

@@ -13,6 +13,7 @@ import pytest
 from tensorgrad_gen.elaborate import elaborate
 from tensorgrad_gen.errors import Report, SpecError, render
 from tensorgrad_gen.normalise import normalise
+from tensorgrad_gen.normalise.parts import check_chunk
 from tensorgrad_gen.normalise.singular import warn_singular
 from tensorgrad_gen.spec import load_text, read_text
 from tensorgrad_gen.syntax import parse_spec
@@ -29,7 +30,9 @@ def messages(path: Path) -> str:
         spec = load_text(report.text, path.name, report)
         parse_spec(spec, report)
         if not report.failed:
-            warn_singular(normalise(elaborate(spec, report)), spec, report)
+            program = normalise(elaborate(spec, report))
+            check_chunk(program, spec, report)
+            warn_singular(program, spec, report)
     except SpecError as error:
         return str(error).replace(str(path), path.name) + "\n"
     return render(report.diagnostics, report.path, report.text) + "\n"

@@ -111,7 +111,7 @@ def test_repeated_labels_hold_no_more_than_different_ones(upto: int) -> None:
     assert peak(lambda: op(x, t), x) < 2.01
 
 
-def test_a_linear_layer_with_cross_entropy_holds_three_times_its_logits() -> None:
+def test_a_linear_layer_with_cross_entropy_holds_three_blocks_of_its_logits_beside_gradients() -> None:
     x, w = (torch.randn(count, 64, requires_grad=True) for count in (ROWS, WORDS))
     logits = ROWS * WORDS / w.numel()
-    assert peak(lambda: linear_cross_entropy(x, w, labels(ROWS, WORDS)), w) < 3.01 * logits
+    assert peak(lambda: linear_cross_entropy(x, w, labels(ROWS, WORDS)), w) < 3 * logits / 8 + 2.1

@@ -166,7 +166,7 @@ def test_a_name_that_cannot_be_built_says_so() -> None:
 
 
 def test_a_user_may_bring_templates(tmp_path: Path) -> None:
-    (tmp_path / "plain.py.jinja").write_text('{# mine #}\nclass {{ view.cls }}:\n    """Mine."""\n')
+    (tmp_path / "plain.py.jinja").write_text('{# mine #}\nclass {{ f.cls }}:\n    """Mine."""\n')
     own = load_templates(tmp_path)
     text = render_op(SAMPLES["one_hot"](), dataclasses.replace(meta("one_hot"), templates=own))
     assert 'class _OneHot:\n    """Mine."""' in text

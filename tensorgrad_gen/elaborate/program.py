@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tensorgrad_gen.algebra.indices import apart, fresh
-from tensorgrad_gen.elaborate import conditions, equations, functions, further, matrix, sizes, windows
+from tensorgrad_gen.elaborate import chunks, conditions, equations, functions, further, matrix, sizes, windows
 from tensorgrad_gen.elaborate.equations import Definition
 from tensorgrad_gen.elaborate.expressions import Builder
 from tensorgrad_gen.elaborate.extents import ELLIPSIS
@@ -53,7 +53,6 @@ class _Elaboration:
     def run(self) -> Program:
         """All passes."""
         spec, report = self.spec, self.report
-        self._not_built()
         self.names = names = declare(spec, report)
         self.functions = functions.read(names)
         self.solving = Solving(names, report, self._builder, self.statements)
@@ -74,15 +73,12 @@ class _Elaboration:
             self._build(definition, scope)
         self._warn_unused(outputs)
         hints = self._hints()
+        chunk = chunks.read(spec, names, report)
         report.check()
-        program = self._program(outputs, hints)
+        program = replace(self._program(outputs, hints), chunk=chunk)
         further.check(program, spec, report)
         report.check()
         return program
-
-    def _not_built(self) -> None:
-        if self.spec.chunk is not None:
-            self.report.error("E901", "`chunk` is not built yet", self.spec.chunk[0].span)
 
     def _register(self, definition: Definition, number: int) -> Scope | None:
         """The scope of an equation; None if it has an error, so that nothing is built of it."""
@@ -264,7 +260,7 @@ class _Elaboration:
             tuple((s.name.text, sizes.symbol_of(s.index.text, names)) for s in spec.sizes),
             tuple(d.text for d in spec.derivatives),
             spec.differentiable,
-            spec.save,
+            spec.save if spec.chunk is None else "inputs",
             hints,
             spec.target,
         )

@@ -24,6 +24,7 @@ from tensorgrad_gen.ir.nodes import (
     Where,
 )
 from tensorgrad_gen.ir.program import (
+    Chunk,
     Constant,
     Input,
     Parameter,
@@ -44,6 +45,7 @@ __all__ = [
     "Access",
     "Add",
     "Apply",
+    "Chunk",
     "Compare",
     "Const",
     "Constant",

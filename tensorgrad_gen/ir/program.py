@@ -85,6 +85,14 @@ class TensorInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Chunk:
+    """The op is worked in `count` blocks along `index`, one after another."""
+
+    index: Index
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Program:
     """An op as mathematics: statements in order, each defining one tensor.
 
@@ -112,6 +120,7 @@ class Program:
     save: str = "auto"
     hints: tuple[tuple[str, int], ...] = ()
     target: str = "function"
+    chunk: Chunk | None = None
     tensors: dict[str, TensorInfo] = field(init=False, compare=False, repr=False, hash=False)
 
     def __post_init__(self) -> None:

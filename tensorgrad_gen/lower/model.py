@@ -61,3 +61,4 @@ class LoweredOp:
     complex: frozenset[str] = frozenset()  # forward tensors with complex values
     further: tuple[LoweredOp, ...] = ()  # of each further derivative of the plan
     steps: tuple[tuple[str, LoweredOp], ...] = ()  # functions that a solver calls, by name
+    parts: tuple[LoweredOp, ...] = ()  # of each part of the plan

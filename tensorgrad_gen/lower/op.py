@@ -87,7 +87,8 @@ def lower_plan(plan: Plan) -> LoweredOp:
     further = tuple(map(lower_plan, plan.further))
     steps = () if plan.solver is None else lowered_steps(plan.solver)
     likes = tuple(lowering.likes)
-    return LoweredOp(plan, forward, backward, tangent, layouts, likes, lowering.complex, further, steps)
+    parts = tuple(map(lower_plan, plan.parts))
+    return LoweredOp(plan, forward, backward, tangent, layouts, likes, lowering.complex, further, steps, parts)
 
 
 def lowered_steps(solver: Solver) -> tuple[tuple[str, LoweredOp], ...]:

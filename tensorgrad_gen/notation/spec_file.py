@@ -28,6 +28,8 @@ def spec_lines(program: Program, equations: str, implicit: Iterable[tuple[str, s
     yield f"save: {program.save}"
     yield from section("hints", [(symbol, str(extent)) for symbol, extent in program.hints])
     yield f"target: {program.target}"
+    if program.chunk is not None:
+        yield f"chunk: {{index: {program.chunk.index.name}, count: {program.chunk.count}}}"
 
 
 def section(key: str, items: list[tuple[str, str]]) -> Iterator[str]:

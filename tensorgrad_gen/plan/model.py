@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tensorgrad_gen.derive.model import Further
 from tensorgrad_gen.ir import Expr, Index, Problem, Program
+from tensorgrad_gen.normalise.parts import Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,8 @@ class Plan:
 
     `further` are the derivatives with functions of their own: each a plan whose forward computes the blocks of
     `of`, without a Function round it, so that autograd records what it does.
+
+    `parts` are what an op with a chunk is worked in, each planned as an op of its own (`part`).
     """
 
     program: Program
@@ -73,3 +76,5 @@ class Plan:
     further: tuple[Plan, ...] = ()
     of: Further | None = None
     solver: Solver | None = None
+    parts: tuple[Plan, ...] = ()
+    part: Part | None = None

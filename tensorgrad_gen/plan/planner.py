@@ -9,11 +9,12 @@ from tensorgrad_gen.algebra import accesses, apart, plain_dummies, plain_letters
 from tensorgrad_gen.algebra.broadcasts import drop_broadcasts
 from tensorgrad_gen.algebra.hoist import Hoister, Known
 from tensorgrad_gen.algebra.naming import Namer, derivative_names, describe
-from tensorgrad_gen.derive import Derivatives, Tangent, adjoint
+from tensorgrad_gen.derive import Derivatives, Tangent, adjoint, derive
 from tensorgrad_gen.derive import tangent as differentiate_forward
 from tensorgrad_gen.derive.model import Further
 from tensorgrad_gen.derive.modes import taken_names
 from tensorgrad_gen.ir import Program, Root, Statement
+from tensorgrad_gen.normalise.parts import parts
 from tensorgrad_gen.plan.contraction import order_contractions
 from tensorgrad_gen.plan.model import Block, Plan, Solver, Step
 from tensorgrad_gen.plan.saving import choose_saved, clips
@@ -21,7 +22,7 @@ from tensorgrad_gen.plan.shaping import split_contractions
 from tensorgrad_gen.plan.sharing import share_products
 from tensorgrad_gen.plan.sizes import Regime
 from tensorgrad_gen.plan.solvers import solver
-from tensorgrad_gen.simplify import simplify_adjoint, simplify_tangent
+from tensorgrad_gen.simplify import simplify, simplify_adjoint, simplify_tangent
 
 Results = tuple[tuple[str, str], ...]
 
@@ -51,6 +52,7 @@ def plan(derivatives: Derivatives) -> Plan:
         tuple(map(_further, derivatives.further)),
         None,
         _solver(planner.forward),
+        tuple(replace(plan(simplify(derive(part.program))), part=part) for part in parts(program)),
     )
 
 

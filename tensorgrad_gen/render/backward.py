@@ -91,7 +91,9 @@ def _block(facts: Facts, block: Block, saved: tuple[str, ...]) -> BlockView:
     named = {name: f"grad_{name}" for name in block.results}
     typed = [] if inline else [named[name] for name in block.results if name not in guarded]
     groups = body_groups(facts, block.live, block.results, named, typed)
-    name = "" if inline else f"_backward_{'_'.join(block.roots)}"
+    part = facts.lowered.plan.part
+    of = facts.op.removeprefix(f"{part.op}_") + "_" if part else ""  # two parts may have tensors of one name
+    name = "" if inline else f"_backward_{of}{'_'.join(block.roots)}"
     results = [f"grad_{result}" for result in block.results]
     arguments = _arguments(facts, block, saved, " ".join(group.test for group in groups))
     return BlockView(

@@ -60,6 +60,8 @@ def module_doc(facts: Facts, meta: OpMeta) -> str:
         parts.append(f"with {given}:")
         parts.append(_indented(meta.gradients or gradient_lines(facts)))
         parts.append("\n".join(wrapped(saved_text(facts))))
+    if facts.lowered.parts:
+        parts.append("\n".join(wrapped(blocks_text(facts.lowered))))
     for further in facts.lowered.further:
         parts += _further(further)
     if program.target == "custom_op":
@@ -184,6 +186,24 @@ def saved_text(facts: Facts) -> str:
         for letters, n in by_index.items()
     )
     return f"Saved for backward: {' and '.join(parts)}: {price}."
+
+
+def blocks_text(lowered: LoweredOp) -> str:
+    """How an op with a chunk is worked, and what is never whole."""
+    chunk = lowered.plan.program.chunk
+    assert chunk is not None
+    within: dict[str, str] = {}
+    added: list[str] = []
+    for plan in (part.plan for part in lowered.parts):
+        if plan.part is not None and plan.part.count:
+            block = plan.part.index.extent
+            inner = [s for s in plan.program.statements if s.target not in plan.outputs]
+            within |= {s.target: accessed(s.target, s.indices) for s in inner if block in {i.extent for i in s.indices}}
+            added += [name for name, axis in zip(plan.outputs, plan.part.joins, strict=True) if axis is None]
+    text = f"Worked in {chunk.count} blocks of {chunk.index}, one after another, again in backward"
+    text += f"; never whole: {', '.join(within.values())}" if within else ""
+    text += f"; added up over the blocks: {', '.join(added)}" if added else ""
+    return f"{text}."
 
 
 def public_doc(facts: Facts) -> str:

@@ -12,6 +12,7 @@ from tensorgrad_gen.render.apart import apart
 from tensorgrad_gen.render.backward import backward_view, saved_needs
 from tensorgrad_gen.render.bodies import forward_view, setup_view, step_view, tangent_view
 from tensorgrad_gen.render.canonical import body_sha
+from tensorgrad_gen.render.chunked import chunked_view
 from tensorgrad_gen.render.docs import module_doc, quoted
 from tensorgrad_gen.render.facts import Facts, gather
 from tensorgrad_gen.render.further import further_views
@@ -21,7 +22,7 @@ from tensorgrad_gen.render.names import class_name
 from tensorgrad_gen.render.public import public_view
 from tensorgrad_gen.render.runtime_text import inlined, runtime_body
 from tensorgrad_gen.render.templates import SHOWN, Templates, filled, template_sha
-from tensorgrad_gen.render.view import ModuleView
+from tensorgrad_gen.render.view import FunctionView, ModuleView
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +104,7 @@ def render_runtime(command: str) -> str:
 def module_view(lowered: LoweredOp, meta: OpMeta, runtime: str, imports: str = "", helpers: str = "") -> ModuleView:
     """All that the module's template prints."""
     facts = gather(lowered, runtime)
-    cls = class_name(facts.op)
-    needed = saved_needs(facts)
-    derivable = bool(facts.gradients)
-    auxiliary = [t for t in facts.results if t not in lowered.plan.outputs]
-    saved = f", then the saved {', '.join(auxiliary)}: differentiable outputs too" if auxiliary else ""
+    functions = [gather(part, runtime) for part in lowered.parts] or [facts]
     return ModuleView(
         quoted(module_doc(facts, meta)),
         imports or "\n".join(_imports(facts, meta, lowered)),
@@ -115,17 +112,29 @@ def module_view(lowered: LoweredOp, meta: OpMeta, runtime: str, imports: str = "
         runtime,
         facts.op,
         (facts.op, *(further.plan.program.name for further in lowered.further)),
+        tuple(step_view(name, step, runtime) for name, step in lowered.steps),
+        tuple(map(_function, functions)),
+        chunked_view(facts) if lowered.parts else None,
+        public_view(facts),
+        further_views(facts),
+    )
+
+
+def _function(facts: Facts) -> FunctionView:
+    plan, cls = facts.lowered.plan, class_name(facts.op)
+    needed = saved_needs(facts)
+    derivable = bool(facts.gradients)
+    auxiliary = [t for t in facts.results if t not in plan.outputs]
+    saved = f", then the saved {', '.join(auxiliary)}: differentiable outputs too" if auxiliary else ""
+    return FunctionView(
         cls,
         f"{cls}Dual",
-        f'"""Outputs: {", ".join(lowered.plan.outputs)}{saved}."""',
+        f'"""Outputs: {", ".join(plan.outputs)}{saved}."""',
         facts.local,
-        tuple(step_view(name, step, runtime) for name, step in lowered.steps),
         forward_view(facts),
         setup_view(facts, needed) if derivable else None,
         backward_view(facts, needed) if derivable else None,
         tangent_view(facts) if derivable and facts.tangent is not None else None,
-        public_view(facts),
-        further_views(facts),
     )
 
 
@@ -139,7 +148,11 @@ def _imports(facts: Facts, meta: OpMeta, lowered: LoweredOp) -> list[str]:
 
 def modules_of(lowered: LoweredOp) -> tuple[str, ...]:
     """Modules beside torch that the bodies use."""
-    bodies = [lowered.forward, *lowered.backward, *((lowered.tangent,) if lowered.tangent else ())]
+    bodies = [
+        body
+        for op in lowered.parts or (lowered,)
+        for body in (op.forward, *op.backward, *((op.tangent,) if op.tangent else ()))
+    ]
     bodies += [further.forward for further in lowered.further]
     bodies += [step.forward for _, step in lowered.steps]
     return tuple(sorted({name for body in bodies for name in body.imports} - {"torch"}))

@@ -24,7 +24,10 @@ def public_view(facts: Facts) -> PublicView:
     passed = ", ".join([i.keyword for i in facts.inputs] + [p.name for p in program.params])
     registered = program.target == "custom_op"
     target, forward = ("_OPERATOR", "_OPERATOR") if registered else (cls, dual)
-    if any(item.kind == "label" for item in facts.inputs):
+    labels = any(item.kind == "label" for item in facts.inputs)
+    if facts.lowered.parts:
+        call = f'{rt}labelled(_chunked, "{op}", _INPUTS, {passed})' if labels else f"_chunked({passed})"
+    elif labels:
         call = f'{rt}labelled({rt}call, "{op}", _INPUTS, {target}, {forward}, {passed})'
     else:
         call = f"{rt}call({target}, {forward}, {passed})"

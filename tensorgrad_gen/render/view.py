@@ -165,6 +165,30 @@ class FurtherView:
 
 
 @dataclass(frozen=True, slots=True)
+class FunctionView:
+    """A Function and the class that adds forward mode to it; without derivatives a plain class."""
+
+    cls: str
+    dual: str
+    class_doc: str
+    local: Locals
+    forward: ForwardView
+    setup: SetupView | None
+    backward: BackwardView | None
+    tangent: TangentView | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkedView:
+    """The function that works an op in blocks: what it passes to the Functions of the parts, and what it returns."""
+
+    arguments: tuple[Argument, ...]
+    doc: str
+    lines: tuple[str, ...]
+    returns: str
+
+
+@dataclass(frozen=True, slots=True)
 class ModuleView:
     """A generated module.  `runtime` is what names of the runtime begin with: `_runtime.`, or `_` where inlined."""
 
@@ -174,14 +198,8 @@ class ModuleView:
     runtime: str
     op: str
     names: tuple[str, ...]
-    cls: str
-    dual: str
-    class_doc: str
-    local: Locals
     steps: tuple[StepView, ...]
-    forward: ForwardView
-    setup: SetupView | None
-    backward: BackwardView | None
-    tangent: TangentView | None
+    functions: tuple[FunctionView, ...]
+    chunked: ChunkedView | None
     public: PublicView
     further: tuple[FurtherView, ...]

@@ -1,0 +1,162 @@
+"""Which statements are worked block by block, and in which round.
+
+Law: a tensor that has the chunk's index has it at one axis, and its block is computed from the blocks of what it
+reads: the index is read plainly, and nothing runs along it but a sum at the root of a statement, which is the sum
+of the sums over the blocks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tensorgrad_gen.algebra import accesses, walk
+from tensorgrad_gen.algebra.hoist import scalar
+from tensorgrad_gen.algebra.parts import factors_of
+from tensorgrad_gen.ir import (
+    Access,
+    Delta,
+    Expr,
+    Index,
+    LeviCivita,
+    Linalg,
+    Position,
+    Program,
+    Reduce,
+    Root,
+    Scan,
+    Statement,
+    Sum,
+)
+
+
+class NotBatchLikeError(Exception):
+    """The op cannot be worked in blocks of its chunk's index."""
+
+
+@dataclass(slots=True)
+class Rounds:
+    """The round of each statement: even ones are computed whole, odd ones in blocks.
+
+    `axes` has the axis of each tensor that is cut; `blocked` the index that is cut in each statement of a block,
+    by its target: free there, or summed, where the target is a sum over the blocks.
+    """
+
+    axes: dict[str, int] = field(default_factory=dict)
+    blocked: dict[str, Index] = field(default_factory=dict)
+    of: dict[str, int] = field(default_factory=dict)
+
+    def sums(self, name: str) -> bool:
+        """Whether the tensor is a sum over the blocks."""
+        return name in self.blocked and name not in self.axes
+
+    def inside(self, name: str) -> bool:
+        """Whether the tensor has a part in each block, computed there."""
+        return name in self.blocked and name in self.axes
+
+
+def rounds(program: Program) -> Rounds:
+    """The rounds of a program with a chunk; raises `NotBatchLikeError` where its index is no batch."""
+    assert program.chunk is not None
+    index = program.chunk.index
+    found = Rounds({item.name: item.indices.index(index) for item in program.inputs if index in item.indices})
+    for item in program.inputs:
+        if item.structure != "general" and index in item.indices[-2:]:
+            raise _not_batch(index, item.name, f"it is an axis of a {item.structure} matrix")
+    for statement in program.statements:
+        _enter(statement, index, found)
+    if not any(item.default is None and item.name in found.axes for item in program.inputs):
+        raise NotBatchLikeError(f"every input with an axis `{index}` may be left out: nothing tells how long it is")
+    if not found.blocked:
+        raise NotBatchLikeError(f"nothing is computed along `{index}`")
+    _later(program, found)
+    return found
+
+
+def _not_batch(index: Index, tensor: str, why: str) -> NotBatchLikeError:
+    return NotBatchLikeError(f"`{index}` is not batch-like in `{tensor}`: {why}")
+
+
+def _enter(statement: Statement, chunk: Index, found: Rounds) -> None:
+    """The index that is cut in the statement, and the statement's round."""
+    name, reads = statement.target, accesses(statement.value)
+    if not any(access.tensor in found.axes for access in reads):
+        if chunk in statement.indices:  # computed whole, and cut where it is read
+            found.axes[name] = statement.indices.index(chunk)
+        found.of[name] = max((_after(a.tensor, found, whole=True) for a in reads), default=0)
+        return
+    index = _plain(statement, chunk, found)
+    found.blocked[name] = index
+    if index in statement.indices:
+        found.axes[name] = statement.indices.index(index)
+    elif not _summed(statement.value, index):
+        raise _not_batch(chunk, name, "it is summed inside of something else")
+    found.of[name] = max(1, *(_after(a.tensor, found, whole=False) for a in reads))
+
+
+def _after(name: str, found: Rounds, whole: bool) -> int:
+    """The first round in which the tensor can be read."""
+    own = found.of.get(name, 0)
+    if found.inside(name):
+        return own
+    return own + found.sums(name) + (not whole)
+
+
+def _plain(statement: Statement, chunk: Index, found: Rounds) -> Index:
+    """The one index at which all that is cut is read."""
+    name = statement.target
+    cut: dict[Index, str] = {}
+    for access in accesses(statement.value):
+        if access.tensor in found.axes:
+            sub = access.subs[found.axes[access.tensor]]
+            if not isinstance(sub, Index):
+                raise _not_batch(chunk, name, f"`{access.tensor}` is read there at a position or label")
+            cut.setdefault(sub, access.tensor)
+    index, *others = cut
+    if others:
+        raise _not_batch(chunk, name, f"`{cut[others[0]]}` is read there at another index, `{others[0]}`, too")
+    for node in walk(statement.value):
+        if isinstance(node, Access):
+            own = found.axes.get(node.tensor)
+            if any(sub is index for place, sub in enumerate(node.subs) if place != own):
+                raise _not_batch(chunk, name, f"it is an axis of `{node.tensor}` that is not cut")
+        elif why := _along(node, index):
+            raise _not_batch(chunk, name, why)
+    return index
+
+
+def _along(node: Expr, index: Index) -> str:
+    """What the node does along the index, if it is not the same in each block."""
+    match node:
+        case Position():
+            return "its position counts" if node.index is index else ""
+        case Delta() | LeviCivita():
+            subs = (node.left, node.right) if isinstance(node, Delta) else node.subs
+            return "it is compared with another index" if any(sub is index for sub in subs) else ""
+        case Reduce() | Scan():
+            return f"`{node.kind}` runs along it" if index in node.indices else ""
+        case Linalg():
+            return "it is an axis of a matrix" if index in (*node.rows, *node.cols, *node.number) else ""
+        case Root():
+            return "an equation is solved by iteration"
+    return ""
+
+
+def _summed(value: Expr, index: Index) -> bool:
+    """Whether the value is a sum over the index, times numbers."""
+    factors = factors_of(value)
+    sums = [f for f in factors if isinstance(f, Sum) and index in f.indices]
+    return len(sums) == 1 and all(scalar(f) for f in factors if f is not sums[0])
+
+
+def _later(program: Program, found: Rounds) -> None:
+    """What is computed whole, as late as its readers allow: so there are few rounds."""
+    last = max(found.of.values())
+    last -= last % 2
+    limits: dict[str, int] = {}
+    for statement in reversed(program.statements):
+        name = statement.target
+        if name not in found.blocked:
+            found.of[name] = limits.get(name, max(last, found.of[name]))
+        own = found.of[name] - (name in found.blocked)
+        for access in accesses(statement.value):
+            limits[access.tensor] = min(limits.get(access.tensor, own), own)
