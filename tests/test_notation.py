@@ -264,7 +264,7 @@ def test_a_printed_program_elaborates_to_itself(path: Path) -> None:
         raise
     again = elaborated(load_text(print_spec(program), path.name))
     if any(isinstance(s.value, Linalg | Root) for s in program.statements):
-        # A matrix function, or where a search starts, gets a statement of its own, under a new name: only the values are the same.
+        # A matrix function, or where a search starts, gets a statement of its own, under a new name.
         inputs, params = sample_inputs(program, 0)
         before, after = evaluate(program, inputs, params), evaluate(again, inputs, params)
         for name in program.outputs:
