@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from tensorgrad_gen.pipeline import run
 from tensorgrad_gen.verify.extents import extents
 from tensorgrad_gen.verify.model import CheckResult, Subject
 from tensorgrad_gen.verify.run import run_check
+from tensorgrad_gen.verify.samples import distance_from_trouble
 from tensorgrad_gen.verify.subject import make_subject, on_module
 from tensorgrad_gen.verify.table import CHECKS
 
@@ -92,6 +94,47 @@ def test_what_is_near_a_pole_whatever_the_inputs_are_is_compared_but_not_by_fini
     assert [sample.cramped for sample in subject(text).samples] == [True]
     assert result(text, "vjp").status == "passed"
     assert result(text, "gradcheck").status == "skipped"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "equations"),
+    [
+        ("{w: [r, i], t: [r, i]}", "y[r] = w[r,i]*w[r,j]*abs(t[r,i] - t[r,j])"),
+        ("{x: [c]}", "y[c] = exp(clamp(x[c] - min[c](x[c]), 0, 1))"),
+        ("{z: [n, d]}", "y[n,m] = norm[d](z[n,d] - z[m,d])"),
+    ],
+)
+def test_an_argument_that_is_at_a_kink_for_all_inputs_is_constant_and_no_trouble(inputs: str, equations: str) -> None:
+    text = f"op: still\ninputs: {inputs}\nequations: {equations}\n"
+    assert not any(sample.cramped for sample in subject(text).samples)
+    for name in ("vjp", "higher orders", "gradcheck"):
+        assert result(text, name).status == "passed"
+
+
+def test_a_kink_behind_stop_gradient_is_no_trouble_but_a_jump_is() -> None:
+    text = "op: stopped\ninputs: {x: [c]}\nequations: |\n  z[c] = FUNCTION(x[c])\n  y[c] = stop_gradient(z[c]) + x[c]\n"
+    at_kinks = (torch.zeros(3, dtype=torch.float64),)
+    for function, distance in (("abs", math.inf), ("sqrt", math.inf), ("floor", 0.0)):
+        program = run(text.replace("FUNCTION", function), "<text>", until="elaborate")["elaborate"]
+        assert distance_from_trouble(program, at_kinks, {})[0] == distance
+    seen = run(text.replace("FUNCTION", "abs").replace("stop_gradient", ""), "<text>", until="elaborate")["elaborate"]
+    assert distance_from_trouble(seen, at_kinks, {}) == (0.0, "kink")
+
+
+def test_the_same_tensor_twice_is_at_a_kink_of_their_difference() -> None:
+    text = "op: apart\ninputs: {a: [i], b: [i]}\nequations: y[i] = abs(a[i] - b[i])\n"
+    program = run(text, "<text>", until="elaborate")["elaborate"]
+    x = torch.rand(3, dtype=torch.float64)
+    assert distance_from_trouble(program, (x, x), {}) == (0.0, "kink")
+
+
+def test_log_of_a_sum_of_two_has_a_second_derivative_where_one_is_minus_infinity() -> None:
+    text = (
+        "op: shifted\ninputs: {a: [s]}\nequations: |\n  b[s] = where(s >= 1, a[clamp(s - 1)], -inf)\n"
+        "  y[s] = logaddexp(a[s], b[s])\n"
+    )
+    assert result(text, "higher orders").status == "passed"
+    assert result(text, "hessians").status == "passed"
 
 
 def test_a_sample_has_finite_derivatives() -> None:

@@ -18,15 +18,16 @@ FUNCTIONS: dict[str, str] = {
             *("conj", "angle"),
         )
     },
-    **{name: f"torch.{name}({{0}}, {{1}})" for name in ("pow", "atan2", "hypot", "logaddexp", "xlogy", "complex")},
+    **{name: f"torch.{name}({{0}}, {{1}})" for name in ("pow", "atan2", "hypot", "xlogy", "complex")},
     "max": "torch.maximum({0}, {1})",
     "min": "torch.minimum({0}, {1})",
-    "logsigmoid": "-torch.logaddexp(-{0:p}, torch.zeros_like({0}))",
+    "logaddexp": "_logaddexp({0}, {1})",
+    "logsigmoid": "-_logaddexp(-{0:p}, torch.zeros_like({0}))",
     "silu": "{0:p} * torch.sigmoid({0})",
     "gelu": "{0:p} / 2 * (1 + torch.erf({0:p} / math.sqrt(2)))",
     "gelu_tanh": "_gelu_tanh({0})",
-    "mish": "{0:p} * torch.tanh(torch.logaddexp({0}, torch.zeros_like({0})))",
-    "softplus": "torch.logaddexp({1:p} * {0:p}, torch.zeros_like({0})) / {1:p}",
+    "mish": "{0:p} * torch.tanh(_logaddexp({0}, torch.zeros_like({0})))",
+    "softplus": "_logaddexp({1:p} * {0:p}, torch.zeros_like({0})) / {1:p}",
     "leaky_relu": "torch.where({0} > 0, {0}, {1:p} * {0:p})",
     "elu": "torch.where({0} > 0, {0}, {1:p} * torch.expm1(torch.minimum({0}, torch.zeros_like({0}))))",
     "clamp": "torch.minimum(torch.maximum({0}, {1}), {2})",
@@ -107,6 +108,12 @@ _HELPERS: dict[str, str] = {
 def _gelu_tanh(z: Tensor) -> Tensor:
     """The approximation of GELU by tanh."""
     return z / 2 * (1 + torch.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3)))
+''',
+    "_logaddexp": '''
+def _logaddexp(a: Tensor, b: Tensor) -> Tensor:
+    """log(exp(a) + exp(b)), with a second derivative where one is -inf: that of `torch.logaddexp` is NaN there."""
+    top, bottom = torch.where(a >= b, a, b), torch.where(a >= b, b, a)
+    return torch.where(torch.isinf(top), top, top + torch.log1p(torch.exp(bottom - top)))
 ''',
     "_constant": '''
 def _constant(z: Tensor) -> Tensor:

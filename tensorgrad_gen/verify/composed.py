@@ -19,13 +19,14 @@ from tensorgrad_gen.algebra.indices import looks_up
 from tensorgrad_gen.functions import plain_name
 from tensorgrad_gen.ir import Expr, Index, Program
 from tensorgrad_gen.verify.extents import UndefinedValueError, batch_shape, extents
-from tensorgrad_gen.verify.functions import FUNCTIONS, KINKS, POLES, SAFE, SAFE_POINT
+from tensorgrad_gen.verify.functions import FUNCTIONS, JUMPS, KINKS, POLES, SAFE, SAFE_POINT
 from tensorgrad_gen.verify.reductions import DETERMINANTS, MATRICES, REDUCTIONS, SCANS, gap, to_pole
 from tensorgrad_gen.verify.solutions import solution, solved
 from tensorgrad_gen.verify.values import Value, both, modulus, pointwise, union
 
-# Told about each place where derivatives jump ("kink") or blow up ("pole"): how far the values are from it.
-Watch = Callable[[str, Tensor], None]
+# Told about each place where derivatives jump ("kink") or blow up ("pole"): how far the values are from it, and the
+# result whose derivative that is; None: its value jumps.
+Watch = Callable[[str, Tensor, Tensor | None], None]
 
 
 def compose(
@@ -50,6 +51,9 @@ def all_tensors(
     """Every tensor of the program, by name."""
     named = {item.name: tensor for item, tensor in zip(program.inputs, tensors, strict=True)}
     return _Interpreter(program, named, params, watch, dtype).run()
+
+
+EXTREMES = ("max", "min", "argmax", "argmin")
 
 
 class _Interpreter:
@@ -227,36 +231,38 @@ class _Interpreter:
             return value
         return pointwise(lambda m, v: torch.where(m, v, torch.full_like(v, safe)), mask, value)
 
-    def _see(self, kind: str, distance: Value, mask: Value | None) -> None:
+    def _see(self, kind: str, distance: Value, mask: Value | None, of: Value | None = None) -> None:
         if self.watch is not None:
             seen = self._guard(distance, mask, math.inf).tensor
-            self.watch(kind, seen.detach())
+            self.watch(kind, seen.detach(), None if of is None else of.tensor)
 
     def _power(self, base: Value, exponent: Value, mask: Value | None) -> Value:
         base = self._guard(self._real(base), mask, 1.0)
         exponent = self._real(exponent)
+        if exponent.keys or exponent.tensor.requires_grad:
+            value = pointwise(torch.pow, base, exponent)
+        else:  # a tensor would be differentiated by, as far as nan
+            value = Value(torch.pow(base.tensor, exponent.tensor.item()), base.keys)
         if exponent.tensor.requires_grad:
-            self._see("pole", base, mask)
+            self._see("pole", base, mask, value)
         elif self.watch is not None and base.tensor.requires_grad:
-            whole = bool(((exponent.tensor == exponent.tensor.round()) & (exponent.tensor >= 0)).all())
-            if not whole:
-                fraction = bool((exponent.tensor != exponent.tensor.round()).any())
-                self._see("pole", base if fraction and not base.tensor.is_complex() else modulus(base), mask)
-        if not (exponent.keys or exponent.tensor.requires_grad):  # a tensor would be differentiated by, as far as nan
-            return Value(torch.pow(base.tensor, exponent.tensor.item()), base.keys)
-        return pointwise(torch.pow, base, exponent)
+            fraction = bool((exponent.tensor != exponent.tensor.round()).any())
+            if fraction or bool((exponent.tensor < 0).any()):
+                self._see("pole", base if fraction and not base.tensor.is_complex() else modulus(base), mask, value)
+        return value
 
     def _apply(self, name: str, args: list[Value], mask: Value | None) -> Value:
         safe = SAFE_POINT.get(name, SAFE)
         args = [self._guard(self._real(a), mask, safe) for a in args]
         if name == "clamp":  # torch.clamp wants edges of the type of its argument
             args = [args[0], *(Value(a.tensor.to(args[0].tensor.dtype), a.keys) for a in args[1:])]
+        value = pointwise(FUNCTIONS[plain_name(name)], *args)
         # What no input moves (positions, params) has nothing to keep away from.
         if self.watch is not None and any(a.tensor.requires_grad for a in args):
             for kind, table in (("kink", KINKS), ("pole", POLES)):
                 if name in table:
-                    self._see(kind, pointwise(table[name], *args), mask)
-        return pointwise(FUNCTIONS[plain_name(name)], *args)
+                    self._see(kind, pointwise(table[name], *args), mask, None if name in JUMPS else value)
+        return value
 
     # accesses ----------------------------------------------------------------------------------
 
@@ -324,14 +330,7 @@ class _Interpreter:
             # What is equal to the last bit is equal for all inputs (`x[n] > x[m]` on the diagonal): no kink.
             apart = pointwise(lambda a, b: (a - b).abs(), left, right)
             self._see("kink", pointwise(lambda d: torch.where(d == 0, math.inf, d), apart), mask)
-        functions = {
-            "<": torch.lt,
-            "<=": torch.le,
-            ">": torch.gt,
-            ">=": torch.ge,
-            "==": torch.eq,
-            "!=": torch.ne,
-        }
+        functions = {"<": torch.lt, "<=": torch.le, ">": torch.gt, ">=": torch.ge, "==": torch.eq, "!=": torch.ne}
         return pointwise(functions[expr.op], left, right)
 
     # reductions --------------------------------------------------------------------------------
@@ -345,13 +344,14 @@ class _Interpreter:
             truth = self._condition(ir.Reduce(kind, indices, body), mask)
             return Value(truth.tensor.to(self.dtype), truth.keys)
         tensor, rest = self._over(self._real(self._value(body, mask)), indices)
-        if kind in ("max", "min", "argmax", "argmin"):
-            if tensor.shape[-1] == 0:
-                raise UndefinedValueError(f"{kind} over nothing: index {indices[0].name} has extent 0")
-            self._see("kink", Value(gap(tensor, kind.endswith("max")), rest), mask)
+        if kind in EXTREMES and tensor.shape[-1] == 0:
+            raise UndefinedValueError(f"{kind} over nothing: index {indices[0].name} has extent 0")
         value = Value(REDUCTIONS[kind](tensor), rest)
-        if kind == "norm":
-            self._see("kink", value, mask)
+        if kind in EXTREMES:
+            apart = Value(gap(tensor, kind.endswith("max")), rest)
+            self._see("kink", apart, mask, value if kind in ("max", "min") else None)
+        elif kind == "norm":
+            self._see("kink", value, mask, value)
         return value
 
     def _scan(self, kind: str, indices: tuple[Index, ...], body: Expr, mask: Value | None) -> Value:
@@ -361,7 +361,7 @@ class _Interpreter:
             mask = Value(tensor.any(-1), rest)
         tensor, rest = self._over(self._real(self._value(body, mask)), indices)
         if kind in ("sort", "argsort") and tensor.shape[-1] > 1:
-            self._see("kink", Value(torch.sort(tensor, -1).values.diff(dim=-1).amin(-1), rest), mask)
+            self._see("kink", Value(torch.sort(tensor, -1).values.diff(dim=-1), (*rest, "<pairs>")), mask)
         out = SCANS[kind](tensor)
         return Value(out.reshape(*tensor.shape[:-1], *self._shape(indices)), rest + bound)
 

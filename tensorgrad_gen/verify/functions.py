@@ -15,12 +15,18 @@ from torch.nn import functional as nnf
 Pointwise = Callable[..., Tensor]
 
 
+def _logaddexp(a: Tensor, b: Tensor) -> Tensor:
+    # Not `torch.logaddexp`: its second derivative is NaN where one of the two is -inf.
+    top, bottom = torch.where(a >= b, a, b), torch.where(a >= b, b, a)
+    return torch.where(torch.isinf(top), top, top + torch.log1p(torch.exp(bottom - top)))
+
+
 def _softplus(z: Tensor, beta: Tensor) -> Tensor:
-    return torch.logaddexp(beta * z, torch.zeros_like(z)) / beta
+    return _logaddexp(beta * z, torch.zeros_like(z)) / beta
 
 
 def _logsigmoid(z: Tensor) -> Tensor:
-    return -torch.logaddexp(-z, torch.zeros_like(z))
+    return -_logaddexp(-z, torch.zeros_like(z))
 
 
 def _elu(z: Tensor, alpha: Tensor) -> Tensor:
@@ -87,7 +93,7 @@ FUNCTIONS: dict[str, Pointwise] = {
     "silu": lambda z: z * torch.sigmoid(z),
     "gelu": lambda z: 0.5 * z * (1 + torch.erf(z / math.sqrt(2))),
     "gelu_tanh": _gelu_tanh,
-    "mish": lambda z: z * torch.tanh(torch.logaddexp(z, torch.zeros_like(z))),
+    "mish": lambda z: z * torch.tanh(_logaddexp(z, torch.zeros_like(z))),
     "floor": torch.floor,
     "ceil": torch.ceil,
     "round": torch.round,
@@ -99,7 +105,7 @@ FUNCTIONS: dict[str, Pointwise] = {
     "pow": torch.pow,
     "atan2": torch.atan2,
     "hypot": torch.hypot,
-    "logaddexp": torch.logaddexp,
+    "logaddexp": _logaddexp,
     "xlogy": torch.xlogy,
     "clamp": lambda z, low, high: torch.clamp(z, min=low, max=high),
     "mod": _mod,
@@ -147,6 +153,9 @@ KINKS: dict[str, Pointwise] = {
     "clamp": lambda z, low, high: torch.minimum((z - low).abs(), (z - high).abs()),
     "mod": lambda z, m: _to_integer(z / m) * m.abs(),
 }
+
+# Those of which the value jumps there too.
+JUMPS = ("sign", "floor", "ceil", "round", "mod")
 
 # How far they are from a point where it, or a derivative, is infinite or undefined.
 POLES: dict[str, Pointwise] = {

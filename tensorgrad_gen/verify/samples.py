@@ -23,6 +23,7 @@ LEAST = 0.02
 # At a pole or on a kink a sample is refused.
 NEAREST = 0.0
 ATTEMPTS = 40
+NUDGE = 1e-6
 LARGEST_STATEMENT = 20_000
 
 
@@ -254,26 +255,76 @@ def _labels(
     return torch.randint(0, max(below, 1), dims, generator=rng)
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What `compose` tells its watch."""
+
+    kind: str
+    distance: Tensor
+    of: Tensor | None
+
+
 def distance_from_trouble(program: Program, tensors: Tensors, params: Params) -> tuple[float, str]:
     """How far from kinks and poles, in margins (1 is enough; 0 where a value is not finite), and what is nearest."""
-    worst, what = math.inf, ""
-
-    def watch(kind: str, distance: Tensor) -> None:
-        nonlocal worst, what
-        if distance.numel():
-            near = float(distance.min()) / MARGIN[kind]
-            near = 0.0 if math.isnan(near) else near
-            if near < worst:
-                worst, what = near, kind
-
-    with torch.enable_grad():
-        leaves = [t if t is None or not _floating(t) else t.detach().clone().requires_grad_() for t in tensors]
-        outputs = compose(program, leaves, params, watch)
+    outputs, leaves, seen = _watched(program, tensors, params)
     if not all(bool(torch.isfinite(o.detach()).all()) for o in outputs if _floating(o)):
         return 0.0, "value that is not finite"
+    places = [s.distance for s in seen]
+    if any(s.kind == "kink" and bool((s.distance == 0).any()) for s in seen):
+        # An argument that is at a kink for inputs nearby too is constant (`x[n] - x[n]`): no convention shows.
+        _, _, others = _watched(program, _nudged(program, tensors), params)
+        places = [_moving(one, other) for one, other in zip(seen, others, strict=True)]
+    worst, what = math.inf, ""
+    for one, distance in zip(seen, places, strict=True):
+        near = float(distance.min()) / MARGIN[one.kind] if distance.numel() else math.inf
+        near = 0.0 if math.isnan(near) else near
+        if near < min(worst, 1.0) and one.of is not None and not _reaches(one.of, outputs):
+            continue
+        if near < worst:
+            worst, what = near, one.kind
     if worst > NEAREST and not _finite_gradients(outputs, leaves):
         return 0.0, "derivative that is not finite"
     return worst, what
+
+
+def _watched(
+    program: Program, tensors: Tensors, params: Params
+) -> tuple[tuple[Tensor, ...], list[Tensor | None], list[_Seen]]:
+    """The outputs of the plain formula, the inputs they are differentiable by, and what its watch was told."""
+    seen: list[_Seen] = []
+    with torch.enable_grad():
+        leaves = [t if t is None or not _floating(t) else t.detach().clone().requires_grad_() for t in tensors]
+        outputs = compose(program, leaves, params, lambda *told: seen.append(_Seen(*told)))
+    return outputs, leaves, seen
+
+
+def _nudged(program: Program, tensors: Tensors) -> Tensors:
+    """Inputs nearby, each entry moved by another amount."""
+    rng = torch.Generator().manual_seed(0)
+    out: list[Tensor | None] = []
+    for item, tensor in zip(program.inputs, tensors, strict=True):
+        if tensor is None or not _floating(tensor):
+            out.append(tensor)
+            continue
+        moves = NUDGE * torch.rand(tensor.shape, generator=rng, dtype=tensor.dtype)
+        out.append(structured(tensor.detach() + moves.to(tensor.device), item.structure))
+    return tuple(out)
+
+
+def _moving(one: _Seen, other: _Seen) -> Tensor:
+    """The distances, infinite where that from a kink is 0 both times."""
+    still = (one.distance == 0) & (other.distance == 0)
+    return torch.where(still, math.inf, one.distance) if one.kind == "kink" else one.distance
+
+
+def _reaches(inner: Tensor, outputs: Sequence[Tensor]) -> bool:
+    """Whether an output is differentiated through the tensor: not behind `stop_gradient`."""
+    reached = [o for o in outputs if o.requires_grad]
+    if not (reached and inner.requires_grad):
+        return False
+    ones = [torch.ones_like(o) for o in reached]
+    [found] = torch.autograd.grad(reached, [inner], ones, retain_graph=True, allow_unused=True)
+    return found is not None
 
 
 def _finite_gradients(outputs: Sequence[Tensor], leaves: Sequence[Tensor | None]) -> bool:

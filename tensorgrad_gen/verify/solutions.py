@@ -25,10 +25,9 @@ def solution(problem: Problem, residual: Residual, given: Mapping[str, Tensor]) 
     """The unknown at which the residual is 0, searched for from `given[unknown]`."""
     held = {name: tensor.detach() for name, tensor in given.items()}
     y = held[problem.unknown].clone(memory_format=torch.contiguous_format)
-    own = [problem.declared.index(index) for index in problem.cols]
-    batch = [n for n in range(y.dim()) if n < y.dim() - len(problem.declared)]  # of `...`
-    batch += [len(batch) + n for n, index in enumerate(problem.declared) if index not in problem.cols]
-    axes = [*batch, *(y.dim() - len(problem.declared) + n for n in own)]
+    first = y.dim() - len(problem.declared)  # of the axes, counted from the end of those of `...`
+    own = [first + problem.declared.index(index) for index in problem.cols]
+    axes = [*(n for n in range(y.dim()) if n not in own), *own]
     if problem.solver == "fixed_point":
         for _ in range(20 * _STEPS):
             step = problem.sign * _back(residual({**held, problem.unknown: y}), axes)
