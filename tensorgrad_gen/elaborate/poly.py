@@ -10,7 +10,7 @@ from typing import Any
 from tensorgrad_gen.ir import Size
 
 Monomial = tuple[Size, ...]
-MOST_TERMS = 1000  # of a product that is multiplied out
+MOST_LEAVES = 16  # of a size that is multiplied out: at most 3^(16/3) terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +111,19 @@ def atom(size: Size) -> Poly:
     return _poly({(size,): 1})
 
 
+def same(left: Size, right: Size) -> bool:
+    """Whether two sizes surely are equal."""
+    if left == right:
+        return True
+    return max(_leaves(left), _leaves(right)) <= MOST_LEAVES and polynomial(left) == polynomial(right)
+
+
+def _leaves(size: Size) -> int:
+    return sum(_leaves(arg) if isinstance(arg, Size) else 1 for arg in size.args)
+
+
 def polynomial(size: Size) -> Poly:
-    """A polynomial that a size is: two sizes with one polynomial are equal; a vast product is an atom."""
+    """The polynomial that a size is: two sizes with one polynomial are equal."""
     if size.op == "int":
         return integer(size.args[0])
     if size.op in ("size", "param"):
@@ -120,10 +131,8 @@ def polynomial(size: Size) -> Poly:
     parts = [polynomial(arg) for arg in size.args]
     if size.op == "-":
         return -parts[0] if len(parts) == 1 else parts[0] - parts[1]
-    if size.op == "+":
-        return parts[0] + parts[1]
-    if size.op == "*" and len(parts[0].terms) * len(parts[1].terms) <= MOST_TERMS:
-        return parts[0] * parts[1]
+    if size.op in ("+", "*"):
+        return parts[0] + parts[1] if size.op == "+" else parts[0] * parts[1]
     if size.op == "//":
         return parts[0] // parts[1]
     if size.op == "ceil":

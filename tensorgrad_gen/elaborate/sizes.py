@@ -5,7 +5,7 @@ from __future__ import annotations
 from tensorgrad_gen.elaborate import walk
 from tensorgrad_gen.elaborate.extents import ELLIPSIS
 from tensorgrad_gen.elaborate.names import Names
-from tensorgrad_gen.elaborate.poly import polynomial, renamed
+from tensorgrad_gen.elaborate.poly import renamed, same
 from tensorgrad_gen.errors import suggest
 from tensorgrad_gen.ir import Size
 from tensorgrad_gen.spec.model import SizeSpec
@@ -41,7 +41,7 @@ def definitions(names: Names) -> tuple[tuple[str, Size], ...]:
         if value == Size("size", (symbol,)):
             continue  # it is what an axis of that extent says already
         if symbol in found:
-            if value is not None and polynomial(value) != polynomial(found[symbol]):
+            if value is not None and not same(value, found[symbol]):
                 other = _other(size, symbol, names)
                 names.report.error("E405", f"the extent of `{size.index.text}` is given twice{other}", size.name.span)
             continue
