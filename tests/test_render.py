@@ -143,10 +143,12 @@ def test_every_field_of_the_view_is_read_by_a_template() -> None:
     for name, make in SAMPLES.items():
         view = render_module.module_view(make(), meta(name), "_runtime.")
         filled("module.py.jinja", Recorder(view, read))
-    path = Path(__file__).parent.parent / "specs/nn/logsumexp.yaml"  # with functions of further derivatives
-    lowered = run(path.read_text("utf-8"), str(path), until="schedule")["schedule"]
-    view = render_module.module_view(lowered, meta("logsumexp"), "_runtime.")
-    filled("module.py.jinja", Recorder(view, read))
+    # With functions of further derivatives, with blocks, with steps of a solver.
+    for spec in ("nn/logsumexp", "losses/linear_cross_entropy", "equations/kepler"):
+        path = Path(__file__).parent.parent / f"specs/{spec}.yaml"
+        lowered = run(path.read_text("utf-8"), str(path), until="schedule")["schedule"]
+        view = render_module.module_view(lowered, meta(path.stem), "_runtime.")
+        filled("module.py.jinja", Recorder(view, read))
     classes = [c for c in vars(views).values() if dataclasses.is_dataclass(c)]
     fields = {(c.__name__, f.name) for c in classes for f in dataclasses.fields(c)}
     assert fields - read == set()
