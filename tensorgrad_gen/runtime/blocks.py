@@ -50,6 +50,6 @@ def cut(tensor: Tensor, count: int, axis: int) -> tuple[Tensor, ...]:
     `tensor_split` has one on what remains of the division: compiled, it makes a graph for each.
     """
     length = tensor.shape[axis]
-    return tensor.split(
-        [(k + 1) * length // count - k * length // count for k in range(count)], axis
-    )
+    sizes = [(k + 1) * length // count - k * length // count for k in range(count)]
+    blocks: tuple[Tensor, ...] = torch.split(tensor, sizes, axis)
+    return blocks
