@@ -121,8 +121,9 @@ class _Parts:
         program, own = self.program, {s.target for s in statements}
         reads = {access.tensor for s in statements for access in accesses(s.value)} - own
         given = [name for name in program.tensors if name in reads and program.tensors[name].role != "constant"]
-        inputs = [self.input(name, cut) for name in given]
-        cuts = tuple(self.axis(name) if cut else None for name in given)
+        given += self.like(given)
+        inputs = [self.input(name, cut and name in reads) for name in given]
+        cuts = tuple(self.axis(name) if cut and name in reads else None for name in given)
         joins = tuple(self.axis(name) if cut and name in self.rounds.axes else None for name in outputs)
         if cut:
             statements = [self.blockwise(s) for s in statements]
@@ -138,6 +139,15 @@ class _Parts:
             chunk=None,
         )
         return _with_sizes(draft, self, self.chunk.count if cut else 0, cuts, joins)
+
+    def like(self, given: list[str]) -> list[str]:
+        """An input that says dtype and device where no number that the part reads does."""
+        real = {item.name for item in self.program.inputs if item.kind in ("real", "complex")} | self.complex
+        if any(name in real or self.program.tensors[name].kind == "real" for name in given):
+            return []
+        sure = [item.name for item in self.program.inputs if item.default is None and item.name not in given]
+        numbers = [name for name in sure if name in real]
+        return numbers[:1] or ([] if given else sure[:1])
 
     def axis(self, name: str) -> int | None:
         """The axis that is cut, counted from the end."""

@@ -27,7 +27,7 @@ def chunked_view(facts: Facts) -> ChunkedView:
     lines = [*casts, *size_lines(facts, sizes.statements()), *calls]
     return ChunkedView(
         tuple(arguments),
-        quoted("\n".join(wrapped(blocks_text(facts.lowered)))),
+        quoted("\n".join(line.strip() for line in wrapped(blocks_text(facts.lowered)))),
         (*dtype_lines(facts, " ".join((*lines, returns))), *lines),
         returns,
     )

@@ -28,7 +28,7 @@ def in_blocks(
     blocks of an axis that is shorter: some have no element.
     """
     blocks = [
-        (arg,) * count if axis is None or arg is None else arg.tensor_split(count, axis)
+        (arg,) * count if axis is None or arg is None else cut(arg, count, axis)
         for arg, axis in zip(args, cuts, strict=True)
     ]
     found: list[list[Tensor]] = [[] for _ in joins]
@@ -42,3 +42,14 @@ def in_blocks(
         own[0] if axis is None else torch.cat(own, axis)
         for own, axis in zip(found, joins, strict=True)
     ]
+
+
+def cut(tensor: Tensor, count: int, axis: int) -> tuple[Tensor, ...]:
+    """Blocks of a length each, or one more: views, found without a branch on how long the axis is.
+
+    `tensor_split` has one on what remains of the division: compiled, it makes a graph for each.
+    """
+    length = tensor.shape[axis]
+    sizes = [(k + 1) * length // count - k * length // count for k in range(count)]
+    blocks: tuple[Tensor, ...] = torch.split(tensor, sizes, axis)
+    return blocks
