@@ -115,3 +115,12 @@ def test_a_linear_layer_with_cross_entropy_holds_three_blocks_of_its_logits_besi
     x, w = (torch.randn(count, 64, requires_grad=True) for count in (ROWS, WORDS))
     logits = ROWS * WORDS / w.numel()
     assert peak(lambda: linear_cross_entropy(x, w, labels(ROWS, WORDS)), w) < 3 * logits / 8 + 2.1
+
+
+def test_a_masked_bag_adds_up_at_labels() -> None:
+    text = """op: bag
+inputs: {u: [w, d], c: {indices: [b, l], kind: label, labels: w}, n: {indices: [b], grad: false}}
+equations: "h[b,d] = [l < n[b]]*u[c[b,l],d]"
+"""
+    u, c, n = torch.randn(WORDS, 8, requires_grad=True), labels(512 * 4, WORDS).reshape(512, 4), torch.full((512,), 3.0)
+    assert peak(lambda: load_op(text)(u, c, n), u) < 2.2  # dense, it would be 64 times the table

@@ -150,9 +150,9 @@ def _sum_of_windows(expr: Sum) -> Expr | None:
 
 
 def _adds_up(expr: Sum) -> bool:
-    """Whether the sum adds up at computed positions: alone, it would be a matrix of zeros and few numbers."""
+    """Whether the sum adds up at labels or computed positions: alone, it would be a matrix of zeros and few numbers."""
     sides = [side for f in factors_of(expr.body) if isinstance(f, Delta) for side in (f.left, f.right)]
-    return any(isinstance(side, Expr) and side.free & set(expr.indices) and not accesses(side) for side in sides)
+    return any(isinstance(side, Expr) and side.free & set(expr.indices) for side in sides)
 
 
 @rule(Sum, "independent sums", "sum_{i,j} a[i] b[j] -> (sum_i a[i]) (sum_j b[j])")
