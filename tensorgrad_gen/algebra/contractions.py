@@ -5,7 +5,7 @@ A sum is split over its terms only where a delta needs it, and what stands under
 
 from __future__ import annotations
 
-from tensorgrad_gen.algebra.indices import accesses, all_indices, rename_bound, substitute
+from tensorgrad_gen.algebra.indices import all_indices, rename_bound, substitute
 from tensorgrad_gen.algebra.parts import factors_of, has_delta, masked, wants_its_mask
 from tensorgrad_gen.algebra.rewrite import rule
 from tensorgrad_gen.ir import (
