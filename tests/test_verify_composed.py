@@ -212,5 +212,9 @@ def test_gradient_surgery_replaces_derivatives() -> None:
 def test_an_empty_maximum_is_undefined() -> None:
     tensors = arguments()
     tensors[0] = torch.zeros(2, 0, dtype=torch.float64)
+    of = program((R,), Reduce("max", (J,), X))
+    with pytest.raises(UndefinedValueError, match="extent j is 0 and 3"):
+        compose(of, tensors, {})
+    tensors[1] = torch.zeros(0, dtype=torch.float64)
     with pytest.raises(UndefinedValueError, match="max over nothing: index j"):
-        compose(program((R,), Reduce("max", (J,), X)), tensors, {})
+        compose(of, tensors, {})
