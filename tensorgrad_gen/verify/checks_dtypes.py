@@ -211,7 +211,8 @@ def extremes(subject: Subject) -> float | None:
     free = [k for k, d in enumerate(subject.domains) if d == "real" and is_float(subject.tiny.tensors[k])]
     if not free:
         raise SkippedError("no input has the domain `real`")
-    beyond = []
+    beyond: list[str] = []
+    nowhere: list[str] = []
     for size in (sign * size for size in EXTREMES for sign in (1.0, -1.0)):
         tensors = _extreme_inputs(subject, free, size)
         try:
@@ -222,8 +223,14 @@ def extremes(subject: Subject) -> float | None:
             if not _beyond_float32(subject, tensors):
                 raise
             beyond.append(f"{size:g}")
-    if beyond:
-        raise SkippedError(f"the formula itself overflows in float32 at {', '.join(beyond)}; finite elsewhere")
+        except RuntimeError as error:
+            if "no solution found" not in str(error):
+                raise
+            nowhere.append(f"{size:g}")
+    reasons = [f"the formula itself overflows in float32 at {', '.join(beyond)}"] if beyond else []
+    reasons += [f"the search for the solution ends nowhere in float32 at {', '.join(nowhere)}"] if nowhere else []
+    if reasons:
+        raise SkippedError(f"{'; '.join(reasons)}; finite elsewhere")
     return None
 
 

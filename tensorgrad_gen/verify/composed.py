@@ -155,7 +155,8 @@ class _Interpreter:
             case ir.Mul(factors):
                 return self._product(factors, mask)
             case ir.Pow(base, exponent):
-                return self._power(self._value(base, mask), self._value(exponent, mask), mask)
+                fixed = float(exponent.value) if isinstance(exponent, ir.Const) else None
+                return self._power(self._value(base, mask), self._value(exponent, mask), mask, fixed)
             case ir.Apply(name, args):
                 return self._apply(name, [self._value(a, mask) for a in args], mask)
             case ir.Compare() | ir.Logic() | ir.Iverson():
@@ -236,13 +237,11 @@ class _Interpreter:
             seen = self._guard(distance, mask, math.inf).tensor
             self.watch(kind, seen.detach(), None if of is None else of.tensor)
 
-    def _power(self, base: Value, exponent: Value, mask: Value | None) -> Value:
+    def _power(self, base: Value, exponent: Value, mask: Value | None, number: float | None) -> Value:
         base = self._guard(self._real(base), mask, 1.0)
         exponent = self._real(exponent)
-        if exponent.keys or exponent.tensor.requires_grad:
-            value = pointwise(torch.pow, base, exponent)
-        else:  # a tensor would be differentiated by, as far as nan
-            value = Value(torch.pow(base.tensor, exponent.tensor.item()), base.keys)
+        # By a tensor of one number it would be differentiated too, as far as nan.
+        value = pointwise(torch.pow, base, exponent) if number is None else Value(base.tensor**number, base.keys)
         if exponent.tensor.requires_grad:
             self._see("pole", base, mask, value)
         elif self.watch is not None and base.tensor.requires_grad:
