@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from tensorgrad_gen import load_op
 from tests.elaborating import build, codes, spec, value
 
 RNG = np.random.default_rng(11)
@@ -121,3 +124,17 @@ def test_a_range_that_is_a_whole_axis_is_that_axis() -> None:
     program, _ = build(spec("y[i] = x[N-1-i]", {"x": "[n]"}, SIZES))
     assert program.size_defs == ()
     assert program.statement("y").indices[0].extent == "n"
+
+
+@pytest.mark.parametrize(
+    ("right", "wanted"),
+    [
+        ("x[mod(n + 1)]", lambda x: x.roll(-1)),
+        ("x[clamp(n + 1)]", lambda x: torch.cat((x[1:], x[-1:]))),
+        ("[mod(n, 2) == 1]*x[n]", lambda x: x * (torch.arange(len(x)) % 2)),
+    ],
+)
+def test_positions_beyond_what_float32_counts(right: str, wanted: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    op = load_op(f"op: far\ninputs: {{x: [n]}}\nequations: |\n  y[n] = {right}\n")
+    x = (torch.arange(2**24 + 8) % 97).float()
+    assert torch.equal(op(x), wanted(x))
