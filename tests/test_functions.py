@@ -191,7 +191,7 @@ def test_gelu_tanh_is_not_nan_where_the_cubic_overflows() -> None:
     assert at("gelu_tanh", 1e200) == [1.0]
 
 
-@pytest.mark.parametrize("name", ["spherical_bessel", "exprel"])
+@pytest.mark.parametrize("name", ["spherical_bessel", "exprel", "exp_moment"])
 def test_removable_singularities_are_removed(name: str) -> None:
     row = FUNCTIONS[name]
     near = {"z": np.array([0.0, 1e-12, 1e-3])}

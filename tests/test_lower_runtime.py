@@ -118,13 +118,21 @@ def test_levi_civita_is_the_sign_of_a_permutation() -> None:
     assert e.abs().sum() == 6
 
 
-@pytest.mark.parametrize("name", ["log_cosh", "bessel 0", "bessel 3", "exprel 0", "exprel 1", "exprel 3"])
+SPECIAL = ["log_cosh", "sech", "sech_squared", "exp_tail", "bessel 0", "bessel 3"]
+SPECIAL += ["exprel 0", "exprel 1", "exprel 3", "exp_moment 0", "exp_moment 2"]
+
+
+@pytest.mark.parametrize("name", SPECIAL)
 def test_special_functions_are_smooth_in_every_order(name: str) -> None:
     kind, *order = name.split()
     function = {
         "log_cosh": ops.log_cosh,
+        "sech": ops.sech,
+        "sech_squared": ops.sech_squared,
+        "exp_tail": ops.exp_tail,
         "bessel": lambda z: ops.spherical_bessel(int(order[0]), z),
         "exprel": lambda z: ops.exprel(int(order[0]), z),
+        "exp_moment": lambda z: ops.exp_moment(int(order[0]), z),
     }[kind]
     z = torch.tensor([-30.0, -4.0, -1e-3, 0.0, 0.5, 2.2, 7.0], dtype=D, requires_grad=True)
     assert torch.autograd.gradcheck(function, (z,), rtol=1e-5, atol=1e-7)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from fractions import Fraction
 from random import Random
 
 import numpy as np
@@ -100,6 +101,8 @@ INSTANCES: list[Expr] = [
     Add((Sum((j,), mul(A("p", i, j), A("f", j))), Sum((k,), mul(A("f", k), A("p", i, k))))),
     Mul((const(2), Mul((A("f", i), const(3))), ONE)),
     Mul((A("f", i), power(A("f", i), 2), power(A("f", i), -1))),
+    Mul((A("f", i), Apply("sign", (A("f", i),)), A("g", i))),
+    Pow(Pow(A("f", i), const(2)), const(Fraction(1, 2))),
     Mul((Delta(i, j), Delta(i, j), A("f", i))),
     Mul((A("f", i), Add((mul(Delta(i, j), A("g", j)), A("s"))))),
     Mul((Delta(i, j), A("p", i, j))),

@@ -135,6 +135,31 @@ def _tanh(m: Modular, z: Expr, at: At) -> int:
     return (double - 1) * reciprocal(double + 1)
 
 
+def _cosh(m: Modular, z: Expr, at: At) -> int:
+    """`(e^z + e^-z)/2`"""
+    one = m.exponential(z, at)
+    return (one + reciprocal(one)) * reciprocal(2)
+
+
+def _moment(m: Modular, order: Expr, at: At, z: Expr) -> int:
+    """`M_n = (e^z - n M_(n-1))/z`, `M_0 = (e^z - 1)/z`"""
+    top, below = m.exponential(z, at), reciprocal(m.value(z, at))
+    value = (top - 1) * below
+    for n in range(1, int(number(order) or 0) + 1):
+        value = (top - n * value) * below % PRIME
+    return value
+
+
+def _relative(m: Modular, order: Expr, at: At, z: Expr) -> int:
+    """`phi_n = (phi_(n-1) - 1/(n-1)!)/z`, `phi_0 = e^z`"""
+    value, below = m.exponential(z, at), reciprocal(m.value(z, at))
+    factorial = 1
+    for n in range(1, int(number(order) or 0) + 1):
+        value = (value - reciprocal(factorial)) * below % PRIME
+        factorial = factorial * n % PRIME
+    return value
+
+
 _BY_EXPONENTIAL: dict[str, Callable[..., int]] = {
     "elu": _elu,
     "complex_exp": lambda m, z, at: m.exponential(z, at),
@@ -146,7 +171,21 @@ _BY_EXPONENTIAL: dict[str, Callable[..., int]] = {
     "logsigmoid": lambda m, z, at: -m.logarithm((1 + m.exponential(z, at, Fraction(-1))) % PRIME),
     "silu": lambda m, z, at: m.value(z, at) * _sigmoid(m, z, at),
     "tanh": _tanh,
+    "cosh": _cosh,
+    "sinh": lambda m, z, at: _cosh(m, z, at) * _tanh(m, z, at),
+    "sech": lambda m, z, at: reciprocal(_cosh(m, z, at)),
+    "sech_squared": lambda m, z, at: reciprocal(_cosh(m, z, at)) ** 2,
+    "log_cosh": lambda m, z, at: m.logarithm(_cosh(m, z, at) % PRIME),
+    "log1mexp": lambda m, z, at: m.logarithm((1 - m.exponential(z, at)) % PRIME),
+    "exp_moment": _moment,
+    "exprel": _relative,
+    "exp_tail": lambda m, z, at: m.exponential(z, at) - 1 - m.value(z, at),
 }
+
+
+def _erf(m: Modular, z: int) -> int:
+    """An odd function."""
+    return sign(z) * m.atom("erf", sign(z) * z % PRIME)
 
 
 def _sinc(m: Modular, order: int, z: int) -> int:
@@ -162,6 +201,8 @@ _FUNCTIONS: dict[str, Callable[..., int]] = {
     "sign": lambda m, z: sign(z),
     "relu": lambda m, z: z if sign(z) > 0 else 0,
     "max": _larger,
+    "erf": _erf,
+    "erfc": lambda m, z: 1 - _erf(m, z),
     "min": lambda m, a, b: a + b - _larger(m, a, b),
     "spherical_bessel": _sinc,
     "clip_gradient": lambda m, z, *_: z,

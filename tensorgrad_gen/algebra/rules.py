@@ -90,6 +90,16 @@ def _collect_powers(expr: Mul) -> Expr | None:
     return mul(*result)
 
 
+@rule(Mul, "size and sign", "x sign(x) -> |x|")
+def _size_and_sign(expr: Mul) -> Expr | None:
+    for position, factor in enumerate(expr.factors):
+        if isinstance(factor, Apply) and factor.function == "sign" and factor.args[0] in expr.factors:
+            rest = [f for k, f in enumerate(expr.factors) if k != position]
+            rest.remove(factor.args[0])
+            return mul(*rest, Apply("abs", factor.args))
+    return None
+
+
 @rule(Mul, "distribute over deltas", "a (delta b + c) -> a delta b + a c")
 def _distribute(expr: Mul) -> Expr | None:
     for position, factor in enumerate(expr.factors):
@@ -235,6 +245,16 @@ def _power_of_power(expr: Pow) -> Expr | None:
         return None
     inner = number(expr.base.exponent)
     return None if inner is None else power(expr.base.base, inner * outer)
+
+
+@rule(Pow, "root of a square", "(a^2)^(1/2) -> |a|")
+def _root_of_square(expr: Pow) -> Expr | None:
+    outer = number(expr.exponent)
+    inner = number(expr.base.exponent) if isinstance(expr.base, Pow) else None
+    if not isinstance(expr.base, Pow) or inner is None or outer is None or outer.denominator != 2:
+        return None
+    even = inner.denominator == 1 and inner % 2 == 0
+    return power(Apply("abs", (expr.base.base,)), inner * outer) if even else None
 
 
 @rule(Pow, "power of a product", "(a b)^n -> a^n b^n, n an integer")

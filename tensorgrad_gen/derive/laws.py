@@ -137,8 +137,8 @@ def _reduce(d: Differential, e: Expr) -> Expr:
 
 
 def _logsumexp(d: Differential, e: Reduce) -> Expr:
-    """d logsumexp(a) = sum exp(a - logsumexp(a)) da"""
-    return Apply("exp", (sub(e.body, d.copy(e, e)),))
+    """d logsumexp(a) = sum softmax(a) da: unlike `exp(a - logsumexp(a))` it is accurate where `a` is large"""
+    return Scan("softmax", e.indices, e.body)
 
 
 def _extremum(d: Differential, e: Reduce) -> Expr:

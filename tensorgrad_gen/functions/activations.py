@@ -18,9 +18,8 @@ def above_zero(z: Expr) -> Expr:
 
 
 def silu_partials(y: Expr, z: Expr) -> Partials:
-    """`s + y (1 - s)` with `s` the sigmoid of `z`."""
-    s = apply("sigmoid", z)
-    return (add(s, mul(y, sub(ONE, s))),)
+    """`s (1 + z (1 - s))` with `s` the sigmoid of `z`, `1 - s` that of `-z`."""
+    return (mul(apply("sigmoid", z), add(mul(z, apply("sigmoid", neg(z))), ONE)),)
 
 
 def softplus_partials(y: Expr, z: Expr, beta: Expr) -> Partials:
@@ -37,29 +36,29 @@ def gelu_partials(y: Expr, z: Expr) -> Partials:
 
 
 def gelu_tanh_partials(y: Expr, z: Expr) -> Partials:
-    """`(1 + t)/2 + z/2 (1 - t^2) u'` with `t = tanh(u)`, `u = sqrt(2/pi) (z + c z^3)`.
+    """`(1 + tanh(u))/2 + z/2 sech(u)^2 u'` with `u = sqrt(2/pi) (z + c z^3)`; the first is the sigmoid of `2 u`.
 
-    The mask is true but where `t` has rounded to 1: there the second term is 0, and `u'` may be inf.
+    The mask is true but where `sech` has rounded to 0: there the second term is 0, and `u'` may be inf.
     """
     scale = mul(power(TWO, HALF), power(PI, -HALF))
-    t = apply("tanh", mul(scale, add(z, mul(CUBIC, power(z, 3)))))
+    u = mul(scale, add(z, mul(CUBIC, power(z, 3))))
     slope = mul(scale, add(mul(const(3), CUBIC, power(z, 2)), ONE))
-    square = power(t, 2)
-    bump = mul(Iverson(Compare("<", square, ONE)), const(HALF), z, sub(ONE, square), slope)
-    return (add(mul(const(HALF), add(ONE, t)), bump),)
+    square = apply("sech_squared", u)
+    bump = mul(Iverson(Compare(">", square, ZERO)), const(HALF), z, square, slope)
+    return (add(apply("sigmoid", mul(TWO, u)), bump),)
 
 
 def mish_partials(y: Expr, z: Expr) -> Partials:
-    """`t + z (1 - t^2) s` with `t = tanh(softplus(z))`, `s` the sigmoid."""
-    t = apply("tanh", apply("softplus", z, ONE))
-    return (add(t, mul(z, sub(ONE, power(t, 2)), apply("sigmoid", z))),)
+    """`tanh(u) + z sech(u)^2 s` with `u = softplus(z)`, `s` the sigmoid."""
+    u = apply("softplus", z, ONE)
+    return (add(apply("tanh", u), mul(z, apply("sech_squared", u), apply("sigmoid", z))),)
 
 
 ROWS = (
     Function(
         name="sigmoid",
         parameters=("z",),
-        derivative=lambda y, z: (mul(y, sub(ONE, y)),),
+        derivative=lambda y, z: (mul(y, apply("sigmoid", neg(z))),),  # 1 - y loses its digits where y is 1
         numpy=lambda np, z: np.exp(-np.logaddexp(0, -z)),
         sympy=lambda sp, z: 1 / (1 + sp.exp(-z)),
         latex=r"\sigma",

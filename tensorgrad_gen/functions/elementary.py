@@ -269,7 +269,7 @@ HYPERBOLIC = (
     Function(
         name="tanh",
         parameters=("z",),
-        derivative=lambda y, z: (sub(ONE, power(y, 2)),),
+        derivative=lambda y, z: (apply("sech_squared", z),),
         numpy=lambda np, z: np.tanh(z),
         sympy=lambda sp, z: sp.tanh(z),
         latex=r"\tanh",

@@ -30,8 +30,9 @@ def holds(op: str, left: Expr, right: Expr) -> Expr:
 
 def choice(op: str, a: Expr, b: Expr) -> Partials:
     """All to the argument chosen, one half each at a tie."""
-    tie = mul(const(HALF), holds("==", a, b))
-    return add(holds(op, a, b), tie), add(holds(op, b, a), tie)
+    tie = sub(ONE, mul(const(HALF), holds("==", a, b)))
+    # One condition for all of it: what stands behind it is not read where the argument is not chosen.
+    return mul(holds(f"{op}=", a, b), tie), mul(holds(f"{op}=", b, a), tie)
 
 
 def pow_partials(y: Expr, a: Expr, b: Expr) -> Partials:

@@ -7,7 +7,7 @@ from typing import Any
 
 from tensorgrad_gen.functions.elementary import HALF, ONE, TWO, ZERO, apply, inside_unit
 from tensorgrad_gen.functions.model import Function
-from tensorgrad_gen.ir import Compare, Expr, IRError, Special, add, const, mul, neg, number, power, sub
+from tensorgrad_gen.ir import Compare, Expr, IRError, Special, add, const, inverse, mul, neg, number, power, sub
 
 PI = Special("pi")
 
@@ -101,6 +101,19 @@ def exprel_value(np: Any, n: Any, z: Any) -> Any:
     return elementwise(np, lambda order, x: mpmath.hyp1f1(1, order + 1, x) / mpmath.factorial(order), n, z)
 
 
+def moment_value(np: Any, n: Any, z: Any) -> Any:
+    """`M_n(z) = 1F1(n+1; n+2; z) / (n+1)`."""
+    import mpmath
+
+    return elementwise(np, lambda order, x: mpmath.hyp1f1(order + 1, order + 2, x) / (order + 1), n, z)
+
+
+def moment_sympy(sp: Any, n: Any, z: Any) -> Any:
+    """The derivative of order n of `(exp(z) - 1)/z`."""
+    x = sp.Symbol("x")
+    return sp.diff((sp.exp(x) - 1) / x, x, int(n)).subs(x, z)
+
+
 def exprel_sympy(sp: Any, n: Any, z: Any) -> Any:
     """`(exp(z) - 1 - z - ... - z^(n-1)/(n-1)!) / z^n`."""
     return (sp.exp(z) - sum(z**k / sp.factorial(k) for k in range(int(n)))) / z ** int(n)
@@ -181,6 +194,48 @@ ROWS = (
         internal=True,
     ),
     Function(
+        name="log1mexp",
+        parameters=("z",),
+        derivative=lambda y, z: (mul(apply("exp", z), inverse(apply("expm1", z))),),
+        numpy=lambda np, z: np.where(z > -0.7, np.log(-np.expm1(z)), np.log1p(-np.exp(z))),
+        sympy=lambda sp, z: sp.log(1 - sp.exp(z)),
+        latex=r"\operatorname{log1mexp}",
+        title="log(1 - exp(z)) of a negative number",
+        domain=lambda z: (Compare("<", z, ZERO),),
+        singular="at 0 the value is -inf and the derivative -inf",
+        internal=True,
+    ),
+    Function(
+        name="sech",
+        parameters=("z",),
+        derivative=lambda y, z: (neg(mul(y, apply("tanh", z))),),
+        numpy=lambda np, z: np.exp(np.log(2.0) - np.logaddexp(z, -z)),
+        sympy=lambda sp, z: 1 / sp.cosh(z),
+        latex=r"\operatorname{sech}",
+        title="hyperbolic secant",
+        internal=True,
+    ),
+    Function(
+        name="sech_squared",  # the derivative of tanh, which 1 - tanh(z)^2 loses where tanh is 1
+        parameters=("z",),
+        derivative=lambda y, z: (mul(const(-2), y, apply("tanh", z)),),
+        numpy=lambda np, z: np.exp(2 * (np.log(2.0) - np.logaddexp(z, -z))),
+        sympy=lambda sp, z: 1 / sp.cosh(z) ** 2,
+        latex=r"\operatorname{sech}^2",
+        title="square of the hyperbolic secant",
+        internal=True,
+    ),
+    Function(
+        name="exp_tail",
+        parameters=("z",),
+        derivative=lambda y, z: (apply("expm1", z),),
+        numpy=lambda np, z: np.where(abs(z) < 1, z * z * exprel_value(np, 2.0, np.clip(z, -1, 1)), np.expm1(z) - z),
+        sympy=lambda sp, z: sp.exp(z) - 1 - z,
+        latex=r"\operatorname{exptail}",
+        title="exp(z) - 1 - z",
+        internal=True,
+    ),
+    Function(
         name="spherical_bessel",  # order 0 is sin(z)/z
         parameters=("n", "z"),
         derivative=bessel_partials,
@@ -191,7 +246,17 @@ ROWS = (
         internal=True,
     ),
     Function(
-        name="exprel",  # order 1 is (exp(z) - 1)/z
+        name="exp_moment",  # order 0 is (exp(z) - 1)/z
+        parameters=("n", "z"),
+        derivative=lambda y, n, z: (None, apply("exp_moment", const(order_of(n) + 1), z)),
+        numpy=moment_value,
+        sympy=moment_sympy,
+        latex=r"\mathrm{M}_{#1}\left(#2\right)",
+        title="integral of s^n exp(s z) for s from 0 to 1",
+        internal=True,
+    ),
+    Function(
+        name="exprel",  # order 2 is (exp(z) - 1 - z)/z^2
         parameters=("n", "z"),
         derivative=exprel_partials,
         numpy=exprel_value,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 
 from tensorgrad_gen.algebra import key, simplify
@@ -14,6 +15,7 @@ from tensorgrad_gen.ir import (
     Compare,
     Const,
     Expr,
+    Iverson,
     Linalg,
     Mul,
     Pow,
@@ -24,134 +26,14 @@ from tensorgrad_gen.ir import (
     neg,
     number,
     power,
+    sub,
 )
-from tensorgrad_gen.ir.build import ONE
+from tensorgrad_gen.ir.build import ONE, ZERO
+from tensorgrad_gen.normalise.binomials import ratio
 
 
 def _is(expr: Expr, function: str) -> bool:
     return isinstance(expr, Apply) and expr.function == function
-
-
-def _same(left: Expr, right: Expr) -> bool:
-    return key(simplify(left)) == key(simplify(right))
-
-
-def _two_exponentials(expr: Expr) -> tuple[Fraction, Expr, Fraction, Expr] | None:
-    """`c e^a + d e^b` as (c, a, d, b); the number 1 is e^0."""
-    terms = terms_of(expr)
-    if len(terms) != 2:
-        return None
-    found: list[Fraction | Expr] = []
-    for term in terms:
-        coefficient, rest = split_coefficient(term)
-        if rest is ONE:
-            found += [coefficient, const(0)]
-        elif _is(rest, "exp"):
-            found += [coefficient, rest.children[0]]
-        else:
-            return None
-    c, a, d, b = found
-    assert isinstance(c, Fraction)
-    assert isinstance(d, Fraction)
-    assert isinstance(a, Expr)
-    assert isinstance(b, Expr)
-    return c, a, d, b
-
-
-def sigmoid(expr: Expr) -> Expr | None:
-    """One over one plus an exponential is a sigmoid."""
-    if not isinstance(expr, Pow) or not isinstance(expr.base, Add):
-        return None
-    exponent, found = number(expr.exponent), _two_exponentials(expr.base)
-    if exponent is None or exponent >= 0 or exponent.denominator != 1 or found is None:
-        return None
-    c, a, d, b = found
-    if c != 1 or d != 1 or not (number(a) == 0 or number(b) == 0):
-        return None
-    inner = b if number(a) == 0 else a
-    return power(Apply("sigmoid", (simplify(neg(inner)),)), -exponent)
-
-
-def sigmoid_of_ratio(expr: Expr) -> Expr | None:
-    """exp(x) sigmoid(-x) -> sigmoid(x); expm1(x) sigmoid(-x) -> tanh(x/2)"""
-    if not isinstance(expr, Mul):
-        return None
-    for n, first in enumerate(expr.factors):
-        for m, second in enumerate(expr.factors):
-            if not (_is(second, "sigmoid") and isinstance(first, Apply) and first.function in ("exp", "expm1")):
-                continue
-            argument = first.args[0]
-            if not _same(neg(argument), second.children[0]):
-                continue
-            half = simplify(mul(const(Fraction(1, 2)), argument))
-            new = Apply("sigmoid", (argument,)) if first.function == "exp" else Apply("tanh", (half,))
-            return mul(*(f for k, f in enumerate(expr.factors) if k not in (n, m)), new)
-    return None
-
-
-def tanh(expr: Expr) -> Expr | None:
-    """The difference of two exponentials over their sum is a hyperbolic tangent."""
-    if not isinstance(expr, Mul):
-        return None
-    for n, over in enumerate(expr.factors):
-        for m, under in enumerate(expr.factors):
-            if not (isinstance(under, Pow) and number(under.exponent) == -1 and n != m):
-                continue
-            top, below = _two_exponentials(over), _two_exponentials(under.base)
-            if top is None or below is None or below[0] != below[2] or top[0] != -top[2]:
-                continue
-            ends = {key(simplify(below[1])), key(simplify(below[3]))}
-            if {key(simplify(top[1])), key(simplify(top[3]))} != ends:
-                continue
-            difference = add(top[1], neg(top[3])) if top[0] > 0 else add(top[3], neg(top[1]))
-            argument = simplify(mul(const(Fraction(1, 2)), simplify(difference)))
-            scale = const(abs(top[0]) / below[0])
-            rest = [f for k, f in enumerate(expr.factors) if k not in (n, m)]
-            return mul(scale, *rest, Apply("tanh", (argument,)))
-    return None
-
-
-def logarithm(expr: Expr) -> Expr | None:
-    """log(1 + exp(x)) -> softplus(x), and the other rows of logarithms"""
-    if not (_is(expr, "log") or _is(expr, "log1p")):
-        return None
-    argument = expr.children[0]
-    if _is(expr, "log1p"):
-        argument = simplify(add(argument, ONE))
-    coefficient, rest = split_coefficient(argument)
-    if coefficient <= 0:
-        return None
-    found = _log_of(rest)
-    if found is None:
-        return None
-    return found if coefficient == 1 else add(found, Apply("log", (const(coefficient),)))
-
-
-def _log_of(expr: Expr) -> Expr | None:
-    if _is(expr, "cosh"):
-        return Apply("log_cosh", expr.children)
-    if _is(expr, "sigmoid"):
-        return Apply("logsigmoid", expr.children)
-    found = _two_exponentials(expr) if isinstance(expr, Add) else None
-    if found is not None and found[0] == found[2] == 1:
-        _, a, _, b = found
-        if number(a) == 0 or number(b) == 0:
-            return Apply("softplus", (b if number(a) == 0 else a, ONE))
-        return Apply("logaddexp", (a, b))
-    if isinstance(expr, Add) and len(expr.terms) == 2 and number(expr.terms[1]) == 1:
-        negative, inner = split_coefficient(expr.terms[0])
-        if negative == -1 and _is(inner, "sigmoid"):
-            return Apply("logsigmoid", (simplify(neg(inner.children[0])),))
-        return Apply("log1p", (expr.terms[0],))
-    return None
-
-
-def expm1(expr: Expr) -> Expr | None:
-    """An exponential less one has a function of its own, which keeps its digits near 0."""
-    found = _two_exponentials(expr) if isinstance(expr, Add) else None
-    if found is None or number(found[3]) != 0 or found[0] != -found[2]:
-        return None
-    return mul(const(found[0]), Apply("expm1", (found[1],)))
 
 
 def elu_shifted(expr: Expr) -> Expr | None:
@@ -168,7 +50,27 @@ def elu_shifted(expr: Expr) -> Expr | None:
     return None
 
 
-_QUOTIENTS = {"expm1": ("exprel", 1), "sin": ("spherical_bessel", 0)}
+def _half_tanh(z: Expr) -> Expr:
+    """`tanh(z)/z = 2 (1 - e^-2z)/(2z) sigmoid(2z)`"""
+    double = simplify(mul(const(2), z))
+    return mul(const(2), Apply("exp_moment", (ZERO, simplify(neg(double)))), Apply("sigmoid", (double,)))
+
+
+def _half_sinh(z: Expr) -> Expr:
+    """`sinh(z)/z`, the mean of `(e^z - 1)/z` and `(1 - e^-z)/z`: both positive."""
+    both = add(Apply("exp_moment", (ZERO, z)), Apply("exp_moment", (ZERO, simplify(neg(z)))))
+    return mul(const(Fraction(1, 2)), both)
+
+
+# Functions that are 0 at 0, the power of the argument that they are divided by, and the quotient, smooth at 0.
+_QUOTIENTS: dict[str, tuple[int, Callable[[Expr], Expr]]] = {
+    "expm1": (1, lambda z: Apply("exp_moment", (ZERO, z))),
+    "exp_tail": (2, lambda z: Apply("exprel", (const(2), z))),
+    "sin": (1, lambda z: Apply("spherical_bessel", (const(0), z))),
+    "log1p": (1, lambda z: power(Apply("exp_moment", (ZERO, Apply("log1p", (z,)))), -1)),
+    "tanh": (1, _half_tanh),
+    "sinh": (1, _half_sinh),
+}
 
 
 def quotient(expr: Expr) -> Expr | None:
@@ -179,6 +81,10 @@ def quotient(expr: Expr) -> Expr | None:
         if (whole := _over_argument(first, [f for k, f in enumerate(expr.factors) if k != n])) is not None:
             return whole
         for m, second in enumerate(expr.factors):
+            if n != m and _vanish_together(first, second):
+                mask = Iverson(Compare("!=", second, ZERO))
+                if mask not in expr.factors:
+                    return mul(mask, expr)
             new = _pair(first, second) if n != m else None
             if new is not None:
                 return mul(*(f for k, f in enumerate(expr.factors) if k not in (n, m)), new)
@@ -186,26 +92,31 @@ def quotient(expr: Expr) -> Expr | None:
 
 
 def _over_argument(function: Expr, others: list[Expr]) -> Expr | None:
-    """`sin(c u v) / (u v)`, `c` a number, as the function of that quotient, which has a value at 0."""
-    if not isinstance(function, Apply) or function.function not in _QUOTIENTS:
+    """`sin(c u v)^n / (u v)^n`, `c` a number, as a power of the function of that quotient, which has a value at 0."""
+    n = Fraction(1)
+    if isinstance(function, Pow):
+        n = number(function.exponent) or Fraction(0)
+        function = function.base
+    if not isinstance(function, Apply) or function.function not in _QUOTIENTS or n.denominator != 1 or n == 0:
         return None
-    name, order = _QUOTIENTS[function.function]
+    order, value = _QUOTIENTS[function.function]
     (argument,) = function.args
     tensors = [f for f in factors_of(argument) if not scalar(f)]
     tensors = tensors or [f for f in factors_of(argument) if not isinstance(f, Const)]  # a param may be 0 too
-    numbers = [f for f in factors_of(argument) if f not in tensors]
-    left = list(others)
-    for part in factors_of(simplify(power(mul(*tensors), -1))):
-        place = next((k for k, f in enumerate(left) if key(f) == key(part)), None)
-        if place is None:
-            return None
-        left.pop(place)
-    return mul(*left, *numbers, Apply(name, (const(order), argument)))
+    for k in range(int(abs(n)), 0, -1):
+        taken = Fraction(k) if n > 0 else Fraction(-k)
+        left = without(others, simplify(power(mul(*tensors), -order * taken)), factors_of)
+        if left is not None:
+            numbers = [power(f, order * taken) for f in factors_of(argument) if f not in tensors]
+            return mul(*left, *numbers, power(value(argument), taken), power(function, n - taken))
+    return None
 
 
 def _pair(first: Expr, second: Expr) -> Expr | None:
     if _is(first, "log") and key(first.children[0]) == key(second):
         return Apply("xlogy", (second, second))
+    if _is(first, "log2") and key(first.children[0]) == key(second):
+        return mul(Apply("xlogy", (second, second)), power(Apply("log", (const(2),)), -1))
     if not isinstance(second, Pow) or number(second.exponent) != -1:
         return None
     if _is(second.base, "abs") and key(second.base.children[0]) == key(first):
@@ -213,38 +124,145 @@ def _pair(first: Expr, second: Expr) -> Expr | None:
     return None
 
 
-def exponential_over_definition(expr: Expr) -> bool:
-    """Whether a definition is worth opening: it is pointwise and made of exponentials or their like."""
-    if isinstance(expr, Linalg):
-        return expr.kind == "det"
-    names = ("exp", "log", "cosh", "sigmoid", "sin", "abs", "expm1")
-    inside = any(_is(node, name) for node in _pointwise(expr) for name in names)
-    return inside and all(isinstance(n, Add | Mul | Pow | Apply | Access) or not n.children for n in _pointwise(expr))
+def _vanish_together(log: Expr, factor: Expr) -> bool:
+    """Whether the logarithm is infinite where the factor is 0, as `p log(p/q)`: the product is then taken as 0."""
+    if not isinstance(log, Apply) or log.function not in ("log", "log1p") or isinstance(factor, Const | Iverson):
+        return False
+    if log.args[0] is factor:
+        return False  # xlogy
+    argument = add(log.args[0], ONE) if log.function == "log1p" else log.args[0]
+    bases = [f.base if isinstance(f, Pow) else f for f in factors_of(simplify(argument))]
+    return bool(factor.free or isinstance(factor, Access)) and key(factor) in {key(base) for base in bases}
 
 
-def _pointwise(expr: Expr) -> list[Expr]:
-    found = [expr]
-    for child in expr.children:
-        found += _pointwise(child)
-    return found
+def tail_of_exponential(expr: Expr) -> Expr | None:
+    """c e^x - c - c x -> c exp_tail(x); the same of expm1"""
+    if not isinstance(expr, Add):
+        return None
+    for place, term in enumerate(expr.terms):
+        coefficient, rest = split_coefficient(term)
+        if not isinstance(rest, Apply) or rest.function not in ("exp", "expm1"):
+            continue
+        (z,) = rest.args
+        start = z if rest.function == "expm1" else add(z, ONE)
+        others = [t for k, t in enumerate(expr.terms) if k != place]
+        left = without(others, simplify(mul(const(-coefficient), start)))
+        if left is not None:
+            return simplify(add(*left, mul(const(coefficient), Apply("exp_tail", (z,)))))
+    return None
+
+
+def without(terms: list[Expr], part: Expr, parts: Callable[[Expr], tuple[Expr, ...]] = terms_of) -> list[Expr] | None:
+    """The terms without those that make up `part`, numbers among them; None if they are not there."""
+    left = list(terms)
+    for piece in parts(part):
+        value = number(piece)
+        names = [key(t) for t in left]
+        if value is not None:
+            place = next((k for k, t in enumerate(left) if number(t) == value), None)
+        else:
+            place = names.index(key(piece)) if key(piece) in names else None
+        if place is None:
+            return None
+        left.pop(place)
+    return left
+
+
+def complements(expr: Expr) -> Expr | None:
+    """1 - cos(x) -> 2 sin(x/2)^2, 1 - erf(x) -> erfc(x), sqrt(1 + u) - 1 -> u/(1 + sqrt(1 + u))"""
+    if not isinstance(expr, Add) or (constant := number(expr.terms[-1])) is None:
+        return None
+    for place, term in enumerate(expr.terms[:-1]):
+        coefficient, rest = split_coefficient(term)
+        new = _complement(rest, -coefficient / constant)
+        if new is not None:
+            rest_of_sum = [t for k, t in enumerate(expr.terms[:-1]) if k != place]
+            return simplify(add(*rest_of_sum, mul(const(constant), new)))
+    return None
+
+
+def _complement(function: Expr, sign: Fraction) -> Expr | None:
+    """`1 - sign f` by a function that keeps its digits."""
+    if sign == Fraction(1, 2) and _is(function, "erfc"):
+        return mul(const(sign), Apply("erfc", (simplify(neg(function.children[0])),)))
+    if isinstance(function, Pow) and sign == 1 and number(function.exponent) == Fraction(1, 2):
+        u = simplify(add(function.base, const(-1)))
+        has_one = isinstance(function.base, Add) and number(function.base.terms[-1]) == 1
+        return mul(const(-1), u, power(add(function, ONE), -1)) if has_one else None
+    if not isinstance(function, Apply):
+        return None
+    z = function.args[0]
+    half = simplify(mul(const(Fraction(1, 2)), z))
+    match function.function, sign:
+        case "cos", 1:
+            return mul(const(2), power(Apply("sin", (half,)), 2))
+        case "cos", -1:
+            return mul(const(2), power(Apply("cos", (half,)), 2))
+        case "erf", 1:
+            return Apply("erfc", (z,))
+        case "erf", -1:
+            return Apply("erfc", (simplify(neg(z)),))
+        case "erfc", 1:
+            return Apply("erf", (z,))
+    return None
+
+
+def stabilised_by_hand(expr: Expr) -> Expr | None:
+    """max(z, 0) + softplus(-|z|) -> softplus(z), and the same of two arguments, and of `log_cosh`"""
+    if not isinstance(expr, Add):
+        return None
+    for place, term in enumerate(expr.terms):
+        coefficient, rest = split_coefficient(term)
+        if not isinstance(rest, Apply) or rest.function != "softplus" or number(rest.args[1]) != 1:
+            continue
+        scale, size = split_coefficient(rest.args[0])
+        if scale >= 0 or not isinstance(size, Apply) or size.function != "abs":
+            continue
+        z = simplify(mul(const(-scale), size.args[0]))
+        for other, candidate in enumerate(expr.terms):
+            own, larger = split_coefficient(candidate)
+            new = _with_larger(z, larger, own / coefficient) if other != place else None
+            if new is not None:
+                left = [t for k, t in enumerate(expr.terms) if k not in (place, other)]
+                return simplify(add(*left, mul(const(coefficient), new)))
+    return None
+
+
+def _with_larger(z: Expr, larger: Expr, scale: Fraction) -> Expr | None:
+    """`scale larger + log(1 + e^-|z|)`"""
+    if not isinstance(larger, Apply):
+        return None
+    if larger.function == "abs":
+        part = ratio(mul(const(scale), larger.args[0]), z)
+        if part is not None and abs(part) == Fraction(1, 2):
+            return add(Apply("log_cosh", (simplify(mul(const(part), z)),)), Apply("log", (const(2),)))
+        return None
+    if larger.function == "relu":
+        sides: tuple[Expr, ...] = (larger.args[0], ZERO)
+    elif larger.function == "max":
+        sides = larger.args
+    else:
+        return None
+    first, second = (simplify(mul(const(scale), side)) for side in sides)
+    if scale <= 0 or ratio(simplify(sub(first, second)), z) not in (Fraction(1), Fraction(-1)):
+        return None
+    for side, other in ((first, second), (second, first)):
+        if number(other) == 0:
+            return Apply("softplus", (side, ONE))
+    return Apply("logaddexp", (first, second))
 
 
 def log_of_determinant(expr: Expr) -> Expr | None:
     """log(det(x)) -> logdet(x)"""
-    if _is(expr, "log") and isinstance(expr.children[0], Linalg) and expr.children[0].kind == "det":
+    if (
+        isinstance(expr, Apply)
+        and expr.function == "log"
+        and isinstance(expr.children[0], Linalg)
+        and expr.children[0].kind == "det"
+    ):
         inner = expr.children[0]
         return Linalg("logdet", inner.matrix, inner.rows, inner.cols, None)
     return None
 
 
-__all__ = [
-    "elu_shifted",
-    "expm1",
-    "exponential_over_definition",
-    "log_of_determinant",
-    "logarithm",
-    "quotient",
-    "sigmoid",
-    "sigmoid_of_ratio",
-    "tanh",
-]
+__all__ = ["complements", "elu_shifted", "log_of_determinant", "quotient", "stabilised_by_hand", "tail_of_exponential"]

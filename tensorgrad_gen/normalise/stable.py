@@ -5,35 +5,37 @@ Each row works on simplified expressions, so that a user's own spelling is found
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
 from tensorgrad_gen.algebra import all_indices, apart, key, map_nodes, simplify, substitute
-from tensorgrad_gen.algebra.hoist import renamed
-from tensorgrad_gen.algebra.parts import factors_of
+from tensorgrad_gen.algebra.parts import factors_of, split_coefficient, terms_of
 from tensorgrad_gen.ir import (
     Access,
     Add,
     Apply,
     Expr,
     Extent,
-    Index,
+    Iverson,
     Mul,
     Pow,
     Reduce,
     Scan,
-    Statement,
     Sum,
+    Where,
+    add,
     mul,
     number,
     power,
     sub,
 )
+from tensorgrad_gen.ir.build import ONE
 from tensorgrad_gen.normalise import scalar_forms as forms
-from tensorgrad_gen.normalise.scalar_forms import exponential_over_definition
-
-Definitions = dict[str, Statement]
+from tensorgrad_gen.normalise.binomials import MINUS_INF
+from tensorgrad_gen.normalise.denominators import over_one_denominator
+from tensorgrad_gen.normalise.exponential_rules import exponentials, logarithm, logarithms_of_exponentials
+from tensorgrad_gen.normalise.reading import Definitions, log_of_softmax, named_sum, open_definitions, opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,35 +47,16 @@ class StableRule:
     apply: Callable[[Expr, Definitions], Expr | None]
 
 
-def stabilise(expr: Expr, definitions: Definitions) -> Expr:
+def stabilise(expr: Expr, definitions: Definitions, rules: Sequence[StableRule] | None = None) -> Expr:
     """The expression with every row applied, innermost first, until none applies."""
 
     def visit(node: Expr) -> Expr:
         node = simplify(node)
-        for trial in dict.fromkeys((node, _opened(node, definitions))):
-            for row in STABLE_RULES:
+        for trial in dict.fromkeys((node, opened(node, definitions))):
+            for row in STABLE_RULES if rules is None else rules:
                 result = row.apply(trial, definitions)
                 if result is not None and result is not trial:
                     return map_nodes(simplify(result), visit)
-        return node
-
-    return map_nodes(expr, visit)
-
-
-def _opened(node: Expr, definitions: Definitions) -> Expr:
-    """The node with tensors that are mere exponentials, logarithms and the like read through their definitions."""
-    if not isinstance(node, Add | Mul | Pow | Apply):
-        return node
-    opened = _open_accesses(node, definitions)
-    return node if opened is node else simplify(opened)
-
-
-def _open_accesses(expr: Expr, definitions: Definitions) -> Expr:
-    def visit(node: Expr) -> Expr:
-        if isinstance(node, Access) and node.tensor in definitions:
-            statement = definitions[node.tensor]
-            if exponential_over_definition(statement.value):
-                return renamed(apart(statement.value, all_indices(node)), statement.indices, node.subs)
         return node
 
     return map_nodes(expr, visit)
@@ -94,7 +77,7 @@ def _softmax(expr: Expr, definitions: Definitions) -> Expr | None:
         if not isinstance(numerator, Apply) or numerator.function != "exp":
             continue
         for d, denominator in enumerate(expr.factors):
-            total = _divided_sum(denominator, definitions)
+            total = _divided_sum(denominator, definitions) if n != d else None
             if total is None:
                 continue
             rest = [f for k, f in enumerate(expr.factors) if k not in (n, d)]
@@ -103,16 +86,32 @@ def _softmax(expr: Expr, definitions: Definitions) -> Expr | None:
 
 
 def _divided_sum(factor: Expr, definitions: Definitions) -> Sum | None:
-    """The sum of exponentials that a factor divides by, looked up if it has a name."""
+    """The sum of exponentials that a factor divides by, looked up if it has a name, or known by its logarithm."""
+    if _is_exp(factor):
+        coefficient, log = split_coefficient(factor.children[0])
+        known = coefficient == -1 and isinstance(log, Reduce) and log.kind == "logsumexp"
+        return Sum(log.indices, Apply("exp", (log.body,))) if known and isinstance(log, Reduce) else None
     if not isinstance(factor, Pow) or number(factor.exponent) != -1:
         return None
     base = factor.base
-    if isinstance(base, Access) and base.tensor in definitions:
-        statement = definitions[base.tensor]
-        base = renamed(apart(statement.value, all_indices(base)), statement.indices, base.subs)
+    base = named_sum(base, definitions)
     if isinstance(base, Sum):
-        base = Sum(base.indices, _open_accesses(base.body, definitions))
-    return base if isinstance(base, Sum) and _is_exp(base.body) else None
+        base = Sum(base.indices, simplify(open_definitions(base.body, definitions, sums=False)))
+    if not isinstance(base, Sum):
+        return None
+    logit, rest = _exponent_of(factors_of(base.body))
+    return Sum(base.indices, Apply("exp", (logit,))) if logit is not None and not rest else None
+
+
+def _exponent_of(factors: Sequence[Expr]) -> tuple[Expr | None, list[Expr]]:
+    """What one of the factors is the exponential of, -inf where conditions among them are false; and the others."""
+    place = next((k for k, f in enumerate(factors) if _is_exp(f)), None)
+    if place is None:
+        return None, list(factors)
+    logit = factors[place].children[0]
+    for condition in (f.condition for f in factors if isinstance(f, Iverson)):
+        logit = Where(condition, logit, MINUS_INF)
+    return logit, [f for k, f in enumerate(factors) if k != place and not isinstance(f, Iverson)]
 
 
 def _over_sum(logit: Expr, total: Sum) -> Expr:
@@ -128,41 +127,100 @@ def _over_sum(logit: Expr, total: Sum) -> Expr:
     return Apply("exp", (sub(logit, Reduce("logsumexp", total.indices, inner)),))
 
 
-def _log_of_sum(expr: Expr, definitions: Definitions) -> Expr | None:
+def _log_of_softmaxes(expr: Expr, definitions: Definitions) -> Expr | None:
     if not (isinstance(expr, Apply) and expr.function == "log"):
         return None
     body = expr.args[0]
     if isinstance(body, Access) and body.tensor in definitions:
         statement = definitions[body.tensor]
-        if isinstance(statement.value, Sum | Scan):
-            body = statement.value
-            if isinstance(body, Scan):
-                return _log_of_softmax(body, statement, expr.args[0])
-            body = renamed(body, statement.indices, expr.args[0].subs) if isinstance(expr.args[0], Access) else body
-    if isinstance(body, Sum):
-        body = Sum(body.indices, _open_accesses(body.body, definitions))
-    if isinstance(body, Sum) and _is_exp(body.body):
-        return Reduce("logsumexp", body.indices, body.body.children[0])
+        if isinstance(statement.value, Scan):
+            return log_of_softmax(statement.value, statement, body)
     if isinstance(body, Scan) and body.kind == "softmax":
         return Scan("log_softmax", body.indices, body.body)
     return None
 
 
-def _log_of_softmax(scan: Scan, statement: Statement, access: Expr) -> Expr | None:
-    """log of a softmax that has a name, at any subscripts (labels too): the logit less the logsumexp."""
-    if scan.kind != "softmax" or not isinstance(access, Access):
+def _mean_by_exponentials(expr: Expr, definitions: Definitions) -> Expr | None:
+    """(sum_j e^x[j] v[j]) / sum_j e^x[j] -> sum_j softmax[j](x[j]) v[j]"""
+    if not isinstance(expr, Mul):
         return None
-    if all(isinstance(s, Index) for s in access.subs) and len(set(access.subs)) == len(access.subs):
-        return renamed(Scan("log_softmax", scan.indices, scan.body), statement.indices, access.subs)
-    logit = renamed(scan.body, statement.indices, access.subs)
-    inside = {i: s for i, s in zip(statement.indices, access.subs, strict=True) if i not in scan.indices}
-    return sub(logit, substitute(Reduce("logsumexp", scan.indices, scan.body), inside))
-
-
-def _log_of_exp(expr: Expr, definitions: Definitions) -> Expr | None:
-    if isinstance(expr, Apply) and expr.function == "log" and _is_exp(expr.args[0]):
-        return expr.args[0].children[0]
+    for n, over in enumerate(expr.factors):
+        for d, under in enumerate(expr.factors):
+            total = _divided_sum(under, definitions) if n != d else None
+            inner = named_sum(over, definitions) if total is not None else over
+            if total is None or not isinstance(inner, Sum):
+                continue
+            inner = apart(inner, all_indices(mul(*(f for k, f in enumerate(expr.factors) if k != n))))
+            assert isinstance(inner, Sum)
+            logit, weights = _exponent_of(factors_of(simplify(open_definitions(inner.body, definitions, sums=False))))
+            soft = _over_sum(logit, total) if logit is not None else None
+            if isinstance(soft, Scan):
+                rest = [f for m, f in enumerate(expr.factors) if m not in (n, d)]
+                return mul(*rest, Sum(inner.indices, mul(*weights, soft)))
     return None
+
+
+def _masked_softmax(expr: Expr, definitions: Definitions) -> Expr | None:
+    """[c[i]] exp(x[i] - logsumexp[j](where(c[j], x[j], -inf))) -> softmax[i](where(c[i], x[i], -inf))"""
+    if not isinstance(expr, Mul):
+        return None
+    for n, mask in enumerate(expr.factors):
+        for m, factor in enumerate(expr.factors):
+            if not isinstance(mask, Iverson) or not _is_exp(factor):
+                continue
+            argument = factor.children[0]
+            for term in terms_of(argument):
+                coefficient, rest = split_coefficient(term)
+                if coefficient == -1 and isinstance(rest, Reduce) and rest.kind == "logsumexp":
+                    logit = Where(mask.condition, simplify(add(argument, rest)), MINUS_INF)
+                    found = _over_sum(logit, Sum(rest.indices, Apply("exp", (rest.body,))))
+                    if isinstance(found, Scan):
+                        return mul(*(f for k, f in enumerate(expr.factors) if k not in (n, m)), found)
+    return None
+
+
+def _exp_of_difference(expr: Expr, definitions: Definitions) -> Expr | None:
+    """exp(x[i] - logsumexp[j](x[j])) -> softmax[i](x[i]), exp(log_softmax[i](x[i])) -> softmax[i](x[i])"""
+    if not _is_exp(expr):
+        return None
+    argument = expr.children[0]
+    if isinstance(argument, Scan) and argument.kind == "log_softmax":
+        return Scan("softmax", argument.indices, argument.body)
+    for term in terms_of(argument):
+        coefficient, rest = split_coefficient(term)
+        if coefficient == -1 and isinstance(rest, Reduce) and rest.kind == "logsumexp":
+            logit = simplify(add(argument, rest))
+            found = _over_sum(logit, Sum(rest.indices, Apply("exp", (rest.body,))))
+            if isinstance(found, Scan):
+                return found
+    return None
+
+
+def _logaddexp(expr: Expr) -> Expr | None:
+    """logaddexp(x, 0) -> softplus(x)"""
+    if isinstance(expr, Apply) and expr.function == "logaddexp":
+        for one, other in (expr.args, expr.args[::-1]):
+            if number(other) == 0:
+                return Apply("softplus", (one, ONE))
+    return None
+
+
+def _shift(expr: Expr, definitions: Definitions) -> Expr | None:
+    """logsumexp[j](x[j] + m) -> m + logsumexp[j](x[j]), softmax[j](x[j] + m) -> softmax[j](x[j])"""
+    if isinstance(expr, Reduce) and expr.kind == "logsumexp":
+        scan = False
+    elif isinstance(expr, Scan) and expr.kind in ("softmax", "log_softmax"):
+        scan = True
+    else:
+        return None
+    indices = frozenset(expr.indices)
+    fixed = [t for t in terms_of(expr.body) if not t.free & indices]
+    if not fixed or not isinstance(expr.body, Add) or len(fixed) == len(expr.body.terms):
+        return None
+    moving = simplify(add(*(t for t in expr.body.terms if t not in fixed)))
+    if scan:
+        return expr.rebuild((moving,)) if expr.free == moving.free else None
+    return add(*fixed, Reduce("logsumexp", expr.indices, moving))
 
 
 def _norm(expr: Expr, definitions: Definitions) -> Expr | None:
@@ -171,7 +229,7 @@ def _norm(expr: Expr, definitions: Definitions) -> Expr | None:
         return None
     # A scale that is positive whatever the extents leaves the root, as in a standard deviation.
     scale = [f for f in factors_of(expr.base) if _positive(f)]
-    sums = [f for f in factors_of(expr.base) if not _positive(f)]
+    sums = [named_sum(f, definitions) for f in factors_of(expr.base) if not _positive(f)]
     total = sums[0] if len(sums) == 1 else None
     if not isinstance(total, Sum):
         return None
@@ -202,15 +260,26 @@ def _square_of_norm(expr: Expr, definitions: Definitions) -> Expr | None:
     return power(Sum(expr.base.indices, power(expr.base.body, 2)), exponent / 2)
 
 
+# What holds of scalars, and what a derivative may have anew.
+DERIVATIVE_RULES = (
+    StableRule("sums of logarithms", "softplus(x) - x -> softplus(-x)", _scalar(logarithms_of_exponentials)),
+    StableRule("exponentials", "e^(a x) (1 - e^x)^q/(1 + e^x)^n by tanh, sigmoid, expm1", _scalar(exponentials)),
+    StableRule("tail of exp", "exp(x) - 1 - x -> exp_tail(x)", _scalar(forms.tail_of_exponential)),
+    StableRule("complements", "1 - cos(x), 1 - erf(x), sqrt(1 + x) - 1", _scalar(forms.complements)),
+    StableRule("one denominator", "1/(1 + x) - x/(1 + x)^2 -> 1/(1 + x)^2", _scalar(over_one_denominator)),
+)
+
 STABLE_RULES = (
     StableRule("softmax", "exp(x[i]) / sum_j exp(x[j]) -> softmax[i](x[i])", _softmax),
-    StableRule("log of a sum of exponentials", "log(sum_j exp(x[j])) -> logsumexp[j](x[j])", _log_of_sum),
-    StableRule("log of an exponential", "log(exp(x)) -> x", _log_of_exp),
-    StableRule("sigmoid", "1/(1 + exp(-x)) -> sigmoid(x)", _scalar(forms.sigmoid)),
-    StableRule("sigmoid as a ratio", "exp(x)/(1 + exp(x)) -> sigmoid(x)", _scalar(forms.sigmoid_of_ratio)),
-    StableRule("tanh", "(e^x - e^-x)/(e^x + e^-x) -> tanh(x)", _scalar(forms.tanh)),
-    StableRule("softplus, logaddexp, log_cosh", "log(1 + exp(x)) -> softplus(x)", _scalar(forms.logarithm)),
-    StableRule("expm1", "exp(x) - 1 -> expm1(x)", _scalar(forms.expm1)),
+    StableRule("mean by exponentials", "sum_j e^x[j] v[j]/sum_j e^x[j] by a softmax", _mean_by_exponentials),
+    StableRule("log of a softmax", "log(softmax[i](x[i])) -> log_softmax[i](x[i])", _log_of_softmaxes),
+    *DERIVATIVE_RULES,
+    StableRule("logarithms of exponentials", "log(c e^x prod (1 +- e^z)^n) -> log(c) + x + ...", _scalar(logarithm)),
+    StableRule("stable by hand", "max(x, 0) + softplus(-|x|) -> softplus(x)", _scalar(forms.stabilised_by_hand)),
+    StableRule("logaddexp with 0", "logaddexp(x, 0) -> softplus(x)", _scalar(_logaddexp)),
+    StableRule("shift of a logsumexp", "logsumexp[j](x[j] - m) -> logsumexp[j](x[j]) - m", _shift),
+    StableRule("masked softmax", "a softmax of what is not masked, 0 elsewhere", _masked_softmax),
+    StableRule("exp of a logarithm", "exp(x[i] - logsumexp[j](x[j])) -> softmax[i](x[i])", _exp_of_difference),
     StableRule("shifted elu", "elu(z) + 1 -> where(z > 0, z + 1, exp(z))", _scalar(forms.elu_shifted)),
     StableRule("quotients at 0", "sin(x)/x, expm1(x)/x, x/|x|, p log(p)", _scalar(forms.quotient)),
     StableRule("log of a determinant", "log(det(x)) -> logdet(x)", _scalar(forms.log_of_determinant)),

@@ -16,6 +16,7 @@ from tensorgrad_gen.derive.modes import taken_names
 from tensorgrad_gen.ir import Program, Root, Statement
 from tensorgrad_gen.normalise.parts import parts
 from tensorgrad_gen.plan.contraction import order_contractions
+from tensorgrad_gen.plan.inside import softmax_inside
 from tensorgrad_gen.plan.model import Block, Plan, Solver, Step
 from tensorgrad_gen.plan.saving import choose_saved, clips
 from tensorgrad_gen.plan.shaping import split_contractions
@@ -114,6 +115,7 @@ class _Planner:
         shared = share_products(split, names, frozenset(t for _, t in results))
         # Known anew: what hoisting named may stand behind the contraction that would read it.
         ordered = order_contractions(shared, names, self._known(), self.regime)
+        ordered = softmax_inside(ordered, {t for _, t in results})
         if roots and self.program.tensors.keys() >= set(roots):  # from cotangents, to gradients that may not be needed
             ordered, results = self._results_apart(ordered, results, names)
         steps = tuple(Step(s.target, s.indices, s.value, s.kind) for s in map(plain_letters, ordered))

@@ -154,6 +154,31 @@ def log_cosh(z: Tensor) -> Tensor:
     )
 
 
+def sech(z: Tensor) -> Tensor:
+    """`1/cosh(z)`, which does not overflow."""
+    return torch.exp(-log_cosh(z))
+
+
+def sech_squared(z: Tensor) -> Tensor:
+    """`1 - tanh(z)^2 = 4 s(2 z) s(-2 z)`, `s` the sigmoid: accurate where `tanh` rounds to 1."""
+    double = 2 * z
+    return torch.sigmoid(double) * torch.sigmoid(-double) * 4
+
+
+def log1mexp(z: Tensor) -> Tensor:
+    """`log(1 - exp(z))` of a negative number (Maechler, Computing log(1 - exp(-|a|)), 2012)."""
+    near = z > -math.log(2.0)
+    close, far = torch.where(near, z, -1), torch.where(near, -1, z)
+    return torch.where(near, torch.log(-torch.expm1(close)), torch.log1p(-torch.exp(far)))
+
+
+def exp_tail(z: Tensor) -> Tensor:
+    """`exp(z) - 1 - z`, accurate near 0."""
+    near = z.abs() < 2
+    small, far = torch.where(near, z, 0), torch.where(near, 0, z)
+    return torch.where(near, small * small * exprel(2, small), torch.expm1(far) - far)
+
+
 def spherical_bessel(n: int, z: Tensor) -> Tensor:
     """Spherical Bessel function of order `n` (0: `sin(z)/z`): by series near 0, else upwards."""
     near = z.abs() < n + 1.5
@@ -171,6 +196,23 @@ def spherical_bessel(n: int, z: Tensor) -> Tensor:
     for k in range(n):
         below, here = here, (2 * k + 1) / far * here - below
     return torch.where(near, series, here)
+
+
+def exp_moment(n: int, z: Tensor) -> Tensor:
+    """The integral of `s^n exp(s z)` over `s` in [0, 1] (0: `(exp(z) - 1)/z`); near 0 by series."""
+    near = z.abs() < 1.0 + 0.5 * n
+    small, far = torch.where(near, z, 0), torch.where(near, 2.0 + n, z)
+    term = torch.ones_like(small)
+    series = term / (n + 1)
+    for k in range(1, 22 + n):
+        term = term * small / k
+        series = series + term / (n + 1 + k)
+    # Far from 0 upwards; where the value grows, that of it times `exp(-z)`, so that none overflows.
+    below = -torch.expm1(-far.abs()) / far.abs()
+    top = torch.where(far > 0, 1, torch.exp(-far.abs()))
+    for k in range(1, n + 1):
+        below = (top - k * below) / far
+    return torch.where(near, series, below * torch.exp(far.clamp(min=0)))
 
 
 def exprel(n: int, z: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ from tensorgrad_gen.simplify import simplify_adjoint, simplify_tangent
 from tensorgrad_gen.simplify.inline import inline
 from tensorgrad_gen.simplify.merge import merge_equal
 from tensorgrad_gen.simplify.parts import common_deltas_last, factored, split_by_deltas
+from tensorgrad_gen.simplify.stable import stable
 from tensorgrad_gen.simplify.through_values import through_values
 from tensorgrad_gen.simplify.zeros import drop_vanishing
 
@@ -226,6 +227,7 @@ def _reduced(program: Program, statements: list[Statement], wanted: set[str], na
     statements = merge_equal(statements, wanted)
     statements = [replace(s, value=drop_vanishing(s.value, program)) for s in statements]
     statements = [replace(s, value=factored(s.value)) for s in common_deltas_last(statements, names)]
+    statements = stable(statements, program)
     return drop_broadcasts(statements, wanted)
 
 

@@ -1,0 +1,135 @@
+"""Tensors read through their definitions, where these are made of exponentials: a spelling split over equations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tensorgrad_gen.algebra import all_indices, apart, simplify, substitute
+from tensorgrad_gen.algebra.hoist import renamed
+from tensorgrad_gen.algebra.parts import factors_of
+from tensorgrad_gen.ir import (
+    Access,
+    Add,
+    Apply,
+    Delta,
+    Expr,
+    Index,
+    IRError,
+    Linalg,
+    Mul,
+    Pow,
+    Reduce,
+    Root,
+    Scan,
+    Statement,
+    Sum,
+    number,
+    sub,
+    total,
+)
+from tensorgrad_gen.normalise.exponential_rules import RISKS
+
+
+class Definitions(dict[str, Statement]):
+    """The statements before, by target, and what has been found of how to read through them."""
+
+    def __init__(self, statements: Mapping[str, Statement] | None = None) -> None:
+        super().__init__(statements or {})
+        self.opened: dict[tuple[str, bool], Expr | None] = {}
+
+
+def opened(node: Expr, definitions: Definitions) -> Expr:
+    """The node with tensors that are exponentials and the like, or made of such, read through their definitions."""
+    if not isinstance(node, Add | Mul | Pow | Apply) or not definitions:
+        return node
+    found = open_definitions(node, definitions, isinstance(node, Apply) and node.function in LOGARITHMS)
+    return node if found is node else simplify(found)
+
+
+LOGARITHMS = ("log", "log1p", "log2", "xlogy")
+# An expression with more nodes than this is not read into another.
+LARGEST = 60
+
+
+def open_definitions(expr: Expr, definitions: Definitions, sums: bool) -> Expr:
+    """Read through definitions; `sums`: those of sums of exponentials too, as under a logarithm or in a divisor."""
+    if isinstance(expr, Access):
+        return _definition(expr, definitions, sums) or expr
+    if isinstance(expr, Pow):
+        exponent = number(expr.exponent)
+        sums = sums or (exponent is not None and exponent < 0)
+    children = tuple(open_definitions(child, definitions, sums) for child in expr.children)
+    same = all(one is two for one, two in zip(children, expr.children, strict=True))
+    return expr if same else expr.rebuild(children)
+
+
+def _definition(access: Access, definitions: Definitions, sums: bool) -> Expr | None:
+    """What the tensor stands for, if that is made of exponentials or their like by pointwise functions."""
+    statement = definitions.get(access.tensor)
+    if statement is None:
+        return None
+    if sums and isinstance(statement.value, Scan) and statement.value.kind == "softmax":
+        log = log_of_softmax(statement.value, statement, access)
+        return None if log is None else Apply("exp", (log,))
+    name = (access.tensor, sums)
+    if name not in definitions.opened:
+        whole = open_definitions(statement.value, definitions, sums)
+        worth = _by_exponentials(whole) or (sums and _sums_exponentials(whole))
+        definitions.opened[name] = whole if worth and total(whole) <= LARGEST else None
+    found = definitions.opened[name]
+    if found is None or (_sums_exponentials(found) and any(isinstance(s, Expr) for s in access.subs)):
+        return None  # what is collected by label is collected once
+    try:
+        return renamed(apart(found, all_indices(access)), statement.indices, access.subs)
+    except IRError:
+        return None  # it is read at a label where only an index can stand
+
+
+def _sums_exponentials(expr: Expr) -> bool:
+    """Whether the value is a sum of what exponentials make, times what does not matter."""
+    sums = [f for f in factors_of(expr) if isinstance(f, Sum)]
+    return len(sums) == 1 and _by_exponentials(sums[0].body)
+
+
+_WORTH_OPENING = {"log", "sin", "cos", "abs", "erf", "erfc", "relu", "max", "exp_tail", "log1mexp", "log1p"}
+
+
+def _by_exponentials(expr: Expr) -> bool:
+    """Whether a definition is worth opening: it is pointwise and made of exponentials or their like."""
+    if isinstance(expr, Linalg):
+        return expr.kind == "det"
+    nodes = _pointwise(expr)
+    inside = any(
+        (isinstance(n, Apply) and (n.function in RISKS or n.function in _WORTH_OPENING))
+        or (isinstance(n, Pow) and number(n.exponent) is None)
+        for n in nodes
+    )
+    return inside and not any(isinstance(n, Sum | Linalg | Root | Delta) for n in nodes)
+
+
+def _pointwise(expr: Expr) -> list[Expr]:
+    found = [expr]
+    for child in () if isinstance(expr, Reduce | Scan) else expr.children:
+        found += _pointwise(child)
+    return found
+
+
+def named_sum(factor: Expr, definitions: Definitions) -> Expr:
+    """A sum that has a name, for the name."""
+    statement = definitions.get(factor.tensor) if isinstance(factor, Access) else None
+    if statement is None or not isinstance(factor, Access) or not isinstance(statement.value, Sum):
+        return factor
+    if any(isinstance(sub, Expr) for sub in factor.subs):
+        return factor  # what is collected by label is collected once
+    return renamed(apart(statement.value, all_indices(factor)), statement.indices, factor.subs)
+
+
+def log_of_softmax(scan: Scan, statement: Statement, access: Expr) -> Expr | None:
+    """log of a softmax that has a name, at any subscripts (labels too): the logit less the logsumexp."""
+    if scan.kind != "softmax" or not isinstance(access, Access):
+        return None
+    if all(isinstance(s, Index) for s in access.subs) and len(set(access.subs)) == len(access.subs):
+        return renamed(Scan("log_softmax", scan.indices, scan.body), statement.indices, access.subs)
+    logit = renamed(scan.body, statement.indices, access.subs)
+    inside = {i: s for i, s in zip(statement.indices, access.subs, strict=True) if i not in scan.indices}
+    return sub(logit, substitute(Reduce("logsumexp", scan.indices, scan.body), inside))
