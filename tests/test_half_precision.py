@@ -14,9 +14,10 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from tensorgrad_gen import compile_spec, load_op
+from tensorgrad_gen.algebra import walk
 from tensorgrad_gen.elaborate import elaborate
 from tensorgrad_gen.errors import Report
-from tensorgrad_gen.ir import Program
+from tensorgrad_gen.ir import Program, Root
 from tensorgrad_gen.verify import samples as draws
 from tensorgrad_gen.verify.composed import compose
 from tensorgrad_gen.verify.extents import UndefinedValueError
@@ -34,10 +35,11 @@ COMPLEX = {"complex_linear", "complex_mse", "dft", "expectation", "mod_relu"}
 
 
 def shapes(program: Program, params: Params) -> Iterator[draws.Shape]:
-    """Long axes first, then shorter ones."""
+    """Long axes first, then shorter ones; the search for a solution takes a step for each of its elements."""
     symbols = [symbol for symbol, _ in program.axes if symbol != "..."]
     batch = ((LONG,) if symbols else (8 * LONG,)) if draws.has_batch(program) else ()
-    for order in (symbols, symbols[::-1]):
+    solved = any(isinstance(node, Root) for s in program.statements for node in walk(s.value))
+    for order in () if solved else (symbols, symbols[::-1]):
         sizes = {symbol: LONG + place for place, symbol in enumerate(order)}
         while math.prod((*sizes.values(), *batch)) > MOST:
             sizes[max(sizes, key=lambda s: sizes[s])] -= 1
@@ -221,6 +223,6 @@ def test_what_is_rounded_outside_has_every_derivative(target: str, dtypes: tuple
 def test_what_is_rounded_outside_compiles_into_one_graph() -> None:
     op = load_op(PATHS["inverse"])
     x = (2 * torch.eye(3)).bfloat16().unsqueeze(0).requires_grad_()
-    y = torch.compile(op, fullgraph=True, backend="aot_eager")(x)
+    y = torch.compile(op, fullgraph=True, backend="eager")(x)
     assert y.dtype == torch.bfloat16
     assert_close(torch.autograd.grad(y.sum(), x), torch.autograd.grad(op(x).sum(), x))
