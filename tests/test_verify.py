@@ -98,7 +98,10 @@ class _LayerNormDual(_LayerNorm):
 
 def layer_norm(x, gamma, beta=None, *, eps=1e-5):
     fn = _LayerNorm if torch.compiler.is_compiling() else _LayerNormDual
-    return fn.apply(x, gamma, beta, eps)[0]
+    dtype = torch.promote_types(x.dtype, gamma.dtype)
+    if dtype.itemsize == 2:
+        x, gamma, beta = (None if t is None else t.float() for t in (x, gamma, beta))
+    return fn.apply(x, gamma, beta, eps)[0].to(dtype)
 """
 
 B, H, H1, H2 = Index("b", "b"), Index("h", "h"), Index("h1", "h"), Index("h2", "h")
@@ -199,6 +202,10 @@ def test_only_checks_of_higher_order_see_a_saved_intermediate() -> None:
     results = mutated("intermediate saved by an attribute")
     assert {"higher orders", "gradgradcheck of apply"} <= failures(results)
     assert not failures([r for r in results if r.section in (1, 2)])
+
+
+def test_only_checks_of_half_precision_see_what_is_computed_in_it() -> None:
+    assert failures(run(("dtype.itemsize == 2", "False"))) == {"bfloat16", "float16"}
 
 
 def test_results_render_as_table_json_and_junit() -> None:

@@ -64,6 +64,8 @@ class Plan:
     `of`, without a Function round it, so that autograd records what it does.
 
     `parts` are what an op with a chunk is worked in, each planned as an op of its own (`part`).
+
+    With `unrounded`, derivatives read outputs as they are computed: it is the public function that rounds.
     """
 
     program: Program
@@ -78,3 +80,4 @@ class Plan:
     solver: Solver | None = None
     parts: tuple[Plan, ...] = ()
     part: Part | None = None
+    unrounded: bool = False

@@ -18,7 +18,7 @@ from tensorgrad_gen.normalise.parts import parts
 from tensorgrad_gen.plan.contraction import order_contractions
 from tensorgrad_gen.plan.inside import softmax_inside
 from tensorgrad_gen.plan.model import Block, Plan, Solver, Step
-from tensorgrad_gen.plan.saving import choose_saved, clips
+from tensorgrad_gen.plan.saving import choose_saved, clips, reads_unrounded
 from tensorgrad_gen.plan.shaping import split_contractions
 from tensorgrad_gen.plan.sharing import share_products
 from tensorgrad_gen.plan.sizes import Regime
@@ -42,6 +42,7 @@ def plan(derivatives: Derivatives) -> Plan:
     tangent = None
     if "jvp" in program.derivatives and derivatives.tangent.tangents:
         tangent = planner.finish(planner.tangent_block(derivatives.tangent, auxiliary), available, prune=False)
+    read = {name for block in (*backward, *((tangent,) if tangent else ())) for name in block.uses}
     return Plan(
         program,
         planner.forward_steps(auxiliary),
@@ -54,6 +55,7 @@ def plan(derivatives: Derivatives) -> Plan:
         None,
         _solver(planner.forward),
         tuple(replace(plan(simplify(derive(part.program))), part=part) for part in parts(program)),
+        unrounded=reads_unrounded(program, planner.forward, read, planner.regime),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from tensorgrad_gen.algebra import accesses, walk
 from tensorgrad_gen.algebra.hoist import heavy, is_extremum
-from tensorgrad_gen.ir import Access, Apply, Program, Statement
+from tensorgrad_gen.ir import Access, Apply, Linalg, Program, Root, Statement
 from tensorgrad_gen.plan.min_cut import sink_side
 from tensorgrad_gen.plan.sizes import Regime
 
@@ -25,6 +25,20 @@ def choose_saved(program: Program, statements: Iterable[Statement], needed: set[
     if all(n not in table for n in needed):
         return []
     return _minimum_cut(program, table, needed, regime)
+
+
+def reads_unrounded(program: Program, statements: Iterable[Statement], read: set[str], regime: Regime) -> bool:
+    """Whether derivatives read an output that half precision must not round first, and that costs little to keep so.
+
+    Terms in which a matrix function or a solution stands may cancel (`x y` and 1 in the law of `pinv`), and what
+    is smaller than an input stands for many of its elements. Others are read rounded, as PyTorch's own ops read them.
+    """
+    largest = max((regime.elements(item.indices) for item in program.inputs), default=0)
+    outputs = [s for s in statements if s.target in program.outputs and s.target in read and s.kind == "real"]
+    return any(
+        regime.elements(s.indices) < largest or any(isinstance(node, (Linalg, Root)) for node in walk(s.value))
+        for s in outputs
+    )
 
 
 def clips(statement: Statement) -> bool:

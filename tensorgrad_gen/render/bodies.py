@@ -105,7 +105,7 @@ def forward_view(facts: Facts) -> ForwardView:
     # its tangent would need the layout of what it is a view of; nor may an operator of torch.library return one.
     if program.target == "function" and facts.tangent is None:
         own |= {t: local_name(t) for t in facts.results if t not in facts.lowered.plan.outputs and "own(" in own[t]}
-    items = [result_item(facts, t, own[t], facts.dtype) for t in facts.results]
+    items = [own[t] if facts.unrounded else result_item(facts, t, own[t], facts.dtype) for t in facts.results]
     return ForwardView(
         tuple(arguments),
         device,
@@ -276,7 +276,10 @@ def tangent_view(facts: Facts) -> TangentView:
     if facts.acc in re.findall(r"\w+", " ".join(casts)):
         casts.insert(0, f"{facts.acc} = {facts.accumulator(f'{ctx}.dtype')}")
     given = {name: f"tangent_{name}" for name, _ in facts.lowered.tangent.results}
-    items = [result_item(facts, t, given[t], f"{ctx}.dtype") if t in given else "None" for t in facts.results]
+    if facts.unrounded:
+        items = [given.get(t, "None") for t in facts.results]
+    else:
+        items = [result_item(facts, t, given[t], f"{ctx}.dtype") if t in given else "None" for t in facts.results]
     inputs = [local_name(i.name) for i in facts.inputs] + list(facts.params)
     output = [local_name(t) for t in facts.results]
     return TangentView(

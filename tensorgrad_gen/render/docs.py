@@ -170,9 +170,13 @@ def saved_text(facts: Facts) -> str:
     """What is kept between forward and backward, in index notation, and its price."""
     read = facts.read(block.live for block in facts.blocks)
     plan = facts.lowered.plan
-    free = [i.name for i in facts.inputs if i.name in read] + [t for t in plan.outputs if t in read]
+    outputs = [t for t in plan.outputs if t in read]
+    free = [i.name for i in facts.inputs if i.name in read] + outputs
     extra = [t for t in facts.results if t not in plan.outputs and t in read]
-    parts = [f"{', '.join(free)} (inputs and outputs, at no cost)"] if free else []
+    terms = "inputs and outputs, at no cost"
+    if facts.unrounded and outputs and not facts.lowered.parts:
+        terms += f"; in half precision {', '.join(outputs)} unrounded, 4 bytes an element"
+    parts = [f"{', '.join(free)} ({terms})"] if free else []
     if not extra:
         return f"Saved for backward: {parts[0] if parts else 'nothing'}."
     indices = {step.target: step.indices for step in plan.forward}

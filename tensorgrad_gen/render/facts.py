@@ -49,6 +49,11 @@ class Facts:
         return self.lowered.plan.program.name
 
     @property
+    def unrounded(self) -> bool:
+        """Whether the Function's outputs are in the dtype to compute in."""
+        return self.lowered.plan.unrounded
+
+    @property
     def complex(self) -> frozenset[str]:
         """Tensors with complex values."""
         return self.lowered.complex

@@ -10,6 +10,7 @@ from tensorgrad_gen.lower.names import local_name
 from tensorgrad_gen.lower.printer import print_texpr, reads
 from tensorgrad_gen.lower.sizes import length, places, stated
 from tensorgrad_gen.lower.torch_ir import Infix
+from tensorgrad_gen.render.bodies import result_item
 from tensorgrad_gen.render.docs import default_text, public_doc
 from tensorgrad_gen.render.facts import Facts
 from tensorgrad_gen.render.names import class_name
@@ -31,7 +32,14 @@ def public_view(facts: Facts) -> PublicView:
         call = f'{rt}labelled({rt}call, "{op}", _INPUTS, {target}, {forward}, {passed})'
     else:
         call = f"{rt}call({target}, {forward}, {passed})"
-    count = len(facts.lowered.plan.outputs)
+    outputs = facts.lowered.plan.outputs
+    count = len(outputs)
+    start: tuple[str, ...] = ()
+    items = tuple(f"outputs[{k}]" for k in range(count))
+    if facts.unrounded and not facts.lowered.parts:
+        numbers = ", ".join(item.keyword for item in facts.numeric)
+        start = (f"{facts.dtype} = {rt}promote({numbers})",)
+        items = tuple(result_item(facts, t, item, facts.dtype) for t, item in zip(outputs, items, strict=True))
     annotations = [f"{local_name(i.name)}: Tensor{' | None' if i.default is not None else ''}" for i in facts.inputs]
     return PublicView(
         parameters(facts.inputs, program.params),
@@ -44,8 +52,9 @@ def public_view(facts: Facts) -> PublicView:
         fits_arguments(facts),
         given_extents(program),
         ", ".join(item.keyword for item in facts.inputs),
+        start,
         call,
-        "outputs[0]" if count == 1 else ", ".join(f"outputs[{k}]" for k in range(count)),
+        ", ".join(items),
         f'{rt}Registered("tensorgrad_gen::{op}", "{_schema(facts)}", {cls}, {dual})' if registered else "",
     )
 

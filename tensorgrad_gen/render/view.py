@@ -140,6 +140,7 @@ class PublicView:
     fits_arguments: str
     given_extents: str
     tensors: str
+    start: tuple[str, ...]
     call: str
     item: str
     operator: str

@@ -3,136 +3,73 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from tensorgrad_gen.verify.compare import agree, cotangents, is_float, leaves, pull, relative_error, required
-from tensorgrad_gen.verify.model import FindingError, Outputs, Params, SkippedError, Subject, Tensors
+from tensorgrad_gen.verify.compare import agree, is_float, leaves, pull, relative_error, required
+from tensorgrad_gen.verify.model import FindingError, Sample, SkippedError, Subject, Tensors
+from tensorgrad_gen.verify.rounding import as_precise, cast, check_tangents, check_values_and_gradients
 
-# Largest relative error of an output, by dtype: a few times the unit roundoff, and more for what cancels.
-TOLERANCES = {torch.float32: 2e-4, torch.bfloat16: 2e-1, torch.float16: 4e-2}
+SINGLE = 2e-4  # the largest relative error in float32
 # What cancels to less than this is compared with this: its rounding error is that of terms of order one.
 FLOOR = 0.3
 EXTREMES = (0.0, 1e-6, 1e-4, 20.0, 88.0, 200.0, 1e4)
 
 
-# As precise as each, and complex.
-_COMPLEX = {
-    **dict.fromkeys((torch.float32, torch.bfloat16, torch.float16), torch.complex64),
-    torch.float64: torch.complex128,
-}
-
-
-def _as_precise(tensor: Tensor, dtype: torch.dtype) -> torch.dtype:
-    """The dtype for the tensor's kind of numbers that is as precise as this one."""
-    return _COMPLEX[dtype] if tensor.is_complex() else dtype
-
-
-def _cast(tensors: Tensors, dtype: torch.dtype) -> Tensors:
-    return tuple(t.to(_as_precise(t, dtype)) if t is not None and is_float(t) else t for t in tensors)
-
-
-def _no_half_of_complex(subject: Subject, dtype: torch.dtype) -> None:
-    if dtype.itemsize == 2 and any(t is not None and t.is_complex() for t in subject.tiny.tensors):
-        raise SkippedError("PyTorch has few kernels for complex numbers in half precision")
-
-
-def _unsupported(error: RuntimeError) -> bool:
-    return "not implemented for" in str(error) or "Low precision dtypes not supported" in str(error)
-
-
-def _check_precision(subject: Subject, dtype: torch.dtype) -> float:
+def float32(subject: Subject) -> float:
+    """Values and gradients are near those of float64."""
     sample = subject.samples[0]
-    low = _cast(sample.tensors, dtype)
-    inputs = leaves(subject, low)
-    places = required(inputs)
-    wanted = [t for t in inputs if t is not None and t.requires_grad]
-    outputs = subject.call(inputs, sample.params)
-    grads = pull(outputs, wanted, subject.seed)
-    exact = leaves(subject, _cast(low, torch.float64))
-    expected = subject.reference(exact, sample.params)
-    # The cotangents that `pull` draws are rounded to the outputs' dtype: round the exact ones too.
-    want = _pull_rounded(expected, [t for t in exact if t is not None and t.requires_grad], subject.seed, outputs)
+    low = cast(sample.tensors, torch.float32)
+    inputs, exact = leaves(subject, low), leaves(subject, cast(low, torch.float64))
+    outputs, expected = subject.call(inputs, sample.params), subject.reference(exact, sample.params)
+    grads, want = (
+        pull(outs, [t for t in ins if t is not None and t.requires_grad], subject.seed)
+        for outs, ins in ((outputs, inputs), (expected, exact))
+    )
+    names = [f"gradient of {subject.input_name(place)}" for place in required(inputs)]
+    pairs = [(f"output {k}", *both) for k, both in enumerate(zip(outputs, expected, strict=True))]
+    pairs += [(name, a, b) for name, a, b in zip(names, grads, want, strict=True) if a is not None and b is not None]
     worst = 0.0
-    for place, (one, two) in enumerate(zip(outputs, expected, strict=True)):
-        if is_float(one) and one.dtype != _as_precise(one, dtype):
-            raise FindingError(f"output {place} is {one.dtype} where all inputs are {dtype}")
-        worst = max(worst, agree(f"output {place}", one, two, str(dtype), TOLERANCES[dtype], floor=FLOOR))
-    for place, got, right in zip(places, grads, want, strict=True):
-        name = f"gradient of {subject.input_name(place)}"
-        if got is not None and got.dtype != _as_precise(got, dtype):
-            raise FindingError(f"{name} is {got.dtype} where its tensor is {dtype}")
-        if got is not None and right is not None:
-            worst = max(worst, agree(name, got, right, str(dtype), TOLERANCES[dtype], floor=FLOOR))
+    for what, got, right in pairs:
+        if is_float(got) and got.dtype != as_precise(got, torch.float32):
+            raise FindingError(f"{what} is {got.dtype} where all inputs are float32")
+        worst = max(worst, agree(what, got, right, "float32", SINGLE, floor=FLOOR))
     return worst
 
 
-def _pull_rounded(outputs: Outputs, inputs: Sequence[Tensor], seed: int, like: Outputs) -> list[Tensor | None]:
-    floats = [o for o in outputs if is_float(o)]
-    given = [c.to(o.dtype) for c, o in zip(cotangents(like, seed), floats, strict=True)]
-    pairs = [(o, c) for o, c in zip(floats, given, strict=True) if o.requires_grad]
-    if not pairs or not inputs:
-        return [None] * len(inputs)
-    found = torch.autograd.grad([o for o, _ in pairs], list(inputs), [c for _, c in pairs], allow_unused=True)
-    return list(found)
-
-
-def precision(subject: Subject, dtype: torch.dtype) -> float:
-    """Values and gradients are near those of float64, in the dtype of the inputs."""
-    _no_half_of_complex(subject, dtype)
+def _half(check: Callable[[Subject, Sample, torch.dtype], float], subject: Subject, dtype: torch.dtype) -> float:
+    """A check in half precision; skipped where PyTorch has no kernel."""
+    if dtype == torch.bfloat16 and any(t is not None and t.is_complex() for t in subject.tiny.tensors):
+        raise SkippedError("PyTorch has no complex numbers of bfloat16")
     try:
-        return _check_precision(subject, dtype)
-    except RuntimeError as error:
-        if _unsupported(error):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "ComplexHalf support is experimental")
+            return check(subject, subject.samples[0], dtype)
+    except (RuntimeError, NotImplementedError) as error:
+        if "not implemented for" in str(error) or "Low precision dtypes not supported" in str(error):
             raise SkippedError(f"PyTorch has no kernel: {error}") from error
         raise
 
 
-float32 = functools.partial(precision, dtype=torch.float32)
-bfloat16 = functools.partial(precision, dtype=torch.bfloat16)
-float16 = functools.partial(precision, dtype=torch.float16)
+def half(subject: Subject, dtype: torch.dtype) -> float:
+    """Values and gradients are as exact as those of the formula in float32, rounded."""
+    return _half(check_values_and_gradients, subject, dtype)
+
+
+bfloat16 = functools.partial(half, dtype=torch.bfloat16)
+float16 = functools.partial(half, dtype=torch.float16)
 
 
 def tangents(subject: Subject) -> float:
-    """In half precision too the tangent of an output has the output's dtype, and is near that in float64."""
-    _no_half_of_complex(subject, torch.bfloat16)
+    """In half precision too the tangent of an output has the output's dtype, and is as exact as the output."""
     if not subject.forward:
         raise SkippedError("the spec derives no jvp")
-    sample = subject.samples[0]
-    try:
-        got = _pushed(subject, subject.call, _cast(sample.tensors, torch.bfloat16))
-    except (RuntimeError, NotImplementedError) as error:
-        if _unsupported(error):
-            raise SkippedError(f"PyTorch has no kernel: {error}") from error
-        raise
-    exact = _cast(_cast(sample.tensors, torch.bfloat16), torch.float64)
-    worst = 0.0
-    for place, (one, two) in enumerate(zip(got, _pushed(subject, subject.reference, exact), strict=True)):
-        if one.dtype != _as_precise(one, torch.bfloat16):
-            raise FindingError(f"the tangent of output {place} is {one.dtype} where all inputs are torch.bfloat16")
-        name = f"the tangent of output {place}"
-        worst = max(worst, agree(name, one, two, "bfloat16", TOLERANCES[torch.bfloat16], floor=FLOOR))
-    return worst
-
-
-def _pushed(subject: Subject, function: Callable[[Tensors, Params], Outputs], tensors: Tensors) -> Outputs:
-    """Tangents of the outputs in a random direction."""
-    places = required(leaves(subject, tensors))
-    if not places:
+    if not required(leaves(subject, subject.samples[0].tensors)):
         raise SkippedError("no input has a derivative")
-    moved = tuple(t for k, t in enumerate(tensors) if k in places and t is not None)
-
-    def call(*arguments: Tensor) -> Outputs:
-        full = list(tensors)
-        for place, argument in zip(places, arguments, strict=True):
-            full[place] = argument
-        return tuple(o for o in function(tuple(full), subject.samples[0].params) if is_float(o))
-
-    # Directions that bfloat16 has, so that both are given the same.
-    directions = [d.bfloat16().to(t.dtype) for d, t in zip(cotangents(moved, subject.seed), moved, strict=True)]
-    return tuple(torch.func.jvp(call, moved, tuple(directions))[1])
+    return _half(check_tangents, subject, torch.bfloat16)
 
 
 def labels(subject: Subject) -> float:
@@ -159,14 +96,14 @@ def mixed(subject: Subject) -> float | None:
         raise SkippedError("fewer than two real inputs")
     worst = 0.0
     for chosen in floats:
-        narrow = _cast(sample.tensors, torch.float32)
+        narrow = cast(sample.tensors, torch.float32)
         tensors = tuple(narrow[k] if k == chosen else t for k, t in enumerate(sample.tensors))
         inputs = leaves(subject, tensors)
         outputs = subject.call(inputs, sample.params)
-        wide = subject.reference(_cast(tensors, torch.float64), sample.params)
+        wide = subject.reference(cast(tensors, torch.float64), sample.params)
         where = f"{subject.input_name(chosen)} in float32"
         for place, (one, two) in enumerate(zip(outputs, wide, strict=True)):
-            if is_float(one) and one.dtype != _as_precise(one, torch.float64):
+            if is_float(one) and one.dtype != as_precise(one, torch.float64):
                 raise FindingError(f"output {place} is {one.dtype}, not promoted to float64 ({where})")
             worst = max(worst, agree(f"output {place}", one, two, where, 1e-6))
         wanted = [t for t in inputs if t is not None and t.requires_grad]
@@ -179,7 +116,7 @@ def mixed(subject: Subject) -> float | None:
 def autocast(subject: Subject) -> float:
     """Under autocast the op computes as it does outside, with backward inside the region or after it."""
     sample = subject.samples[0]
-    tensors = _cast(sample.tensors, torch.float32)
+    tensors = cast(sample.tensors, torch.float32)
     worst = 0.0
     for inside in (False, True):
         inputs = leaves(subject, tensors)
@@ -187,13 +124,13 @@ def autocast(subject: Subject) -> float:
         outputs = subject.call(inputs, sample.params)
         want = pull(outputs, wanted, subject.seed)
         with torch.autocast(torch.device(subject.device).type, dtype=torch.bfloat16):
-            cast = subject.call(inputs, sample.params)
+            within = subject.call(inputs, sample.params)
             if inside:
-                got = pull(cast, wanted, subject.seed)
+                got = pull(within, wanted, subject.seed)
         if not inside:
-            got = pull(cast, wanted, subject.seed)
+            got = pull(within, wanted, subject.seed)
         where = f"autocast, backward {'inside' if inside else 'after'} it"
-        for place, (one, two) in enumerate(zip(cast, outputs, strict=True)):
+        for place, (one, two) in enumerate(zip(within, outputs, strict=True)):
             if one.dtype != two.dtype:
                 raise FindingError(f"output {place} is {one.dtype}, not {two.dtype} ({where})")
             worst = max(worst, agree(f"output {place}", one, two, where, 1e-5))
@@ -251,7 +188,7 @@ def _beyond_float32(subject: Subject, tensors: Tensors) -> bool:
 
 
 def _extreme_inputs(subject: Subject, free: list[int], size: float) -> Tensors:
-    tensors = list(_cast(subject.tiny.tensors, torch.float32))
+    tensors = list(cast(subject.tiny.tensors, torch.float32))
     for place in free:
         tensor = tensors[place]
         assert tensor is not None
@@ -262,7 +199,7 @@ def _extreme_inputs(subject: Subject, free: list[int], size: float) -> Tensors:
 
 def _check_extreme(subject: Subject, tensors: Tensors, size: float) -> None:
     sample = subject.tiny
-    inputs, exact = leaves(subject, tensors), leaves(subject, _cast(tensors, torch.float64))
+    inputs, exact = leaves(subject, tensors), leaves(subject, cast(tensors, torch.float64))
     outputs, expected = subject.call(inputs, sample.params), subject.reference(exact, sample.params)
     places = required(inputs)
     got = pull(outputs, [t for t in inputs if t is not None and t.requires_grad], subject.seed)

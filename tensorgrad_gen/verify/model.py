@@ -49,6 +49,7 @@ class Subject:
     - `op` and `raw` (`apply` of the op's Function, which returns the auxiliary outputs too) take the structured
       part of inputs that have a structure; `bare` is the public function itself.
     - `oracle` is a second value reference; `smooth` tells whether arguments are away from kinks.
+    - `single` is the plain formula in the arithmetic of float32; without it, `reference` is rounded.
     - `stable` is the plain formula with its stable forms recognised, in the arithmetic of float32.
     - `samples` has regular samples, the most used first; `tiny` is one with few elements, `square` one with all
       extents equal; `edges` have extents 0 and 1, `undefined` says where the formula has no value at all.
@@ -68,6 +69,7 @@ class Subject:
     bare: Function | None = None
     oracle: Callable[[Tensors, Params], Outputs] | None = None
     smooth: Callable[[Tensors, Params], bool] | None = None
+    single: Callable[[Tensors, Params], Outputs] | None = None
     stable: Callable[[Tensors, Params], Outputs] | None = None
     orders: int = 2
     forward: bool = True

@@ -47,6 +47,8 @@ def solution(problem: Problem, residual: Residual, given: Mapping[str, Tensor]) 
 
 
 def _small(step: Tensor, y: Tensor, bound: float) -> bool:
+    if y.dtype == torch.float32:
+        bound = max(bound, torch.finfo(y.dtype).eps ** 0.75)
     return bool((step.abs() <= bound * (1 + y.abs())).all()) and bool(y.isfinite().all())
 
 

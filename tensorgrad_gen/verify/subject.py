@@ -41,6 +41,7 @@ def make_subject(program: Program, module: ModuleType, seed: int = 0, device: st
         undefined=undefined,
         oracle=_oracle(program),
         smooth=lambda tensors, params: draws.distance_from_trouble(program, tensors, params)[0] >= 1.0,
+        single=lambda tensors, params: compose(program, project(program, tensors), params, dtype=torch.float32),
         stable=_stable(program),
         orders=1 if program.differentiable == "once" else 2,
         forward="jvp" in program.derivatives,
