@@ -44,7 +44,9 @@ def reads_at_position(expr: Expr) -> bool:
 
 def wants_its_mask(expr: Expr) -> bool:
     """Whether the value, or a derivative of it, may be undefined where a mask hides it."""
-    return reads_at_position(expr) or any(_singular(node) and bool(accesses(node)) for node in walk(expr))
+    if reads_at_position(expr) or any(isinstance(node, Delta) and node.children for node in walk(expr)):
+        return True  # a label, in a subscript or in a delta that chooses one
+    return any(_singular(node) and bool(accesses(node)) for node in walk(expr))
 
 
 def _singular(node: Expr) -> bool:
