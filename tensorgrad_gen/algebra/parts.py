@@ -44,13 +44,13 @@ def reads_at_position(expr: Expr) -> bool:
 
 def wants_its_mask(expr: Expr) -> bool:
     """Whether the value, or a derivative of it, may be undefined where a mask hides it."""
-    if reads_at_position(expr) or any(isinstance(node, Delta) and node.children for node in walk(expr)):
-        return True  # a label, in a subscript or in a delta that chooses one
-    return any(_singular(node) and bool(accesses(node)) for node in walk(expr))
+    return reads_at_position(expr) or any(_singular(node) and bool(accesses(node)) for node in walk(expr))
 
 
 def _singular(node: Expr) -> bool:
-    """Whether the function of this node is singular somewhere."""
+    """Whether the function of this node is singular somewhere; a delta is one, where a label in it may be wrong."""
+    if isinstance(node, Delta):
+        return bool(node.children)
     if isinstance(node, Pow):
         exponent = number(node.exponent)
         return exponent is None or exponent < 0 or exponent.denominator != 1
