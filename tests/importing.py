@@ -16,8 +16,7 @@ Function = Callable[..., torch.Tensor]
 
 def agree(text: str, expected: Function, inputs: Sequence[torch.Tensor]) -> None:
     """The op of the spec has the value of the function, and its derivatives of first and second order."""
-    compiled = compile_spec(text)
-    assert not compiled.warnings
+    assert {d.code for d in compile_spec(text).warnings} <= {"W405"}  # a formula may have a singularity of its own
     op = load_op(text)
     given = [x.detach().double().requires_grad_() for x in inputs]
     ours, theirs = op(*given), expected(*given)

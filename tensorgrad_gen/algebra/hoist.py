@@ -177,7 +177,7 @@ class Hoister:
         if expr.children:
             inner = order + tuple(i for i in expr.bound if i not in order)
             guards_here = tuple(g for g in guards if not g.free & frozenset(expr.bound))  # others mean another index
-            parts = zip(expr.children, _guards_inside(expr), strict=True)
+            parts = zip(expr.children, guards_inside(expr), strict=True)
             children = tuple(self._visit(child, of, inner, guards_here + more) for child, more in parts)
             expr = expr.rebuild(children)
             expr = self._exact(_guarded(expr, guards) if self.splits(expr) else expr, inner)
@@ -201,27 +201,27 @@ class Hoister:
         return Access(statement.target, indices)
 
 
-def _guards_inside(expr: Expr) -> tuple[tuple[Expr, ...], ...]:
+def guards_inside(expr: Expr) -> tuple[tuple[Expr, ...], ...]:
     """For each child, the conditions of this node under which the child is read."""
     if isinstance(expr, Mul):
-        conditions = [(f, g) for f in expr.factors if isinstance(f, Iverson) for g in _conjuncts(f.condition)]
+        conditions = [(f, g) for f in expr.factors if isinstance(f, Iverson) for g in conjuncts(f.condition)]
         light = [(f, g) for f, g in conditions if not any(heavy(node) for node in walk(g))]
         return tuple(
             tuple(g for own, g in (light if isinstance(f, Iverson) else conditions) if own is not f)
             for f in expr.factors
         )
     if isinstance(expr, Where):
-        return (), _conjuncts(expr.condition), _conjuncts(Logic("not", (expr.condition,)))
+        return (), conjuncts(expr.condition), conjuncts(Logic("not", (expr.condition,)))
     return tuple(() for _ in expr.children)
 
 
-def _conjuncts(condition: Expr) -> tuple[Expr, ...]:
+def conjuncts(condition: Expr) -> tuple[Expr, ...]:
     """Conditions that all hold where the condition does: `p and q` as p, q; `not (p or q)` as not p, not q."""
     if isinstance(condition, Logic) and condition.op == "and":
-        return tuple(part for arg in condition.args for part in _conjuncts(arg))
+        return tuple(part for arg in condition.args for part in conjuncts(arg))
     inner = condition.args[0] if isinstance(condition, Logic) and condition.op == "not" else None
     if isinstance(inner, Logic) and inner.op == "or":
-        return tuple(part for arg in inner.args for part in _conjuncts(Logic("not", (arg,))))
+        return tuple(part for arg in inner.args for part in conjuncts(Logic("not", (arg,))))
     return (condition,)
 
 
@@ -246,4 +246,14 @@ def renamed(value: Expr, old: tuple[Index, ...], new: tuple[Sub, ...]) -> Expr:
     return substitute(value, dict(zip(old, new, strict=True)))
 
 
-__all__ = ["Hoister", "Known", "heavy", "heavy_or_mixed", "is_extremum", "renamed", "scalar"]
+__all__ = [
+    "Hoister",
+    "Known",
+    "conjuncts",
+    "guards_inside",
+    "heavy",
+    "heavy_or_mixed",
+    "is_extremum",
+    "renamed",
+    "scalar",
+]

@@ -48,7 +48,9 @@ def wants_its_mask(expr: Expr) -> bool:
 
 
 def _singular(node: Expr) -> bool:
-    """Whether the function of this node is singular somewhere."""
+    """Whether the function of this node is singular somewhere; a delta is one, where a label in it may be wrong."""
+    if isinstance(node, Delta):
+        return bool(node.children)
     if isinstance(node, Pow):
         exponent = number(node.exponent)
         return exponent is None or exponent < 0 or exponent.denominator != 1

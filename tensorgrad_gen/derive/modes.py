@@ -10,7 +10,9 @@ from collections.abc import Collection
 from fractions import Fraction
 
 from tensorgrad_gen.algebra import accesses, all_indices, fresh, simplify, substitute
+from tensorgrad_gen.algebra.hoist import renamed
 from tensorgrad_gen.algebra.naming import Namer, derivative_names
+from tensorgrad_gen.algebra.parts import factors_of
 from tensorgrad_gen.derive.apart import names_apart
 from tensorgrad_gen.derive.conjugate import conjugate, pulled_back
 from tensorgrad_gen.derive.differential import Differential
@@ -23,11 +25,14 @@ from tensorgrad_gen.ir import (
     Expr,
     Index,
     Iverson,
+    Logic,
     Position,
     Program,
+    Special,
     Statement,
     Sub,
     Sum,
+    Where,
     add,
     complex_of,
     const,
@@ -161,9 +166,16 @@ def tangent(program: Program, names: Namer) -> Tangent:
     complex_ = set(complex_of(program))
     complex_ |= {tangent for name, tangent in known.items() if name in complex_}
 
+    masks: dict[str, tuple[tuple[Index, ...], Expr]] = {}
+
     def leaf(access: Access) -> Expr:
         name = known.get(access.tensor)
-        return ZERO if name is None else Access(name, access.subs)
+        if name is None:
+            return ZERO
+        if access.tensor not in masks:
+            return Access(name, access.subs)
+        indices, mask = masks[access.tensor]
+        return mul(renamed(mask, indices, access.subs), Access(name, access.subs))
 
     statements = []
     for statement in program.statements:
@@ -177,9 +189,25 @@ def tangent(program: Program, names: Namer) -> Tangent:
             target = names.name(f"tangent_{statement.target}", own=True)
             complex_ |= {target} if statement.target in complex_ else set()
             known[statement.target] = target
+            if mask := _mask_of_finite(statement.value):
+                masks[statement.target] = statement.indices, mask
             statements.append(Statement(target, statement.indices, change))
     targets = {s.target for s in program.statements}
     return Tangent(tuple(statements), tuple((n, t) for n, t in known.items() if n in targets))
+
+
+def _mask_of_finite(value: Expr) -> Expr | None:
+    """1 where `where(c, x, -inf)` is x: elsewhere it has no change, whatever the factors beside it (`inf - inf`)."""
+    if isinstance(value, Where):
+        if _infinite(value.other):
+            return Iverson(value.condition)
+        if _infinite(value.then):
+            return Iverson(Logic("not", (value.condition,)))
+    return None
+
+
+def _infinite(expr: Expr) -> bool:
+    return any(factor is Special("inf") for factor in factors_of(expr))
 
 
 def taken_names(program: Program) -> set[str]:

@@ -157,7 +157,17 @@ def _norm(indices: tuple[Index, ...], body: Expr, p: Expr) -> Expr:
         return Sum(indices, magnitude)
     if sign := _sign_of_infinity(p):
         return _over("max" if sign > 0 else "min", indices, magnitude)
-    return power(Sum(indices, Pow(magnitude, p)), inverse(p))
+    return _power_mean(indices, body, p)
+
+
+def _power_mean(indices: tuple[Index, ...], body: Expr, p: Expr) -> Expr:
+    """`(sum |x|^p)^(1/p)`, its derivative masked where it is 0 times infinity: at 0, as of any norm."""
+    magnitude: Expr = Apply("abs", (body,))
+    order = number(p)
+    if order is None or order < 1:
+        magnitude = Where(Compare("!=", body, const(0)), magnitude, const(0))
+    total = Sum(indices, Pow(magnitude, p))
+    return Where(Compare("!=", total, const(0)), power(total, inverse(p)), const(0))
 
 
 def _sign_of_infinity(p: Expr) -> int:

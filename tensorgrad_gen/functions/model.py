@@ -26,7 +26,8 @@ class Function:
     table imports neither.  `latex` is a command, or a template with `#1`, `#2` for the arguments.
     `kinks(*args)` are expressions whose zeros are the points where the derivative jumps or the
     convention chose one: verification keeps away from them.  `domain(*args)` are conditions under
-    which the function is differentiable.  `singular` says where the derivative is infinite.
+    which the function is differentiable.  `singular` says where the derivative is infinite, `taken`
+    what it is taken as there, for the docstrings of ops.
     `surgery` names the law of a function whose derivative is no partial derivative of its value.
     """
 
@@ -40,6 +41,7 @@ class Function:
     kinks: Callable[..., tuple[Expr, ...]] = _nothing
     domain: Callable[..., tuple[Expr, ...]] = _nothing
     singular: str | None = None
+    taken: str | None = None
     surgery: str | None = None
     complex: bool = False
     internal: bool = False

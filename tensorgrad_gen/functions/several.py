@@ -120,6 +120,7 @@ TWO_ARGUMENTS = (
         title="angle of the point (b, a)",
         kinks=lambda a, b: (a,),
         singular="at the origin the derivative is undefined",
+        taken="the derivatives of atan2(0, 0) are taken as 0: it has none",
     ),
     Function(
         name="hypot",
@@ -150,6 +151,7 @@ TWO_ARGUMENTS = (
         title="a log(b), 0 where a is 0",
         domain=lambda a, b: (Compare(">", b, ZERO),),
         singular="at a = 0 and b = 0 both derivatives are 0, where the first has the limit -inf",
+        taken="the derivatives of xlogy(0, 0) are taken as 0, where that by its first argument has the limit -inf",
     ),
     Function(
         name="mod",

@@ -6,9 +6,10 @@ import re
 from dataclasses import replace
 from fractions import Fraction
 
-from tensorgrad_gen.algebra import readable
+from tensorgrad_gen.algebra import readable, walk
 from tensorgrad_gen.derive.model import Block, Further
-from tensorgrad_gen.ir import Index, Input, Parameter, Program
+from tensorgrad_gen.functions import FUNCTIONS
+from tensorgrad_gen.ir import Apply, Index, Input, Parameter, Program
 from tensorgrad_gen.lower.model import LoweredOp
 from tensorgrad_gen.notation import loss_name, print_program, print_statement, size_names
 from tensorgrad_gen.render.facts import Facts
@@ -59,6 +60,7 @@ def module_doc(facts: Facts, meta: OpMeta) -> str:
         given = ", ".join(f"grad_{t} = d{loss}/d{t}" for t in facts.lowered.plan.outputs if not facts.discrete(t))
         parts.append(f"with {given}:")
         parts.append(_indented(meta.gradients or gradient_lines(facts)))
+        parts += ["\n".join(wrapped(line)) for line in _taken(program)]
         parts.append("\n".join(wrapped(saved_text(facts))))
     if facts.lowered.parts:
         parts.append("\n".join(wrapped(blocks_text(facts.lowered))))
@@ -67,6 +69,13 @@ def module_doc(facts: Facts, meta: OpMeta) -> str:
     if program.target == "custom_op":
         parts.append("\n".join(wrapped(OPERATOR.format(op=program.name))).replace("\n    ", "\n"))
     return "\n\n".join(parts)
+
+
+def _taken(program: Program) -> list[str]:
+    """What derivatives are taken as where they have no value."""
+    nodes = (node for s in program.statements for node in walk(s.value) if isinstance(node, Apply))
+    found = dict.fromkeys(FUNCTIONS[node.function].taken for node in nodes)
+    return [f"{text[0].upper()}{text[1:]}." for text in found if text]
 
 
 def _further(lowered: LoweredOp) -> list[str]:

@@ -13,7 +13,7 @@ from tensorgrad_gen.render.bodies import forward_view
 from tensorgrad_gen.render.docs import accessed, quoted, shown_block
 from tensorgrad_gen.render.facts import Facts, gather
 from tensorgrad_gen.render.ownership import owned
-from tensorgrad_gen.render.public import fits, fits_arguments, given_extents, input_row, parameters, required
+from tensorgrad_gen.render.public import fits, fits_arguments, given_extents, input_row, parameters, required, worded
 from tensorgrad_gen.render.view import ForwardView, FurtherView
 
 _WHAT = {
@@ -35,13 +35,12 @@ def _of(lowered: LoweredOp) -> Further:
 
 
 def _view(op: Facts, facts: Facts, of: Further) -> FurtherView:
-    rt, name = facts.runtime, facts.op
+    name = facts.op
     more = facts.inputs[len(op.inputs) :]
     # The inputs as the caller gives them, with `...`.
     inputs = (*op.inputs, *more)
     params = facts.lowered.plan.program.params
     passed = ", ".join([i.keyword for i in inputs] + [p.name for p in params])
-    labels = any(item.kind == "label" for item in inputs)
     own = fits_arguments(op)
     conditions = fits(op, more, op.inputs, keyword=True)
     rows = "".join(f"{input_row(item)}, " for item in more).strip()
@@ -58,7 +57,7 @@ def _view(op: Facts, facts: Facts, of: Further) -> FurtherView:
         f"(*_INPUTS, {rows})" if more else "_INPUTS",
         given_extents(op.lowered.plan.program),
         ", ".join(item.keyword for item in inputs),
-        f'{rt}labelled(_{name}, "{name}", _INPUTS, {passed})' if labels else f"_{name}({passed})",
+        worded(facts, name, f"_{name}({passed})"),
     )
 
 

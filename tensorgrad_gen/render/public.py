@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tensorgrad_gen.ir import Input, Parameter, Program
+from tensorgrad_gen.algebra import walk
+from tensorgrad_gen.ir import Input, Parameter, Program, Reduce
 from tensorgrad_gen.lower.names import local_name
 from tensorgrad_gen.lower.printer import print_texpr, reads
 from tensorgrad_gen.lower.sizes import length, places, stated
@@ -25,13 +26,8 @@ def public_view(facts: Facts) -> PublicView:
     passed = ", ".join([i.keyword for i in facts.inputs] + [p.name for p in program.params])
     registered = program.target == "custom_op"
     target, forward = ("_OPERATOR", "_OPERATOR") if registered else (cls, dual)
-    labels = any(item.kind == "label" for item in facts.inputs)
-    if facts.lowered.parts:
-        call = f'{rt}labelled(_chunked, "{op}", _INPUTS, {passed})' if labels else f"_chunked({passed})"
-    elif labels:
-        call = f'{rt}labelled({rt}call, "{op}", _INPUTS, {target}, {forward}, {passed})'
-    else:
-        call = f"{rt}call({target}, {forward}, {passed})"
+    call = f"_chunked({passed})" if facts.lowered.parts else f"{rt}call({target}, {forward}, {passed})"
+    call = worded(facts, op, call)
     outputs = facts.lowered.plan.outputs
     count = len(outputs)
     start: tuple[str, ...] = ()
@@ -57,6 +53,21 @@ def public_view(facts: Facts) -> PublicView:
         ", ".join(items),
         f'{rt}Registered("tensorgrad_gen::{op}", "{_schema(facts)}", {cls}, {dual})' if registered else "",
     )
+
+
+def worded(facts: Facts, name: str, call: str) -> str:
+    """The call; where PyTorch would find a label out of range or a maximum over nothing, in the words of the op."""
+    program = facts.lowered.plan.program
+    found = [(item.keyword, item.labels) for item in facts.inputs if item.labels is not None]
+    nodes = [node for s in program.statements for node in walk(s.value)]
+    extrema = [n for n in nodes if isinstance(n, Reduce) and n.kind in ("max", "min", "argmax", "argmin")]
+    found += [(node.kind, index.extent) for node in extrema for index in node.indices]
+    if not found:
+        return call
+    places = [f'("{name}", {_quoted(along)})' for name, along in dict.fromkeys(found)]
+    function, _, arguments = call.partition("(")
+    rows = f"({', '.join(places)}{',' if len(places) == 1 else ''})"
+    return f'{facts.runtime}worded({function}, "{name}", _INPUTS, {rows}, {arguments}'
 
 
 def _schema(facts: Facts) -> str:
@@ -97,8 +108,12 @@ def input_row(item: Input) -> str:
 
 def _tuple(items: list[str] | list[str | int]) -> str:
     """Letters, symbols and numbers as a tuple, in double quotes."""
-    texts = [str(item) if isinstance(item, int) else f'"{item}"' for item in items]
+    texts = [_quoted(item) for item in items]
     return f"({', '.join(texts)}{',' if len(texts) == 1 else ''})"
+
+
+def _quoted(item: str | int) -> str:
+    return str(item) if isinstance(item, int) else f'"{item}"'
 
 
 def fits(facts: Facts, inputs: tuple[Input, ...], known: Sequence[Input] = (), keyword: bool = False) -> list[str]:

@@ -11,7 +11,7 @@ from importlib import resources
 from itertools import pairwise
 
 # The modules of `tensorgrad_gen.runtime`, in order.
-PARTS = ("core.py", "ops.py", "matrices.py", "windows.py", "convolutions.py", "solvers.py", "blocks.py")
+PARTS = ("core.py", "wording.py", "ops.py", "matrices.py", "windows.py", "convolutions.py", "solvers.py", "blocks.py")
 
 
 @dataclass(frozen=True, slots=True)

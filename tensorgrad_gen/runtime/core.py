@@ -15,7 +15,6 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 _FunctionClass = TypeVar("_FunctionClass", bound=type[torch.autograd.Function])
-_Result = TypeVar("_Result")
 _NOTHING = contextlib.nullcontext()
 # Without this switch nested forward mode through a Function is silently zero (pytorch#197867):
 # where a PyTorch lacks it, ops have no forward mode at all.
@@ -376,21 +375,3 @@ def _check_extent(
         f"{op}: index {first} is {first_size} in {first_name} (axis {first_axis})"
         f" but {other}{size} in {name} (axis {axis})"
     )
-
-
-def labelled(
-    body: Callable[..., _Result], name: str, table: tuple[InputRow, ...], *args: Any
-) -> _Result:
-    """What the function returns; its error about a label out of range is in the op's words."""
-    if torch.compiler.is_compiling():
-        return body(*args)
-    try:
-        return body(*args)
-    except (IndexError, RuntimeError) as error:
-        text = str(error)
-        if "out of range" not in text and "out of bounds" not in text:
-            raise
-        labels = " or ".join(row[0] for row in table if row[1] == "label")
-        raise IndexError(
-            f"{name}: a label in {labels} is outside the axis that it is a position along"
-        ) from error

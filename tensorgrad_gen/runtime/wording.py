@@ -1,0 +1,81 @@
+"""What PyTorch finds out while an op runs, said in the op's own words.
+
+This file is read as text and written beside the generated ops; the generator never imports it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from tensorgrad_gen.runtime.core import InputRow
+
+_Result = TypeVar("_Result")
+# A label and what its values are positions along, or an extremum and what it is taken over.
+Place = tuple[str, str | int]
+_EXTREMA = ("max", "min", "argmax", "argmin")
+
+
+def worded(
+    body: Callable[..., _Result],
+    op: str,
+    table: tuple[InputRow, ...],
+    places: tuple[Place, ...],
+    *args: Any,
+) -> _Result:
+    """What the function returns; its error about a label or an empty maximum in the op's words."""
+    if torch.compiler.is_compiling():
+        return body(*args)
+    try:
+        return body(*args)
+    except (IndexError, RuntimeError) as error:
+        text = str(error)
+        if "non-zero size" in text:
+            words = _over_nothing(table, places, args)
+        elif "out of range" in text or "out of bounds" in text:
+            words = _outside(table, places, args)
+        else:
+            raise
+        if words is None:
+            raise
+        raise IndexError(f"{op}: {words}") from error
+
+
+def _outside(
+    table: tuple[InputRow, ...], places: tuple[Place, ...], args: tuple[Any, ...]
+) -> str | None:
+    labels = [(name, along) for name, along in places if name not in _EXTREMA]
+    if not labels:
+        return None
+    names = " or ".join(name for name, _ in labels)
+    axes = [(name, _shown(table, along, args)[0]) for name, along in labels]
+    which = " and ".join(f"{name} is along {axis}" for name, axis in axes)
+    return f"a label in {names} is outside the axis that it is a position along: {which}"
+
+
+def _over_nothing(
+    table: tuple[InputRow, ...], places: tuple[Place, ...], args: tuple[Any, ...]
+) -> str | None:
+    found = [(kind, *_shown(table, along, args)) for kind, along in places if kind in _EXTREMA]
+    empty = [(kind, text) for kind, text, size in found if size == 0] or [
+        (kind, text) for kind, text, size in found if size is None
+    ]
+    return " or ".join(f"{kind} over nothing: {text}" for kind, text in empty) or None
+
+
+def _shown(
+    table: tuple[InputRow, ...], along: str | int, args: tuple[Any, ...]
+) -> tuple[str, int | None]:
+    """An index with its extent, read off the first input that has it, and that extent."""
+    if isinstance(along, int):
+        return f"an axis of {along}", along
+    tensors = [arg for arg in args if arg is None or isinstance(arg, Tensor)]
+    for (name, _, letters, extents), tensor in zip(table, tensors):
+        if tensor is not None and along in extents and along != "...":
+            place = extents.index(along) - len(extents)
+            size = int(tensor.shape[place])
+            return f"index {letters[place]}, which is {size} in {name}", size
+    return f"index {along}", None
