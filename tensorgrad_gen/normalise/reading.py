@@ -28,13 +28,15 @@ from tensorgrad_gen.ir import (
     total,
 )
 from tensorgrad_gen.normalise.exponential_rules import RISKS
+from tensorgrad_gen.normalise.ranges import Ranges
 
 
 class Definitions(dict[str, Statement]):
     """The statements before, by target, and what has been found of how to read through them."""
 
-    def __init__(self, statements: Mapping[str, Statement] | None = None) -> None:
+    def __init__(self, statements: Mapping[str, Statement] | None = None, ranges: Ranges | None = None) -> None:
         super().__init__(statements or {})
+        self.ranges = ranges
         self.opened: dict[tuple[str, bool], Expr | None] = {}
 
 
@@ -115,9 +117,9 @@ def _pointwise(expr: Expr) -> list[Expr]:
 
 
 def named_sum(factor: Expr, definitions: Definitions) -> Expr:
-    """A sum that has a name, for the name."""
+    """A sum or other reduction that has a name, for the name."""
     statement = definitions.get(factor.tensor) if isinstance(factor, Access) else None
-    if statement is None or not isinstance(factor, Access) or not isinstance(statement.value, Sum):
+    if statement is None or not isinstance(factor, Access) or not isinstance(statement.value, Sum | Reduce):
         return factor
     if any(isinstance(sub, Expr) for sub in factor.subs):
         return factor  # what is collected by label is collected once

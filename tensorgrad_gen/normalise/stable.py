@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import permutations
 
 from tensorgrad_gen.algebra import all_indices, apart, key, map_nodes, simplify, substitute
@@ -125,6 +126,23 @@ def _over_sum(logit: Expr, total: Sum) -> Expr:
         if key(substitute(inner, dict(zip(total.indices, chosen, strict=True)))) == key(logit):
             return Scan("softmax", chosen, logit)
     return Apply("exp", (sub(logit, Reduce("logsumexp", total.indices, inner)),))
+
+
+def _prod_by_logarithms(expr: Expr, definitions: Definitions) -> Expr | None:
+    """log(prod_j x[j]) -> sum_j log(x[j]), prod_j x[j]^a -> exp(a sum_j log(x[j])), `x` nowhere negative"""
+    if isinstance(expr, Apply) and expr.function == "log":
+        whole, exponent = expr.args[0], None
+    elif isinstance(expr, Pow) and (number(expr.exponent) or Fraction(1, 2)).denominator != 1:
+        whole, exponent = expr.base, expr.exponent
+    else:
+        return None
+    whole = named_sum(whole, definitions)
+    if not isinstance(whole, Reduce) or whole.kind != "prod" or definitions.ranges is None:
+        return None
+    if definitions.ranges.of(whole.body)[0] < 0:
+        return None
+    log = Sum(whole.indices, Apply("log", (whole.body,)))
+    return log if exponent is None else Apply("exp", (mul(exponent, log),))
 
 
 def _log_of_softmaxes(expr: Expr, definitions: Definitions) -> Expr | None:
@@ -276,6 +294,7 @@ STABLE_RULES = (
     *DERIVATIVE_RULES,
     StableRule("logarithms of exponentials", "log(c e^x prod (1 +- e^z)^n) -> log(c) + x + ...", _scalar(logarithm)),
     StableRule("stable by hand", "max(x, 0) + softplus(-|x|) -> softplus(x)", _scalar(forms.stabilised_by_hand)),
+    StableRule("prod by logarithms", "log(prod_j x[j]) -> sum_j log(x[j]), x[j] >= 0", _prod_by_logarithms),
     StableRule("logaddexp with 0", "logaddexp(x, 0) -> softplus(x)", _scalar(_logaddexp)),
     StableRule("shift of a logsumexp", "logsumexp[j](x[j] - m) -> logsumexp[j](x[j]) - m", _shift),
     StableRule("masked softmax", "a softmax of what is not masked, 0 elsewhere", _masked_softmax),
