@@ -17,24 +17,7 @@ SIZES = (0.0, 1e-6, 1e-4, 20.0, 88.0, 200.0, 1e4)
 MIDDLE = (0.3, 0.7, 1.0, 2.0, 5.0)
 POSITIVE = [(x,) for x in (*SIZES[1:], *MIDDLE)]
 SCALARS = [(0.0,), *POSITIVE, *((-x,) for (x,) in POSITIVE)]
-ROWS = [
-    [0.0, 1e-6, -1e-4],
-    [1.0, -20.0, 20.0],
-    [88.0, -88.0, 200.0],
-    [1e4, -1e4, 0.0],
-    [1e4, 1e4, 9999.0],
-    [-1e4, -1e4, -9999.0],
-    [-200.0, -200.0, -200.5],
-    [0.3, -1.25, 0.75],
-    [0.0, 0.0, 0.0],
-]
-MASKS = [[True, False, True], [True, True, False], [False, True, False]] * 3
-LABELS = [0, 1, 2, 2, 0, 1, 2, 0, 1]
 PAIRS = [(a, b) for a in (0.0, 1e-6, -20.0, 88.0, -200.0, 1e4) for b in (-1e-4, 20.0, -88.0, 200.0, 1e4, -1e4)]
-MATRICES = [
-    [[s * n for n in row] for row in ([2.0, 0.5, 0.0], [0.5, 1.0, 0.25], [0.0, 0.25, 3.0])]
-    for s in (1.0, 1e-6, 1e-4, 20.0, 88.0, 200.0, 1e4)
-]
 
 
 @dataclass(frozen=True)
@@ -42,8 +25,8 @@ class Form:
     """A function of a row of arguments: `rows` of them make the inputs, their first axis counting the rows.
 
     What is no number in floats is not differentiated by.  Rows that `rough` finds have a value only.  Where terms of
-    order one cancel, their size `terms` is the scale of the error; where logits do, half the last `digit` of the largest
-    is allowed, by which the inputs themselves are uncertain.
+    order one cancel, their size `terms` is the scale of the error; where logits do, half the last `digit` of the
+    largest is allowed, by which the inputs themselves are uncertain.
     """
 
     truth: Callable[..., Any]
@@ -53,15 +36,6 @@ class Form:
     rough: Callable[..., bool] = lambda *_: False
     terms: float = 0.0
     digit: float = 0.0
-
-
-def of_rows(*others: list[Any]) -> list[tuple[Any, ...]]:
-    return list(zip(ROWS, *others))
-
-
-def shifted(rows: list[list[float]]) -> list[list[float]]:
-    """Each row with entries of its own in another order, moved a little."""
-    return [[row[1] + 0.5, row[2], row[0] - 0.25] for row in rows]
 
 
 SCALAR_FORMS = {
@@ -165,7 +139,7 @@ SCALAR_FORMS = {
         (
             "y[n] = sin(x[n])/x[n]",
             "y[n] = reciprocal(x[n])*sin(x[n])",
-            "{z: [m]} => s[m] = sin(z[m]); i[m] = z[m]^-1; y[m] = i[m]*s[m]",
+            "{z: [m]} => s[m] = sin(z[m]); t[m] = 3*s[m]; y[m] = 1/z[m]*t[m]/3",
         ),
         SCALARS,
     ),
@@ -201,12 +175,25 @@ SCALAR_FORMS = {
         lambda x, t: t * exact.softplus(-x) + (1 - t) * exact.softplus(x),
         (
             "y[n] = -t[n]*log(sigmoid(x[n])) - (1 - t[n])*log(1 - sigmoid(x[n]))",
-            "y[n] = log(1 + exp(x[n])) - t[n]*x[n]",
-            "{z: [m], t: [m]} => p[m] = 1/(1 + exp(-z[m])); q[m] = 1 - p[m];"
-            " y[m] = -((1 - t[m])*log(q[m]) + t[m]*log(p[m]))",
+            "p[n] = sigmoid(x[n]); y[n] = -((1 - t[n])*log(1 - p[n]) + log(p[n])*t[n])",
+            (
+                "{z: [m], t: [m]} => p[m] = 1/(1 + exp(-z[m])); q[m] = 1 - p[m];"
+                " y[m] = -((1 - t[m])*log(q[m]) + t[m]*log(p[m]))"
+            ),
         ),
         [(x, k) for (x,) in SCALARS for k in (0.0, 0.25, 1.0)],
         inputs="{x: [n], t: [n]}",
+    ),
+    "binary cross-entropy, logits times targets": Form(
+        lambda x, t: t * exact.softplus(-x) + (1 - t) * exact.softplus(x),
+        (
+            "y[n] = log(1 + exp(x[n])) - t[n]*x[n]",
+            "y[n] = relu(x[n]) - x[n]*t[n] + log1p(exp(-abs(x[n])))",
+            "{z: [m], t: [m]} => p[m] = sigmoid(z[m]); l[m] = log(1 - p[m]); y[m] = -t[m]*z[m] - l[m]",
+        ),
+        [(x, k) for (x,) in SCALARS for k in (0.0, 0.25, 1.0)],
+        inputs="{x: [n], t: [n]}",
+        digit=1.0,
     ),
     "log(exp(a) + exp(b))": Form(
         lambda a, b: exact.logsumexp([a, b]),
@@ -220,166 +207,3 @@ SCALAR_FORMS = {
         inputs="{a: [n], b: [n]}",
     ),
 }
-
-OF_X = "{x: [n, i]}"
-OF_TWO = "{x: [n, i], y: [n, i]}"
-MASKED = "{x: [n, i], m: {indices: [n, i], kind: bool}}"
-LABELLED = "{x: [n, i], t: {indices: [n], kind: label, labels: i}}"
-
-ROW_FORMS = {
-    "softmax": Form(
-        exact.softmax,
-        (
-            "y[n,i] = exp(x[n,i])/(one[j]*exp(x[n,j]))",
-            "y[n,i] = exp(x[n,i] - logsumexp[j](x[n,j]))",
-            "{a: [b, k]} => e[b,k] = exp(a[b,k]); s[b] = sum[k](e[b,k]); p[b,k] = e[b,k]/s[b]",
-            "y[n,i] = 1/(one[j]*exp(x[n,j] - x[n,i]))",
-        ),
-        of_rows(),
-        OF_X,
-        terms=1.0,
-    ),
-    "log of softmax": Form(
-        exact.log_softmax,
-        (
-            "y[n,i] = log(exp(x[n,i])/(one[j]*exp(x[n,j])))",
-            "y[n,i] = x[n,i] - log(sum[j](exp(x[n,j])))",
-            "{a: [b, k]} => e[b,k] = exp(a[b,k]); p[b,k] = e[b,k]/(one[l]*e[b,l]); y[b,k] = log(p[b,k])",
-        ),
-        of_rows(),
-        OF_X,
-        terms=1.0,
-    ),
-    "logsumexp": Form(
-        exact.logsumexp,
-        (
-            "y[n] = log(one[j]*exp(x[n,j]))",
-            "y[n] = max[j](x[n,j]) + log(sum[i](exp(x[n,i] - max[j](x[n,j]))))",
-            "{a: [b, k]} => e[b,k] = exp(a[b,k]); s[b] = one[k]*e[b,k]; l[b] = log(s[b])",
-        ),
-        of_rows(),
-        OF_X,
-        terms=1.0,
-    ),
-    "softmax with a temperature": Form(
-        lambda x: exact.softmax([z * 2 for z in x]),
-        (
-            "y[n,i] = exp(x[n,i]/0.5)/(one[j]*exp(x[n,j]/0.5))",
-            "y[n,i] = exp(x[n,i])^2/sum[j](exp(x[n,j])^2)",
-            "{a: [b, k]} => h[b,k] = a[b,k]*2; e[b,k] = exp(h[b,k]); p[b,k] = e[b,k]/(one[l]*e[b,l])",
-        ),
-        of_rows(),
-        OF_X,
-        terms=1.0,
-    ),
-    "softmax with a mask": Form(
-        lambda x, m: (lambda soft: [next(soft) if keep else mpf(0) for keep in m])(
-            iter(exact.softmax([z for z, keep in zip(x, m) if keep]))
-        ),
-        (
-            "y[n,i] = [m[n,i]]*exp(x[n,i])/sum[j]([m[n,j]]*exp(x[n,j]))",
-            "y[n,i] = softmax[i](where(m[n,i], x[n,i], -inf))",
-            "{a: [b, k], c: {indices: [b, k], kind: bool}} => e[b,k] = where(c[b,k], exp(a[b,k]), 0);"
-            " s[b] = one[k]*e[b,k]; p[b,k] = e[b,k]/s[b]",
-        ),
-        of_rows(MASKS),
-        MASKED,
-        terms=1.0,
-    ),
-    "cross-entropy": Form(
-        lambda x, t: -exact.log_softmax(x)[t],
-        (
-            "s[n,i] = softmax[i](x[n,i]); y[n] = -log(s[n,t[n]])",
-            "y[n] = log(one[j]*exp(x[n,j])) - x[n,t[n]]",
-            "{a: [b, k], t: {indices: [b], kind: label, labels: k}} => e[b,k] = exp(a[b,k]);"
-            " p[b,k] = e[b,k]/(one[l]*e[b,l]); q[b,k] = log(p[b,k]); y[b] = -delta[k,t[b]]*q[b,k]",
-        ),
-        of_rows(LABELS),
-        LABELLED,
-        terms=1.0,
-    ),
-    "cross-entropy with smoothed labels": Form(
-        lambda x, t: -mp.fsum((mpf(3) / 4 * (k == t) + mpf(1) / 12) * z for k, z in enumerate(exact.log_softmax(x))),
-        (
-            "p[n,i] = softmax[i](x[n,i]); y[n] = -(3/4*delta[i,t[n]] + 1/12)*log(p[n,i])",
-
-            "l[n,i] = x[n,i] - log(one[j]*exp(x[n,j])); y[n] = -3/4*l[n,t[n]] - 1/12*one[i]*l[n,i]",
-            "{a: [b, k], t: {indices: [b], kind: label, labels: k}} => e[b,k] = exp(a[b,k]);"
-            " p[b,k] = e[b,k]/(one[l]*e[b,l]); q[b,k] = 3/4*delta[k,t[b]] + one[b]*one[k]/12;"
-            " y[b] = -q[b,k]*log(p[b,k])",
-        ),
-        of_rows(LABELS),
-        LABELLED,
-        terms=1.0,
-    ),
-    "entropy": Form(
-        lambda x: -mp.fsum(mp.exp(z) * z for z in exact.log_softmax(x)),
-        (
-            "p[n,i] = softmax[i](x[n,i]); y[n] = -p[n,i]*log(p[n,i])",
-            "l[n,i] = x[n,i] - log(one[j]*exp(x[n,j])); y[n] = -exp(l[n,i])*l[n,i]",
-            "{a: [b, k]} => e[b,k] = exp(a[b,k]); p[b,k] = e[b,k]/(one[l]*e[b,l]); y[b] = sum[k](p[b,k]*log(1/p[b,k]))",
-        ),
-        of_rows(),
-        OF_X,
-        terms=1.0,
-    ),
-    "Kullback-Leibler divergence": Form(
-        exact.kl,
-        (
-            "p[n,i] = softmax[i](x[n,i]); q[n,i] = softmax[i](y[n,i]); d[n] = p[n,i]*log(p[n,i]/q[n,i])",
-            "d[n] = sum[i](softmax[i](x[n,i])*(log_softmax[i](x[n,i]) - log_softmax[i](y[n,i])))",
-            "{a: [b, k], c: [b, k]} => p[b,k] = exp(a[b,k])/(one[l]*exp(a[b,l]));"
-            " q[b,k] = exp(c[b,k])/(one[l]*exp(c[b,l])); d[b] = one[k]*p[b,k]*(log(p[b,k]) - log(q[b,k]))",
-        ),
-        of_rows(shifted(ROWS)),
-        OF_TWO,
-        terms=1.0,
-    ),
-    "Jensen-Shannon divergence": Form(
-        exact.jsd,
-        (
-            "p[n,i] = softmax[i](x[n,i]); q[n,i] = softmax[i](y[n,i]); m[n,i] = (p[n,i] + q[n,i])/2;"
-            " d[n] = p[n,i]*log(p[n,i]/m[n,i])/2 + q[n,i]*log(q[n,i]/m[n,i])/2",
-            "p[n,i] = softmax[i](x[n,i]); q[n,i] = softmax[i](y[n,i]);"
-            " d[n] = sum[i](p[n,i]*log(2*p[n,i]/(p[n,i] + q[n,i])) + q[n,i]*log(2*q[n,i]/(q[n,i] + p[n,i])))/2",
-            "{a: [b, k], c: [b, k]} => p[b,k] = exp(a[b,k])/(one[l]*exp(a[b,l]));"
-            " q[b,k] = exp(c[b,k])/(one[l]*exp(c[b,l])); m[b,k] = p[b,k]/2 + q[b,k]/2;"
-            " d[b] = 1/2*one[k]*p[b,k]*(log(p[b,k]) - log(m[b,k])) + 1/2*one[k]*q[b,k]*(log(q[b,k]) - log(m[b,k]))",
-        ),
-        of_rows(shifted(ROWS)),
-        OF_TWO,
-        terms=1.0,
-    ),
-    "norm": Form(
-        exact.norm,
-        (
-            "y[n] = sqrt(x[n,i]*x[n,i])",
-            "y[n] = sum[j](square(x[n,j]))^0.5",
-            "{a: [b, k]} => s[b] = a[b,k]*a[b,k]; y[b] = sqrt(s[b])",
-        ),
-        of_rows(),
-        OF_X,
-        rough=lambda x: not any(x),
-    ),
-    "log of a determinant": Form(
-        exact.log_det,
-        (
-            "y[n] = log(det(x)[n])",
-            "y[n] = -log(1/det(x)[n])",
-            "{a: [b, k, l]} => d[b] = det(a)[b]; y[b] = log(d[b])",
-        ),
-        [(m,) for m in MATRICES],
-        "{x: [n, i, j]}",
-    ),
-    "log of a product": Form(
-        lambda x: mp.fsum(mp.log(z) for z in x),
-        (
-            "y[n] = log(prod[i](x[n,i]))",
-            "y[n] = -log(1/prod[i](x[n,i]))",
-            "{a: [b, k]} => p[b] = prod[k](a[b,k]); y[b] = log(p[b])",
-        ),
-        [([1.0, 2.0, 0.5],), ([20.0, 88.0, 200.0],), ([1e-6, 1e-4, 1.0],), ([1e-6, 1e4, 1e-4],), ([1e4, 1e4, 200.0],)],
-        OF_X,
-    ),
-}
-FORMS = SCALAR_FORMS | ROW_FORMS

@@ -1,7 +1,7 @@
 """What the stable forms must equal: mathematics in mpmath, its derivatives by differences of 250 digits.
 
-A difference of step 1e-40 has 80 digits of truncation and 170 of rounding to spare, so `exp(-1e4)` beside 1 does no harm:
-what it loses is far below the smallest float32.
+A difference of step 1e-40 has 80 digits of truncation and 170 of rounding to spare, so `exp(-1e4)` beside 1 does no
+harm: what it loses is far below the smallest float32.
 """
 
 from __future__ import annotations
@@ -127,6 +127,12 @@ def softmax(row: Sequence[Number]) -> list[Number]:
     parts = [mp.exp(z - top) for z in row]
     whole = mp.fsum(parts)
     return [p / whole for p in parts]
+
+
+def masked_softmax(row: Sequence[Number], mask: Sequence[bool]) -> list[Number]:
+    """Of the entries that the mask lets through; 0 elsewhere."""
+    soft = iter(softmax([z for z, kept in zip(row, mask) if kept]))
+    return [next(soft) if kept else mpf(0) for kept in mask]
 
 
 def logsumexp(row: Sequence[Number]) -> Number:
