@@ -143,6 +143,25 @@ SCALAR_FORMS = {
         ),
         SCALARS,
     ),
+    "tanh(x)/x": Form(
+        lambda x: exact.quotient(mp.tanh, x),
+        (
+            "y[n] = tanh(x[n])/x[n]",
+            "y[n] = reciprocal(x[n])*(1 - 2/(exp(2*x[n]) + 1))",
+            "{z: [m]} => t[m] = tanh(z[m]); y[m] = t[m]/z[m]",
+        ),
+        SCALARS,
+        terms=1.0,
+    ),
+    "1/(exp(x) - 1)": Form(
+        lambda x: 1 / mp.expm1(x),
+        (
+            "y[n] = 1/(exp(x[n]) - 1)",
+            "y[n] = exp(-x[n])/(1 - exp(-x[n]))",
+            "{z: [m]} => e[m] = exp(z[m]); d[m] = e[m] - 1; y[m] = 1/d[m]",
+        ),
+        [x for x in SCALARS if 0 < abs(x[0]) < 100],
+    ),
     "p log(p)": Form(
         lambda p: p * mp.log(p) if p else mpf(0),
         (

@@ -20,7 +20,7 @@ ROWS = [
     [0.3, -1.25, 0.75],
     [0.0, 0.0, 0.0],
 ]
-MASKS = [[True, False, True], [True, True, False], [False, True, False]] * 3
+MASKS = [*([[True, False, True], [True, True, False], [False, True, False]] * 3)[:8], [False, False, False]]
 LABELS = [0, 1, 2, 2, 0, 1, 2, 0, 1]
 MATRICES = [
     [[s * n for n in row] for row in ([2.0, 0.5, 0.0], [0.5, 1.0, 0.25], [0.0, 0.25, 3.0])]
@@ -104,7 +104,7 @@ ROW_FORMS = {
         exact.masked_softmax,
         (
             "y[n,i] = [m[n,i]]*exp(x[n,i])/sum[j]([m[n,j]]*exp(x[n,j]))",
-            "y[n,i] = softmax[i](where(m[n,i], x[n,i], -inf))",
+            "y[n,i] = [m[n,i]]*softmax[i](where(m[n,i], x[n,i], -inf))",
             (
                 "{a: [b, k], c: {indices: [b, k], kind: bool}} => e[b,k] = where(c[b,k], exp(a[b,k]), 0);"
                 " s[b] = one[k]*e[b,k]; p[b,k] = e[b,k]/s[b]"

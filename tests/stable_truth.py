@@ -123,7 +123,7 @@ def log_cosh(x: Number) -> Number:
 
 
 def softmax(row: Sequence[Number]) -> list[Number]:
-    top = max(row)
+    top = max(row, default=mpf(0))
     parts = [mp.exp(z - top) for z in row]
     whole = mp.fsum(parts)
     return [p / whole for p in parts]

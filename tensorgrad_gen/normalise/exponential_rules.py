@@ -113,6 +113,11 @@ class _Product:
 
     def unbounded(self, y: Expr, n: Fraction, share: Fraction, function: str = "expm1") -> Fraction:
         """`(1 - e^y)^n`, or `(1 + e^y)^n`, as a factor; what it takes of the exponent, to be about `-y`."""
+        if share == -n / 2 and n.denominator == 1:
+            half, sign = forward(scaled(y, HALF))
+            self.coefficient *= Fraction(2 if function == "exp" else -2 * sign) ** int(n)
+            self.factors.append(power(Apply("cosh" if function == "exp" else "sinh", (half,)), n))
+            return n / 2
         taken = Fraction(min(max(share if n < 0 else -share, Fraction(0)), abs(n)) // 1)
         if function == "exp" or n.denominator != 1:
             taken = taken if taken == abs(n) else Fraction(0)
