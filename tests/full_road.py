@@ -56,14 +56,20 @@ def _package() -> str:
 
 
 def build(program: Program) -> Any:
-    """The generated function, and what it was compiled from; unformatted, as black would take half the time."""
+    """The generated function, and what it was compiled from."""
+    return build_spec(print_spec(program))
+
+
+def build_spec(text: str) -> Any:
+    """The function of a spec, and what it was compiled from; unformatted, as black would take half the time."""
     with patch("black.format_str", lambda text, mode: text):
-        compiled = compile_spec(print_spec(program))
+        compiled = compile_spec(text)
     check_generated(compiled.source)
-    module = ModuleType(f"{_package()}.{program.name}")
+    name = compiled["elaborate"].name
+    module = ModuleType(f"{_package()}.{name}")
     module.__package__ = _package()
     exec(compile(compiled.source, f"<{module.__name__}>", "exec"), module.__dict__)  # noqa: S102 - what is tested
-    return module.__dict__[program.name], compiled
+    return module.__dict__[name], compiled
 
 
 def tensors(program: Program, inputs: dict[str, Any]) -> list[Tensor | None]:

@@ -76,7 +76,7 @@ def _definition(access: Access, definitions: Definitions, sums: bool) -> Expr | 
     name = (access.tensor, sums)
     if name not in definitions.opened:
         whole = open_definitions(statement.value, definitions, sums)
-        worth = _by_exponentials(whole) or (sums and _sums_exponentials(whole))
+        worth = _by_exponentials(whole) or (sums and (_sums_exponentials(whole) or _with_one(whole)))
         definitions.opened[name] = whole if worth and total(whole) <= LARGEST else None
     found = definitions.opened[name]
     if found is None or (_sums_exponentials(found) and any(isinstance(s, Expr) for s in access.subs)):
@@ -93,7 +93,17 @@ def _sums_exponentials(expr: Expr) -> bool:
     return len(sums) == 1 and _by_exponentials(sums[0].body)
 
 
-_WORTH_OPENING = {"log", "sin", "cos", "abs", "erf", "erfc", "relu", "max", "exp_tail", "log1mexp", "log1p"}
+def _with_one(expr: Expr) -> bool:
+    """Whether 1 is added to something pointwise: `log1p` wants to know."""
+    return isinstance(expr, Add) and number(expr.terms[-1]) == 1 and not _collected(expr)
+
+
+def _collected(expr: Expr) -> bool:
+    """Whether something in it is no matter of one point."""
+    return any(isinstance(n, Sum | Reduce | Scan | Linalg | Root | Delta) for n in _pointwise(expr))
+
+
+_WORTH_OPENING = {"log", "log2", "sin", "cos", "abs", "erf", "erfc", "relu", "max", "exp_tail", "log1mexp", "log1p"}
 
 
 def _by_exponentials(expr: Expr) -> bool:

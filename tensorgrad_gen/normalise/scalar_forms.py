@@ -50,13 +50,16 @@ def elu_shifted(expr: Expr) -> Expr | None:
     return None
 
 
-def _half_tanh(z: Expr) -> Expr:
-    """`tanh(z)/z = 2 (1 - e^-2z)/(2z) sigmoid(2z)`"""
-    double = simplify(mul(const(2), z))
-    return mul(const(2), Apply("exp_moment", (ZERO, simplify(neg(double)))), Apply("sigmoid", (double,)))
+def _tanh_over(z: Expr) -> Expr:
+    """`tanh(z)/z = 2 (1 - e^-2z)/(2z) sigmoid(2z)`, an even function, of `z` or `-z`, of which nothing grows.
+
+    No absolute value: that has a kink at 0, where either of the two is smooth.
+    """
+    double = Where(Compare(">", z, ZERO), simplify(mul(const(2), z)), simplify(mul(const(-2), z)))
+    return mul(const(2), Apply("exp_moment", (ZERO, neg(double))), Apply("sigmoid", (double,)))
 
 
-def _half_sinh(z: Expr) -> Expr:
+def _sinh_over(z: Expr) -> Expr:
     """`sinh(z)/z`, the mean of `(e^z - 1)/z` and `(1 - e^-z)/z`: both positive."""
     both = add(Apply("exp_moment", (ZERO, z)), Apply("exp_moment", (ZERO, simplify(neg(z)))))
     return mul(const(Fraction(1, 2)), both)
@@ -68,8 +71,8 @@ _QUOTIENTS: dict[str, tuple[int, Callable[[Expr], Expr]]] = {
     "exp_tail": (2, lambda z: Apply("exprel", (const(2), z))),
     "sin": (1, lambda z: Apply("spherical_bessel", (const(0), z))),
     "log1p": (1, lambda z: power(Apply("exp_moment", (ZERO, Apply("log1p", (z,)))), -1)),
-    "tanh": (1, _half_tanh),
-    "sinh": (1, _half_sinh),
+    "tanh": (1, _tanh_over),
+    "sinh": (1, _sinh_over),
 }
 
 

@@ -179,11 +179,11 @@ def _mean_by_exponentials(expr: Expr, definitions: Definitions) -> Expr | None:
 
 
 def _masked_softmax(expr: Expr, definitions: Definitions) -> Expr | None:
-    """[c[i]] exp(x[i] - logsumexp[j](where(c[j], x[j], -inf))) -> softmax[i](where(c[i], x[i], -inf))"""
+    """[c[i]] exp(x[i] - logsumexp[j](where(c[j], x[j], -inf))) -> [c[i]] softmax[i](where(c[i], x[i], -inf))"""
     if not isinstance(expr, Mul):
         return None
-    for n, mask in enumerate(expr.factors):
-        for m, factor in enumerate(expr.factors):
+    for mask in expr.factors:
+        for place, factor in enumerate(expr.factors):
             if not isinstance(mask, Iverson) or not _is_exp(factor):
                 continue
             argument = factor.children[0]
@@ -193,7 +193,8 @@ def _masked_softmax(expr: Expr, definitions: Definitions) -> Expr | None:
                     logit = Where(mask.condition, simplify(add(argument, rest)), MINUS_INF)
                     found = _over_sum(logit, Sum(rest.indices, Apply("exp", (rest.body,))))
                     if isinstance(found, Scan):
-                        return mul(*(f for k, f in enumerate(expr.factors) if k not in (n, m)), found)
+                        # The mask stays: where it lets nothing through the softmax has no value.
+                        return mul(*(f for k, f in enumerate(expr.factors) if k != place), found)
     return None
 
 
