@@ -15,7 +15,8 @@ from tensorgrad_gen.algebra import simplify
 from tensorgrad_gen.algebra.parts import split_coefficient
 from tensorgrad_gen.ir import Add, Apply, Expr, Mul, Pow, Reduce, add, const, mul, neg, number, power
 from tensorgrad_gen.ir.build import ONE, ZERO
-from tensorgrad_gen.normalise.binomials import Form, analyse, combine, ratio, rational_power, scaled, vector
+from tensorgrad_gen.normalise.binomials import Form, analyse, combine
+from tensorgrad_gen.normalise.multiples import ratio, rational_power, scaled, vector
 from tensorgrad_gen.normalise.polynomials import conjugates_joined
 from tensorgrad_gen.normalise.scalar_forms import without
 
@@ -176,8 +177,9 @@ def risk(expr: Expr) -> int:
     own = 0
     if isinstance(expr, Apply):
         own = RISKS.get(expr.function, 0)
-    if isinstance(expr, Pow) and number(expr.exponent) is None:
-        own = 2
+    if isinstance(expr, Pow):
+        exponent = number(expr.exponent)
+        own = 2 if exponent is None else int(exponent.denominator != 1 and _exponential(expr.base))
     if isinstance(expr, Pow) and isinstance(expr.base, Apply) and expr.base.function == "expm1":
         own = max(-int(number(expr.exponent) or 0) - 1, 0)  # its power overflows before it does
     if isinstance(expr, Add):

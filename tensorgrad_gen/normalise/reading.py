@@ -50,7 +50,7 @@ def opened(node: Expr, definitions: Definitions) -> Expr:
 
 LOGARITHMS = ("log", "log1p", "log2", "xlogy")
 # An expression with more nodes than this is not read into another.
-LARGEST = 60
+LARGEST = 150
 
 
 def open_definitions(expr: Expr, definitions: Definitions, sums: bool) -> Expr:
@@ -59,7 +59,7 @@ def open_definitions(expr: Expr, definitions: Definitions, sums: bool) -> Expr:
         return _definition(expr, definitions, sums) or expr
     if isinstance(expr, Pow):
         exponent = number(expr.exponent)
-        sums = sums or (exponent is not None and exponent < 0)
+        sums = sums or exponent is None or exponent < 0 or exponent.denominator != 1
     children = tuple(open_definitions(child, definitions, sums) for child in expr.children)
     same = all(one is two for one, two in zip(children, expr.children, strict=True))
     return expr if same else expr.rebuild(children)
@@ -88,8 +88,8 @@ def _definition(access: Access, definitions: Definitions, sums: bool) -> Expr | 
 
 
 def _sums_exponentials(expr: Expr) -> bool:
-    """Whether the value is a sum of what exponentials make, times what does not matter."""
-    sums = [f for f in factors_of(expr) if isinstance(f, Sum)]
+    """Whether the value is a sum or product of what exponentials make, times what does not matter."""
+    sums = [f for f in factors_of(expr) if isinstance(f, Sum) or (isinstance(f, Reduce) and f.kind == "prod")]
     return len(sums) == 1 and _by_exponentials(sums[0].body)
 
 

@@ -224,22 +224,31 @@ def _logaddexp(expr: Expr) -> Expr | None:
     return None
 
 
+def _log_of_share(expr: Expr, definitions: Definitions) -> Expr | None:
+    """x[i] - logsumexp[j](x[j]) -> log_softmax[i](x[i]), which does not round the logarithm first"""
+    if not isinstance(expr, Add):
+        return None
+    for place, term in enumerate(expr.terms):
+        coefficient, log = split_coefficient(term)
+        if coefficient != -1 or not isinstance(log, Reduce) or log.kind != "logsumexp":
+            continue
+        rest = add(*(t for k, t in enumerate(expr.terms) if k != place))
+        found = _over_sum(rest, Sum(log.indices, Apply("exp", (log.body,))))
+        if isinstance(found, Scan):
+            return Scan("log_softmax", found.indices, found.body)
+    return None
+
+
 def _shift(expr: Expr, definitions: Definitions) -> Expr | None:
-    """logsumexp[j](x[j] + m) -> m + logsumexp[j](x[j]), softmax[j](x[j] + m) -> softmax[j](x[j])"""
-    if isinstance(expr, Reduce) and expr.kind == "logsumexp":
-        scan = False
-    elif isinstance(expr, Scan) and expr.kind in ("softmax", "log_softmax"):
-        scan = True
-    else:
+    """softmax[j](x[j] + m) -> softmax[j](x[j]), and the same of its logarithm"""
+    if not isinstance(expr, Scan) or expr.kind not in ("softmax", "log_softmax"):
         return None
     indices = frozenset(expr.indices)
     fixed = [t for t in terms_of(expr.body) if not t.free & indices]
     if not fixed or not isinstance(expr.body, Add) or len(fixed) == len(expr.body.terms):
         return None
     moving = simplify(add(*(t for t in expr.body.terms if t not in fixed)))
-    if scan:
-        return expr.rebuild((moving,)) if expr.free == moving.free else None
-    return add(*fixed, Reduce("logsumexp", expr.indices, moving))
+    return expr.rebuild((moving,)) if expr.free == moving.free else None
 
 
 def _norm(expr: Expr, definitions: Definitions) -> Expr | None:
@@ -297,7 +306,8 @@ STABLE_RULES = (
     StableRule("stable by hand", "max(x, 0) + softplus(-|x|) -> softplus(x)", _scalar(forms.stabilised_by_hand)),
     StableRule("prod by logarithms", "log(prod_j x[j]) -> sum_j log(x[j]), x[j] >= 0", _prod_by_logarithms),
     StableRule("logaddexp with 0", "logaddexp(x, 0) -> softplus(x)", _scalar(_logaddexp)),
-    StableRule("shift of a logsumexp", "logsumexp[j](x[j] - m) -> logsumexp[j](x[j]) - m", _shift),
+    StableRule("log of a share", "x[i] - logsumexp[j](x[j]) -> log_softmax[i](x[i])", _log_of_share),
+    StableRule("shift of a softmax", "softmax[j](x[j] - m) -> softmax[j](x[j])", _shift),
     StableRule("masked softmax", "a softmax of what is not masked, 0 elsewhere", _masked_softmax),
     StableRule("exp of a logarithm", "exp(x[i] - logsumexp[j](x[j])) -> softmax[i](x[i])", _exp_of_difference),
     StableRule("shifted elu", "elu(z) + 1 -> where(z > 0, z + 1, exp(z))", _scalar(forms.elu_shifted)),

@@ -9,6 +9,7 @@ from tensorgrad_gen.algebra import accesses, apart, plain_dummies, plain_letters
 from tensorgrad_gen.algebra.broadcasts import drop_broadcasts
 from tensorgrad_gen.algebra.hoist import Hoister, Known
 from tensorgrad_gen.algebra.naming import Namer, derivative_names, describe
+from tensorgrad_gen.algebra.parts import has_edges
 from tensorgrad_gen.derive import Derivatives, Tangent, adjoint, derive
 from tensorgrad_gen.derive import tangent as differentiate_forward
 from tensorgrad_gen.derive.model import Further
@@ -37,8 +38,10 @@ def plan(derivatives: Derivatives) -> Plan:
     auxiliary = tuple(n for n in saved if n not in program.outputs)
     blocks = planner.blocks(main, derivatives.adjoint.roots, auxiliary)
     available = {i.name for i in program.inputs} | {c.name for c in program.constants} | set(saved)
-    # An output that backward needs, and the cut has not taken, is computed again from what is kept.
-    again = planner.needed(main) - set(saved) if program.save != "all" else set()
+    # An output that backward needs, and the cut has not taken, is computed again from what is kept: it is smooth, or
+    # autograd would differentiate it by torch's conventions where the law of the output has its own.
+    smooth = {s.target for s in planner.forward if not has_edges(s.value)}
+    again = planner.needed(main) & smooth - set(saved) if program.save != "all" else set()
     available |= set(program.outputs) - again
     backward = [planner.finish(block, available) for block in blocks]
     tangent = None
