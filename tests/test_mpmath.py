@@ -79,7 +79,7 @@ def test_functions_of_the_oracle_and_their_derivatives_are_exact(
 
 OPS = {
     "activations": (
-        "atan2_op clamp_op elu erf_op exp_op gelu gelu_tanh hypot_op leaky_relu log_cosh log_op logsigmoid mish power "
+        "atan2_op clamp_op elu erf_op exp_op gelu gelu_tanh hypot_op leaky_relu log_cosh log_op logsigmoid mish "
         "reciprocal relu relu_squared rsqrt_op sigmoid sigmoid_from_exp silu sinc softplus softplus_from_log sqrt_op "
         "square_op swish_from_exp tanh_from_exp tanh_op xlogx"
     ),
@@ -188,6 +188,7 @@ def test_oracle_and_op_are_the_exact_function(name: str, seed: int) -> None:
     with mp.workdps(DIGITS):
         values = evaluate(program, inputs, params)
         exact = values, gradients(program, inputs, params, {o: weights(v.shape) for o, v in values.items()})
+    assert any(np.any(np.abs(v) < 1e30) for part in exact for v in part.values())  # there is something to compare
     precise = run(formula, program, inputs, torch.float64)
     single = run(lambda given: op(*given, **required), program, inputs, torch.float32)
     found = []

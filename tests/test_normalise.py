@@ -108,3 +108,14 @@ def test_a_tensor_that_an_output_names_again_is_that_output(equations: str, targ
     before, after = evaluate(compiled["elaborate"], given), evaluate(compiled.program, given)
     for name in outputs:
         np.testing.assert_allclose(before[name], after[name], rtol=1e-14)
+
+
+def test_a_product_of_what_is_not_negative_goes_by_logarithms() -> None:
+    def canonical(domain: str, equation: str) -> str:
+        spec = f'op: p\ndoc: d.\ninputs: {{x: {{indices: [i], domain: {domain}}}}}\nequations: ["{equation}"]\n'
+        return "; ".join(print_expr(s.value) for s in run(spec, "p", until="normalise")["normalise"].statements)
+
+    assert canonical("positive", "y = log(prod[i](x[i]))") == "sum[i](log(x[i]))"
+    assert canonical("positive", "y = prod[i](x[i])^(1/size(i))") == "sum[i](log(x[i])); exp(1/size(i)*sum_log_x)"
+    # Two negative factors have a product with a logarithm, and no logarithms of their own.
+    assert canonical("real", "y = log(prod[i](x[i]))") == "prod[i](x[i]); log(prod_x)"
