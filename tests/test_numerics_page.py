@@ -1,22 +1,24 @@
-"""The page docs/numerics.md says what is computed, and generated ops are accurate wherever it does not say otherwise."""
+"""The page docs/numerics.md says what is computed, and generated ops are accurate where it does not say otherwise."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 
-from benchmarks.numerics.__main__ import text_of
+from benchmarks.numerics.__main__ import case_text, refreshed, text_of
 from benchmarks.numerics.conventions import CASES
 from benchmarks.numerics.errors import worst
 from benchmarks.numerics.exact import exact
+from benchmarks.numerics.formulas import Row
 from benchmarks.numerics.page import DTYPES, PAGE, SIDES, kept, tables, written
-from benchmarks.numerics.rows import PROBABILITIES, ROWS, Row
+from benchmarks.numerics.rows import PROBABILITIES, ROWS
 
 KNOWN = kept()
 NAMES = [row.name for row in ROWS]
@@ -106,11 +108,20 @@ def _sizes(point: tuple[Any, ...]) -> Iterator[float]:
 
 def test_the_numbers_of_jax_are_of_the_rows_and_cases_of_today() -> None:
     assert list(KNOWN["rows"]) == NAMES
-    assert list(KNOWN["cases"]) == [case.name for case in CASES]
+    assert {name: text for name, (text, _) in KNOWN["cases"].items()} == {case.name: case_text(case) for case in CASES}
     for row in ROWS:
-        assert all(
-            len(found) == 2 and (found[1] is None) == (not row.jax) for found in KNOWN["rows"][row.name]["jax"].values()
-        )
+        kept_of_row = KNOWN["rows"][row.name]["jax"]
+        assert all((own is None) == (not row.jax) and plain for plain, own in kept_of_row.values())
+
+
+def test_a_row_that_jax_has_not_computed_is_refused() -> None:
+    [first, *others] = ROWS
+    changed = replace(first, plain="exp(x)")
+    with (
+        patch("benchmarks.numerics.__main__.ROWS", (changed, *others)),
+        pytest.raises(SystemExit, match=r"sigmoid.*--jax"),
+    ):
+        refreshed(KNOWN, "")
 
 
 def test_a_table_without_a_place_on_the_page_is_refused() -> None:

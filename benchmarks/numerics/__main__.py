@@ -8,37 +8,47 @@ the exact numbers of rows that have not changed.
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 from typing import Any
 
-from benchmarks.numerics.conventions import CASES
-from benchmarks.numerics.exact import exact
-from benchmarks.numerics.page import DTYPES, KEPT, PAGE, ROOT, kept, tables, written
-from benchmarks.numerics.rows import ROWS, Row
+from benchmarks.numerics.conventions import CASES, Case
+from benchmarks.numerics.formulas import Row
+from benchmarks.numerics.page import DTYPES, KEPT, PAGE, ROOT, tables, written
+from benchmarks.numerics.rows import ROWS
 
 
 def text_of(row: Row) -> str:
-    """What the exact numbers depend on."""
-    return repr((row.plain, row.at, row.fixed))
+    """What the numbers that are kept of a row depend on."""
+    return repr((row.plain, row.jax, row.at, row.fixed))
+
+
+def case_text(case: Case) -> str:
+    """What the answer of JAX depends on."""
+    return repr((case.jax, case.at if len(str(case.at)) < 200 else len(case.at["x"]), case.shows, case.by, case.dtypes))
 
 
 def refreshed(known: dict[str, Any], jax: str) -> dict[str, Any]:
-    """What is kept, with the exact numbers of rows that are new or changed, and the numbers of JAX."""
-    theirs: dict[str, Any] = {"version": known["jax"], "cases": known["cases"]}
-    theirs["rows"] = {name: row["jax"] for name, row in known["rows"].items()}
+    """What is kept, with the exact numbers of rows that are new or changed, and with `jax` the numbers of JAX."""
+    old = {name: row["text"] for name, row in known["rows"].items()}
     if jax:
         command = [jax, "-m", "benchmarks.numerics.with_jax", *DTYPES]
-        done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)  # noqa: S603
-        theirs = json.loads(done.stdout)
-    rows = {}
+        theirs = json.loads(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout)  # noqa: S603
+    else:
+        stale = [row.name for row in ROWS if old.get(row.name) != text_of(row)]
+        stale += [case.name for case in CASES if known["cases"].get(case.name, [""])[0] != case_text(case)]
+        if stale:
+            raise SystemExit(f"not what JAX has computed: {', '.join(stale)}; say --jax PYTHON")
+        rows = {name: row["jax"] for name, row in known["rows"].items()}
+        answers = {name: found for name, (_, found) in known["cases"].items()}
+        theirs = {"version": known["jax"], "rows": rows, "cases": answers}
+    kept_rows = {}
     for row in ROWS:
-        old = known["rows"].get(row.name, {})
-        same = old.get("text") == text_of(row)
-        numbers = old["exact"] if same else [exact(row, place) for place in range(len(row.at))]
-        rows[row.name] = {"text": text_of(row), "exact": numbers, "jax": theirs["rows"][row.name]}
-    return {"jax": theirs["version"], "cases": {c.name: theirs["cases"][c.name] for c in CASES}, "rows": rows}
+        same = old.get(row.name) == text_of(row)
+        numbers = known["rows"][row.name]["exact"] if same else [exact(row, place) for place in range(len(row.at))]
+        kept_rows[row.name] = {"text": text_of(row), "exact": numbers, "jax": theirs["rows"][row.name]}
+    cases = {case.name: [case_text(case), theirs["cases"][case.name]] for case in CASES}
+    return {"jax": theirs["version"], "cases": cases, "rows": kept_rows}
 
 
 def short(found: Any) -> Any:

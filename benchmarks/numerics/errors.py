@@ -2,7 +2,7 @@
 
 Law: the error of a tensor is the largest difference over the largest exact number of it, or over the row's unit; in a
 pointwise formula each component is a tensor of its own. Where the exact number overflows nothing is asked; a difference
-below the smallest normal number is none.
+below the smallest normal number is none, and nothing is relative to less than that.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from benchmarks.numerics.rows import Numbers
+from benchmarks.numerics.formulas import Numbers
 
 TINY, LARGEST = 2.0**-126, 3.38e38  # of float32 and bfloat16
 
@@ -28,11 +28,11 @@ def error(found: list[list[float]], exact: list[list[float]], unit: float) -> fl
 
 
 def _of_tensor(found: list[float], exact: list[float], unit: float) -> float:
-    size = max(unit, *(abs(x) for x in exact))
+    size = max(unit, TINY, *(abs(x) for x in exact))
     if not size < LARGEST:
         return 0.0
     difference = _largest([abs(a - b) for a, b in zip(found, exact, strict=True)])
-    return 0.0 if difference <= TINY else difference / size if size else math.inf
+    return 0.0 if difference <= TINY else difference / size
 
 
 def _largest(errors: Sequence[float]) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 import mpmath
 import numpy as np
 
-from benchmarks.numerics.rows import COTANGENT, Numbers, Row, along, formula
+from benchmarks.numerics.formulas import COTANGENT, Numbers, Row, along, formula
 
 
 def _each(function: Callable[[Any], Any]) -> Any:

@@ -15,7 +15,8 @@ import jax  # type: ignore[import-not-found,unused-ignore]
 import jax.numpy as jnp  # type: ignore[import-not-found,unused-ignore]
 
 from benchmarks.numerics.conventions import CASES, Case
-from benchmarks.numerics.rows import COTANGENT, ROWS, Row, along, formula
+from benchmarks.numerics.formulas import COTANGENT, Row, along, formula
+from benchmarks.numerics.rows import ROWS
 
 NAMES: dict[str, Any] = {
     **{name: getattr(jnp, name) for name in ("exp", "log", "sqrt", "sin", "cos", "cosh", "tanh", "abs", "expm1")},

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmarks.numerics.conventions import Case
-from benchmarks.numerics.rows import COTANGENT, Numbers, Row, along, formula
+from benchmarks.numerics.formulas import COTANGENT, Numbers, Row, along, formula
 from tensorgrad_gen import load_op
 
 NAMES: dict[str, Any] = {
