@@ -288,10 +288,16 @@ def check_plan(plan: Plan) -> None:
     known = {n: info for n, info in forward.items() if info.role != "defined" or n in kept}
     for block in plan.backward:
         given = {f"grad_{name}": _like(forward[name], f"grad_{name}") for name in block.roots}
-        check_statements(block.steps, program, {**known, **given}, "plan")
+        check_statements(block.steps, program, {**_unless_made(known, block), **given}, "plan")
     if plan.tangent is not None:
         given = {name: _like(forward[name.removeprefix("tangent_")], name) for name in plan.tangent.roots}
-        check_statements(plan.tangent.steps, program, {**known, **given}, "plan")
+        check_statements(plan.tangent.steps, program, {**_unless_made(known, plan.tangent), **given}, "plan")
+
+
+def _unless_made(known: dict[str, TensorInfo], block: Block) -> dict[str, TensorInfo]:
+    """What a block is given: an output that it computes again is not among it."""
+    made = {step.target for step in block.steps}
+    return {name: info for name, info in known.items() if info.role != "defined" or name not in made}
 
 
 def _like(info: TensorInfo, name: str) -> TensorInfo:

@@ -111,7 +111,7 @@ def test_views_that_undo_one_another_are_left_out() -> None:
 def test_helpers_are_counted_as_they_stand_and_constants_keep_their_names() -> None:
     text = (
         "op: t\ninputs: {x: [i]}\nconstants: {k2: [1, -2, 1], k1: [3, 1, 2]}\nequations: |\n"
-        "  y[i] = k2[j]*one[j]*x[i] + log2(x[i]^2 + 1)*sin(log2(x[i]^2 + 1))\n  z[i] = k1[j]*k2[j]*y[i]\n"
+        "  y[i] = k2[j]*one[j]*x[i] + log2(x[i]^2 + 2)*sin(log2(x[i]^2 + 2))\n  z[i] = k1[j]*k2[j]*y[i]\n"
         "outputs: [y, z]\n"
     )
     lowered = run(text, "t.yaml", until="schedule")["schedule"]

@@ -44,7 +44,7 @@ REACHED = {
     ("y[i] = pow(relu(x[i]), 1/3)", X): ("`z^0.333333` at 0", "`x[i]` is 0", "pow"),
     ("y[i] = 2 + abs(x[i])^0.3", X): ("`z^0.3` at 0", "`x[i]` is 0", "abs(x[i])^0.3"),
     ("y[i] = sqrt(x[i]^2 + z[j]^2*one[j])", "x: [i], z: [j]"): ("`sqrt` at 0", "`x[i]` and every `z[j]` are 0", "sqrt"),
-    ("v = one[i]*x[i]^4; y = 3*sqrt(v)", X): ("`sqrt` at 0", "every `x[i]` is 0", "sqrt"),
+    ("v = one[i]*abs(x[i]); y = 3*sqrt(v)", X): ("`sqrt` at 0", "every `x[i]` is 0", "sqrt"),
     ("y[i] = log(relu(x[i]))", X): ("`log` at 0", "`x[i]` is 0", "log"),
     ("y[i] = x[i] + log(abs(sinh(x[i])))", X): ("`log` at 0", "`x[i]` is 0", "log"),
     ("y[i] = log(x[i])", closed("[0, 1]")): ("`log` at 0", "`x[i]` is 0", "log"),

@@ -8,13 +8,15 @@ the exact numbers of rows that have not changed.
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 from typing import Any
 
 from benchmarks.numerics.conventions import CASES, Case
+from benchmarks.numerics.exact import exact
 from benchmarks.numerics.formulas import Row
-from benchmarks.numerics.page import DTYPES, KEPT, PAGE, ROOT, tables, written
+from benchmarks.numerics.page import DTYPES, KEPT, PAGE, ROOT, kept, tables, written
 from benchmarks.numerics.rows import ROWS
 
 

@@ -41,6 +41,8 @@ from tensorgrad_gen.ir import (
 )
 from tensorgrad_gen.ir.build import ZERO
 
+# Functions whose derivative does not read their argument.
+_LINEAR = ("stop_gradient", "scale_gradient", "clip_gradient", "straight_through", "conj", "real", "imag", "complex")
 _KINDS = {"any": "bool", "all": "bool", "argmax": "label", "argmin": "label"}
 
 
@@ -181,9 +183,21 @@ class Hoister:
             children = tuple(self._visit(child, of, inner, guards_here + more) for child, more in parts)
             expr = expr.rebuild(children)
             expr = self._exact(_guarded(expr, guards) if self.splits(expr) else expr, inner)
+            if isinstance(expr, Apply) and not guards and self._holds_less(expr):
+                expr = expr.rebuild((self.name(expr.args[0], inner, f"pre_{of.target}"), *expr.args[1:]))
         return self.name(expr, order) if self.splits(expr) else expr
 
-    def name(self, expr: Expr, order: tuple[Index, ...]) -> Expr:
+    def _holds_less(self, expr: Apply) -> bool:
+        """Whether backward holds less if the argument has a name: it is made of several tensors as large as itself.
+
+        The derivative of `sigmoid(u + v + w)` is one of the sum.
+        """
+        if not self.inputs or expr.function in _LINEAR or isinstance(expr.args[0], Access):
+            return False
+        parts = {a.tensor for a in accesses(expr.args[0]) if a.free == expr.args[0].free}
+        return len(parts - self.inputs) > 1
+
+    def name(self, expr: Expr, order: tuple[Index, ...], wanted: str = "") -> Expr:
         """The value as an access to a named tensor, new or known."""
         found = self.known.find(expr)
         if found is not None:
@@ -195,7 +209,7 @@ class Hoister:
         # The leading axes have one name in a statement, whatever they are called where it is read.
         lead = {i: Index("...", "...") for i in indices if i.extent == "..."}
         own = tuple(lead.get(i, i) for i in indices)
-        statement = Statement(self.names.name(describe(expr)), own, substitute(expr, lead), kind)
+        statement = Statement(self.names.name(wanted or describe(expr)), own, substitute(expr, lead), kind)
         self.known.enter(statement)
         self.out.append(statement)
         return Access(statement.target, indices)

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from tensorgrad_gen.algebra.indices import accesses, walk
 from tensorgrad_gen.functions import FUNCTIONS
+from tensorgrad_gen.functions.model import Function
 from tensorgrad_gen.ir import Add, Apply, Delta, Expr, Iverson, Mul, Pow, mul, number
 from tensorgrad_gen.ir.build import ONE
 
@@ -55,6 +56,15 @@ def _singular(node: Expr) -> bool:
         exponent = number(node.exponent)
         return exponent is None or exponent < 0 or exponent.denominator != 1
     return isinstance(node, Apply) and FUNCTIONS[node.function].singular is not None
+
+
+def has_edges(expr: Expr) -> bool:
+    """Whether a function inside is somewhere singular, or has a kink."""
+    return any(_singular(n) or (isinstance(n, Apply) and _kinked(FUNCTIONS[n.function], n.args)) for n in walk(expr))
+
+
+def _kinked(function: Function, args: tuple[Expr, ...]) -> bool:
+    return bool(function.kinks(*args))
 
 
 def masked(factors: tuple[Expr, ...]) -> bool:

@@ -116,6 +116,10 @@ def collect(b: Builder, factors: tuple[Expr, ...], order: Layout) -> tuple[list[
     for factor in factors:
         exponent = constant(factor.exponent) if isinstance(factor, Pow) else None
         if isinstance(factor, Pow) and exponent is not None and exponent < 0:
+            single = b.lower(factor.base, order) if exponent in (-2, -3) and not b.guards else None
+            if single is not None and isinstance(single.expr, Var) and single.kind != "number":
+                below += [single] * -int(exponent)  # divided by twice: the square may be beyond the dtype
+                continue
             val, divides = _reciprocal_power(b, factor.base, -exponent, order)
             (below if divides else above).append(val)
         else:

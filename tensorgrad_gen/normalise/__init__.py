@@ -9,6 +9,7 @@ from tensorgrad_gen.algebra.broadcasts import drop_broadcasts
 from tensorgrad_gen.algebra.hoist import Hoister, Known, heavy_or_mixed, renamed
 from tensorgrad_gen.algebra.naming import Namer
 from tensorgrad_gen.ir import Access, Expr, Index, Program, Statement, Sub
+from tensorgrad_gen.normalise.ranges import Ranges
 from tensorgrad_gen.normalise.reading import Definitions
 from tensorgrad_gen.normalise.stable import STABLE_RULES, stabilise
 
@@ -17,7 +18,7 @@ __all__ = ["STABLE_RULES", "normalise"]
 
 def normalise(program: Program) -> Program:
     """The same program in canonical form: values simplified, stable, split at reductions, nothing unused."""
-    definitions = Definitions()
+    definitions = Definitions(ranges=Ranges(program, {}))
     statements = []
     for statement in program.statements:
         value = simplify(_aliases(statement.value, definitions))

@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from math import isqrt, lcm
+from math import lcm
 
 from tensorgrad_gen.algebra import key, simplify
-from tensorgrad_gen.algebra.parts import factors_of, has_delta, split_coefficient, terms_of
+from tensorgrad_gen.algebra.parts import has_delta, split_coefficient, terms_of
 from tensorgrad_gen.ir import (
     Access,
     Add,
     Apply,
     Compare,
     Expr,
+    Extent,
     Index,
     Iverson,
     Mul,
@@ -36,11 +37,10 @@ from tensorgrad_gen.ir import (
     power,
 )
 from tensorgrad_gen.ir.build import ONE, ZERO
+from tensorgrad_gen.normalise.multiples import MOST, ratio, rational_power, scaled
 from tensorgrad_gen.normalise.polynomials import factored, over_common
 
 MINUS_INF = neg(Special("inf"))
-# A power, or a degree, beyond this is no spelling of a stable form.
-MOST = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,18 @@ class Form:
             self.rest + other.rest,
         )
 
+    def logarithm(self) -> Expr | None:
+        """The logarithm of what is made of exponentials alone, and is positive."""
+        if self.coefficient <= 0 or self.plain or any(b.sign < 0 for b in self.binomials):
+            return None
+        if not all(_positive(f) for f in self.rest):
+            return None
+        logs: list[Expr] = [Apply("log", (mul(*self.rest),))] if self.rest else []
+        logs += [mul(const(b.n), Apply("softplus", (b.z, ONE))) for b in self.binomials]
+        if self.coefficient != 1:
+            logs.append(Apply("log", (const(self.coefficient),)))
+        return simplify(add(self.exponent, *logs))
+
     def to_power(self, n: Fraction) -> Form | None:
         """The power; None if it is not the power of each part."""
         coefficient = rational_power(self.coefficient, n)
@@ -90,49 +102,14 @@ class Form:
         )
 
 
-def scaled(expr: Expr, n: Fraction) -> Expr:
-    """`n` times the expression, term by term."""
-    return simplify(add(*(mul(const(n), term) for term in terms_of(expr))))
-
-
-def rational_power(base: Fraction, n: Fraction) -> Fraction | None:
-    """`base^n` if it is rational, `n` an integer or a half of one."""
-    if n.denominator == 2 and base > 0:
-        top, below = isqrt(base.numerator), isqrt(base.denominator)
-        if top * top != base.numerator or below * below != base.denominator:
-            return None
-        base, n = Fraction(top, below), n * 2
-    return base ** int(n) if n.denominator == 1 and base and abs(n) <= MOST else None
-
-
-def vector(expr: Expr) -> dict[str, Fraction]:
-    """The expression as a combination of what is no sum, products with one sum multiplied out."""
-    found: dict[str, Fraction] = {}
-    for term in terms_of(expr):
-        coefficient, rest = split_coefficient(term)
-        if isinstance(rest, Apply) and rest.function == "logsigmoid":  # that is -softplus(-z)
-            coefficient, rest = -coefficient, Apply("softplus", (scaled(rest.args[0], Fraction(-1)), ONE))
-        sums = [f for f in factors_of(rest) if isinstance(f, Add)]
-        if len(sums) == 1:
-            others = [f for f in factors_of(rest) if f is not sums[0]]
-            parts = [split_coefficient(simplify(mul(*others, t))) for t in sums[0].terms]
-        else:
-            parts = [(Fraction(1), rest)]
-        for own, part in parts:
-            name = key(part)
-            found[name] = found.get(name, Fraction(0)) + coefficient * own
-    return {name: value for name, value in found.items() if value}
-
-
-def ratio(expr: Expr, unit: Expr) -> Fraction | None:
-    """`r` where `expr = r unit`; None if there is no such number."""
-    one, other = vector(expr), vector(unit)
-    if not one:
-        return Fraction(0)
-    if one.keys() != other.keys():
-        return None
-    found = {one[name] / other[name] for name in one}
-    return found.pop() if len(found) == 1 else None
+def _positive(expr: Expr) -> bool:
+    """Whether it is made of pi, extents and positive numbers."""
+    if isinstance(expr, Pow):
+        return _positive(expr.base) and number(expr.exponent) is not None
+    if isinstance(expr, Mul):
+        return all(_positive(f) for f in expr.factors)
+    value = number(expr)
+    return isinstance(expr, Extent) or (isinstance(expr, Special) and expr.name == "pi") or (value or 0) > 0
 
 
 # -- from expressions to forms ---------------------------------------------------------------
@@ -209,6 +186,9 @@ def analyse(expr: Expr, sums: bool = False) -> Form:
             n, constant = number(exponent), number(base)
             if constant is not None and constant > 0 and n is None:  # 2^z = e^(z log 2)
                 return Form(exponent=simplify(mul(exponent, Apply("log", (base,)))))
+            if n is None:  # (e^f)^b = e^(b f)
+                log = (analyse(base, sums=True)).logarithm()
+                return Form(rest=(expr,)) if log is None else Form(exponent=simplify(mul(exponent, log)))
             inner = analyse(base, sums or (n is not None and n < 0)) if n is not None else None
             found = None if inner is None or inner.plain or n is None else inner.to_power(n)
             return found or Form(rest=(expr,))
@@ -218,7 +198,7 @@ def analyse(expr: Expr, sums: bool = False) -> Form:
             return _total(expr) or Form(rest=(expr,))
         case Scan("softmax", indices, body) if sums:
             return Form(exponent=Scan("log_softmax", indices, body))
-        case Reduce("prod", indices, body) if sums:
+        case Reduce("prod", indices, body):
             return _prod(indices, body) or Form(rest=(expr,))
     value = number(expr)
     return Form(rest=(expr,)) if value is None or value == 0 else Form(value)
@@ -227,16 +207,17 @@ def analyse(expr: Expr, sums: bool = False) -> Form:
 def _prod(indices: tuple[Index, ...], body: Expr) -> Form | None:
     """`prod_j e^f[j]` is the exponential of the sum."""
     form = analyse(body)
-    if form.binomials or form.rest or form.coefficient != 1 or form.plain:
-        return None
-    return Form(exponent=Sum(indices, form.exponent))
+    log = form.logarithm()
+    return None if log is None or form.plain else Form(exponent=Sum(indices, log))
 
 
 def _total(expr: Sum) -> Form | None:
-    """`sum_j c e^(f[j] + g)` is `c e^(L + g)`, L the logarithm of the sum of the exponentials `e^f[j]`."""
-    form, bound = analyse(expr.body), set(expr.indices)
-    fixed = [t for t in terms_of(form.exponent) if not t.free & bound]
-    moving = simplify(add(*(t for t in terms_of(form.exponent) if t.free & bound)))
+    """`sum_j c e^f[j]` is `c e^L`, L the logarithm of the sum of the exponentials."""
+    form, bound = analyse(expr.body, sums=True), set(expr.indices)
+    if form.binomials:
+        log = replace(form, coefficient=Fraction(1), rest=()).logarithm()
+        form = form if log is None else Form(form.coefficient, log, (), form.rest)
+    moving = form.exponent
     if form.binomials or form.coefficient <= 0 or not bound <= moving.free:
         return None
     inside = [f for f in form.rest if f.free & bound]
@@ -248,15 +229,15 @@ def _total(expr: Sum) -> Form | None:
         moving = Where(condition, moving, MINUS_INF)
     if len(conditions) == len(inside):
         log = Reduce("logsumexp", expr.indices, moving)
-        return Form(form.coefficient, simplify(add(*fixed, log)), (), outside)
+        return Form(form.coefficient, log, (), outside)
     if shifted(moving):
         return None
     # Weights of any sign: the largest exponent that has one is taken out, as a constant.
     weights = mul(*(f for f in inside if not isinstance(f, Iverson)))
     weighted = Where(Compare("!=", weights, ZERO), moving, MINUS_INF)
     top = Apply("stop_gradient", (Reduce("max", expr.indices, weighted),))
-    left = Sum(expr.indices, mul(*inside, Apply("exp", (add(form.exponent, *map(neg, fixed), neg(top)),))))
-    return Form(form.coefficient, simplify(add(*fixed, top)), (), (*outside, left))
+    left = Sum(expr.indices, mul(*inside, Apply("exp", (add(form.exponent, neg(top)),))))
+    return Form(form.coefficient, top, (), (*outside, left))
 
 
 # -- sums of forms ---------------------------------------------------------------------------
@@ -372,4 +353,4 @@ def _along_one(forms: list[Form], shifts: list[Expr], directions: list[Expr]) ->
     return Form(constant, scaled(unit, Fraction(lowest)), binomials)
 
 
-__all__ = ["Binomial", "Form", "analyse", "combine", "ratio", "rational_power", "scaled", "vector"]
+__all__ = ["Binomial", "Form", "analyse", "combine"]

@@ -7,6 +7,7 @@ and `sigmoid(-y)`, which are bounded, and accurate at both ends; its logarithm i
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -14,7 +15,9 @@ from tensorgrad_gen.algebra import simplify
 from tensorgrad_gen.algebra.parts import split_coefficient
 from tensorgrad_gen.ir import Add, Apply, Expr, Mul, Pow, Reduce, add, const, mul, neg, number, power
 from tensorgrad_gen.ir.build import ONE, ZERO
-from tensorgrad_gen.normalise.binomials import Form, analyse, combine, ratio, rational_power, scaled, vector
+from tensorgrad_gen.normalise.binomials import Form, analyse, combine
+from tensorgrad_gen.normalise.multiples import ratio, rational_power, scaled, vector
+from tensorgrad_gen.normalise.polynomials import conjugates_joined
 from tensorgrad_gen.normalise.scalar_forms import without
 
 HALF, MINUS = Fraction(1, 2), Fraction(-1)
@@ -111,13 +114,23 @@ class _Product:
 
     def unbounded(self, y: Expr, n: Fraction, share: Fraction, function: str = "expm1") -> Fraction:
         """`(1 - e^y)^n`, or `(1 + e^y)^n`, as a factor; what it takes of the exponent, to be about `-y`."""
-        taken = n if (share <= -n < 0 or share >= -n > 0) else Fraction(0)
-        z = scaled(y, MINUS) if taken else y
+        if share == -n / 2 and n.denominator == 1:
+            half, sign = forward(scaled(y, HALF))
+            self.coefficient *= Fraction(2 if function == "exp" else -2 * sign) ** int(n)
+            self.factors.append(power(Apply("cosh" if function == "exp" else "sinh", (half,)), n))
+            return n / 2
+        taken = Fraction(min(max(share if n < 0 else -share, Fraction(0)), abs(n)) // 1)
+        if function == "exp" or n.denominator != 1:
+            taken = taken if taken == abs(n) else Fraction(0)
+        taken = taken if n > 0 else -taken
         if function == "exp":
+            z = scaled(y, MINUS) if taken else y
             self.factors.append(power(add(ONE, Apply("exp", (z,))), n))
-        else:
-            self.coefficient *= Fraction(-1) ** int(n) if not taken else 1
-            self.factors.append(power(Apply("expm1", (z,)), n))
+            return taken
+        for z, own in ((y, n - taken), (scaled(y, MINUS), taken)):
+            if own:
+                self.factors.append(power(Apply("expm1", (z,)), own))
+        self.coefficient *= Fraction(-1) ** int(n - taken)
         return taken
 
     def between(self, y: Expr, upper: Fraction, lower: Fraction) -> None:
@@ -164,8 +177,11 @@ def risk(expr: Expr) -> int:
     own = 0
     if isinstance(expr, Apply):
         own = RISKS.get(expr.function, 0)
-    if isinstance(expr, Pow) and number(expr.exponent) is None:
-        own = 2
+    if isinstance(expr, Pow):
+        exponent = number(expr.exponent)
+        own = 2 if exponent is None else int(exponent.denominator != 1 and _exponential(expr.base))
+    if isinstance(expr, Pow) and isinstance(expr.base, Apply) and expr.base.function == "expm1":
+        own = max(-int(number(expr.exponent) or 0) - 1, 0)  # its power overflows before it does
     if isinstance(expr, Add):
         own = 2 * (sum(_exponential(term) or number(term) is not None for term in expr.terms) - 1)
         own = max(own, 0) if any(_exponential(term) for term in expr.terms) else 0
@@ -287,7 +303,7 @@ def _sum_of_logarithms(form: Form) -> Expr | None:
         coefficient, exponent = -coefficient, add(exponent, flipped)
     logs: list[Expr] = []
     for own in found:
-        for (sign, m), n in sorted(own.powers.items()):
+        for (sign, m), n in sorted(conjugates_joined(own.powers).items()):
             if n == 0:
                 continue
             y = own.at(m)
@@ -361,10 +377,21 @@ def logarithms_of_exponentials(expr: Expr) -> Expr | None:
                 left = [*left, mul(const(coefficient), LOG_2)]
                 new = mul(const(coefficient), Apply("log_cosh", (even(scaled(z, HALF)),)))
             return simplify(add(*left, new))
-        opposite = without(others, simplify(softplus(scaled(z, MINUS), -coefficient)))
-        if opposite is not None:
-            return simplify(add(*opposite, mul(const(coefficient), z)))
+        for partner, new in _partners(z, coefficient):
+            left = without(others, simplify(partner))
+            if left is not None:
+                return simplify(add(*left, new))
     return None
+
+
+def _partners(z: Expr, n: Fraction) -> Iterator[tuple[Expr, Expr]]:
+    """What may stand beside `n softplus(z)`, and what both make: z, log(1 - e^2z), logaddexp(a, b) if z = a - b"""
+    yield softplus(scaled(z, MINUS), -n), mul(const(n), z)
+    yield mul(const(n), Apply("log1mexp", (z,))), mul(const(n), Apply("log1mexp", (scaled(z, Fraction(2)),)))
+    if isinstance(z, Add) and len(z.terms) == 2:
+        for term, other in (z.terms, z.terms[::-1]):
+            if number(term) is None and number(other) is None:
+                yield scaled(term, -n), mul(const(n), Apply("logaddexp", (other, scaled(term, MINUS))))
 
 
 __all__ = ["RISKS", "directions", "exponentials", "logarithm", "logarithms_of_exponentials", "product", "risk"]

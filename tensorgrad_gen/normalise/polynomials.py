@@ -70,3 +70,15 @@ def _quotient(top: Polynomial, sign: int, m: int) -> Polynomial | None:
             out[degree] = value
             rest[degree + m] = rest.get(degree + m, Fraction(0)) - sign * value
     return None if any(rest.values()) else out
+
+
+def conjugates_joined(powers: dict[tuple[int, Fraction], Fraction]) -> dict[tuple[int, Fraction], Fraction]:
+    """`(1 - e^y)^n (1 + e^y)^n` as `(1 - e^2y)^n`: the logarithms of both cancel where y is far below 0."""
+    out = dict(powers)
+    for m in sorted({m for sign, m in powers if sign > 0}):
+        plus, minus = out[1, m], out.get((-1, m), Fraction(0))
+        if plus * minus > 0:
+            both = min(plus, minus, key=abs)
+            out[1, m], out[-1, m] = plus - both, minus - both
+            out[-1, 2 * m] = out.get((-1, 2 * m), Fraction(0)) + both
+    return out

@@ -28,13 +28,15 @@ from tensorgrad_gen.ir import (
     total,
 )
 from tensorgrad_gen.normalise.exponential_rules import RISKS
+from tensorgrad_gen.normalise.ranges import Ranges
 
 
 class Definitions(dict[str, Statement]):
     """The statements before, by target, and what has been found of how to read through them."""
 
-    def __init__(self, statements: Mapping[str, Statement] | None = None) -> None:
+    def __init__(self, statements: Mapping[str, Statement] | None = None, ranges: Ranges | None = None) -> None:
         super().__init__(statements or {})
+        self.ranges = ranges
         self.opened: dict[tuple[str, bool], Expr | None] = {}
 
 
@@ -48,7 +50,7 @@ def opened(node: Expr, definitions: Definitions) -> Expr:
 
 LOGARITHMS = ("log", "log1p", "log2", "xlogy")
 # An expression with more nodes than this is not read into another.
-LARGEST = 60
+LARGEST = 150
 
 
 def open_definitions(expr: Expr, definitions: Definitions, sums: bool) -> Expr:
@@ -57,7 +59,7 @@ def open_definitions(expr: Expr, definitions: Definitions, sums: bool) -> Expr:
         return _definition(expr, definitions, sums) or expr
     if isinstance(expr, Pow):
         exponent = number(expr.exponent)
-        sums = sums or (exponent is not None and exponent < 0)
+        sums = sums or exponent is None or exponent < 0 or exponent.denominator != 1
     children = tuple(open_definitions(child, definitions, sums) for child in expr.children)
     same = all(one is two for one, two in zip(children, expr.children, strict=True))
     return expr if same else expr.rebuild(children)
@@ -74,7 +76,7 @@ def _definition(access: Access, definitions: Definitions, sums: bool) -> Expr | 
     name = (access.tensor, sums)
     if name not in definitions.opened:
         whole = open_definitions(statement.value, definitions, sums)
-        worth = _by_exponentials(whole) or (sums and _sums_exponentials(whole))
+        worth = _by_exponentials(whole) or (sums and (_sums_exponentials(whole) or _with_one(whole)))
         definitions.opened[name] = whole if worth and total(whole) <= LARGEST else None
     found = definitions.opened[name]
     if found is None or (_sums_exponentials(found) and any(isinstance(s, Expr) for s in access.subs)):
@@ -86,12 +88,22 @@ def _definition(access: Access, definitions: Definitions, sums: bool) -> Expr | 
 
 
 def _sums_exponentials(expr: Expr) -> bool:
-    """Whether the value is a sum of what exponentials make, times what does not matter."""
-    sums = [f for f in factors_of(expr) if isinstance(f, Sum)]
+    """Whether the value is a sum or product of what exponentials make, times what does not matter."""
+    sums = [f for f in factors_of(expr) if isinstance(f, Sum) or (isinstance(f, Reduce) and f.kind == "prod")]
     return len(sums) == 1 and _by_exponentials(sums[0].body)
 
 
-_WORTH_OPENING = {"log", "sin", "cos", "abs", "erf", "erfc", "relu", "max", "exp_tail", "log1mexp", "log1p"}
+def _with_one(expr: Expr) -> bool:
+    """Whether 1 is added to something pointwise: `log1p` wants to know."""
+    return isinstance(expr, Add) and number(expr.terms[-1]) == 1 and not _collected(expr)
+
+
+def _collected(expr: Expr) -> bool:
+    """Whether something in it is no matter of one point."""
+    return any(isinstance(n, Sum | Reduce | Scan | Linalg | Root | Delta) for n in _pointwise(expr))
+
+
+_WORTH_OPENING = {"log", "log2", "sin", "cos", "abs", "erf", "erfc", "relu", "max", "exp_tail", "log1mexp", "log1p"}
 
 
 def _by_exponentials(expr: Expr) -> bool:
@@ -115,9 +127,9 @@ def _pointwise(expr: Expr) -> list[Expr]:
 
 
 def named_sum(factor: Expr, definitions: Definitions) -> Expr:
-    """A sum that has a name, for the name."""
+    """A sum or other reduction that has a name, for the name."""
     statement = definitions.get(factor.tensor) if isinstance(factor, Access) else None
-    if statement is None or not isinstance(factor, Access) or not isinstance(statement.value, Sum):
+    if statement is None or not isinstance(factor, Access) or not isinstance(statement.value, Sum | Reduce):
         return factor
     if any(isinstance(sub, Expr) for sub in factor.subs):
         return factor  # what is collected by label is collected once

@@ -29,7 +29,7 @@ from tensorgrad_gen.ir import (
     sub,
 )
 from tensorgrad_gen.ir.build import ONE, ZERO
-from tensorgrad_gen.normalise.binomials import ratio
+from tensorgrad_gen.normalise.multiples import ratio
 
 
 def _is(expr: Expr, function: str) -> bool:
@@ -50,16 +50,13 @@ def elu_shifted(expr: Expr) -> Expr | None:
     return None
 
 
-def _half_tanh(z: Expr) -> Expr:
-    """`tanh(z)/z = 2 (1 - e^-2z)/(2z) sigmoid(2z)`"""
-    double = simplify(mul(const(2), z))
-    return mul(const(2), Apply("exp_moment", (ZERO, simplify(neg(double)))), Apply("sigmoid", (double,)))
+def _tanh_over(z: Expr) -> Expr:
+    """`tanh(z)/z = 2 (1 - e^-2z)/(2z) sigmoid(2z)`, an even function, of `z` or `-z`, of which nothing grows.
 
-
-def _half_sinh(z: Expr) -> Expr:
-    """`sinh(z)/z`, the mean of `(e^z - 1)/z` and `(1 - e^-z)/z`: both positive."""
-    both = add(Apply("exp_moment", (ZERO, z)), Apply("exp_moment", (ZERO, simplify(neg(z)))))
-    return mul(const(Fraction(1, 2)), both)
+    No absolute value: that has a kink at 0, where either of the two is smooth.
+    """
+    double = Where(Compare(">", z, ZERO), simplify(mul(const(2), z)), simplify(mul(const(-2), z)))
+    return mul(const(2), Apply("exp_moment", (ZERO, neg(double))), Apply("sigmoid", (double,)))
 
 
 # Functions that are 0 at 0, the power of the argument that they are divided by, and the quotient, smooth at 0.
@@ -68,8 +65,7 @@ _QUOTIENTS: dict[str, tuple[int, Callable[[Expr], Expr]]] = {
     "exp_tail": (2, lambda z: Apply("exprel", (const(2), z))),
     "sin": (1, lambda z: Apply("spherical_bessel", (const(0), z))),
     "log1p": (1, lambda z: power(Apply("exp_moment", (ZERO, Apply("log1p", (z,)))), -1)),
-    "tanh": (1, _half_tanh),
-    "sinh": (1, _half_sinh),
+    "tanh": (1, _tanh_over),
 }
 
 
@@ -105,11 +101,30 @@ def _over_argument(function: Expr, others: list[Expr]) -> Expr | None:
     tensors = tensors or [f for f in factors_of(argument) if not isinstance(f, Const)]  # a param may be 0 too
     for k in range(int(abs(n)), 0, -1):
         taken = Fraction(k) if n > 0 else Fraction(-k)
-        left = without(others, simplify(power(mul(*tensors), -order * taken)), factors_of)
+        left, missing = _divided_out(others, tensors, -order * taken)
         if left is not None:
-            numbers = [power(f, order * taken) for f in factors_of(argument) if f not in tensors]
+            numbers = [
+                power(f, order * taken) for f in (*(f for f in factors_of(argument) if f not in tensors), *missing)
+            ]
             return mul(*left, *numbers, power(value(argument), taken), power(function, n - taken))
     return None
+
+
+def _divided_out(others: list[Expr], tensors: list[Expr], exponent: Fraction) -> tuple[list[Expr] | None, list[Expr]]:
+    """The factors without that power of the tensors, and the tensors that are not among them; None if none is."""
+    left = list(others)
+    missing: list[Expr] = []
+    for part in (f for tensor in tensors for f in factors_of(simplify(power(tensor, exponent)))):
+        base, wanted = (part.base, number(part.exponent)) if isinstance(part, Pow) else (part, Fraction(1))
+        for place, factor in enumerate(left):
+            own = number(factor.exponent) if isinstance(factor, Pow) else Fraction(1)
+            same = key(factor.base if isinstance(factor, Pow) else factor) == key(base)
+            if same and own is not None and wanted is not None and own / wanted >= 1:
+                left[place] = power(base, own - wanted)
+                break
+        else:
+            missing.append(power(part, 1 / exponent))
+    return (None if len(missing) == len(tensors) else left), missing
 
 
 def _pair(first: Expr, second: Expr) -> Expr | None:

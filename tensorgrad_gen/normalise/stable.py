@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import permutations
 
 from tensorgrad_gen.algebra import all_indices, apart, key, map_nodes, simplify, substitute
@@ -127,6 +128,23 @@ def _over_sum(logit: Expr, total: Sum) -> Expr:
     return Apply("exp", (sub(logit, Reduce("logsumexp", total.indices, inner)),))
 
 
+def _prod_by_logarithms(expr: Expr, definitions: Definitions) -> Expr | None:
+    """log(prod_j x[j]) -> sum_j log(x[j]), prod_j x[j]^a -> exp(a sum_j log(x[j])), `x` nowhere negative"""
+    if isinstance(expr, Apply) and expr.function == "log":
+        whole, exponent = expr.args[0], None
+    elif isinstance(expr, Pow) and (number(expr.exponent) or Fraction(1, 2)).denominator != 1:
+        whole, exponent = expr.base, expr.exponent
+    else:
+        return None
+    whole = named_sum(whole, definitions)
+    if not isinstance(whole, Reduce) or whole.kind != "prod" or definitions.ranges is None:
+        return None
+    if definitions.ranges.of(whole.body)[0] < 0:
+        return None
+    log = Sum(whole.indices, Apply("log", (whole.body,)))
+    return log if exponent is None else Apply("exp", (mul(exponent, log),))
+
+
 def _log_of_softmaxes(expr: Expr, definitions: Definitions) -> Expr | None:
     if not (isinstance(expr, Apply) and expr.function == "log"):
         return None
@@ -161,11 +179,11 @@ def _mean_by_exponentials(expr: Expr, definitions: Definitions) -> Expr | None:
 
 
 def _masked_softmax(expr: Expr, definitions: Definitions) -> Expr | None:
-    """[c[i]] exp(x[i] - logsumexp[j](where(c[j], x[j], -inf))) -> softmax[i](where(c[i], x[i], -inf))"""
+    """[c[i]] exp(x[i] - logsumexp[j](where(c[j], x[j], -inf))) -> [c[i]] softmax[i](where(c[i], x[i], -inf))"""
     if not isinstance(expr, Mul):
         return None
-    for n, mask in enumerate(expr.factors):
-        for m, factor in enumerate(expr.factors):
+    for mask in expr.factors:
+        for place, factor in enumerate(expr.factors):
             if not isinstance(mask, Iverson) or not _is_exp(factor):
                 continue
             argument = factor.children[0]
@@ -175,7 +193,8 @@ def _masked_softmax(expr: Expr, definitions: Definitions) -> Expr | None:
                     logit = Where(mask.condition, simplify(add(argument, rest)), MINUS_INF)
                     found = _over_sum(logit, Sum(rest.indices, Apply("exp", (rest.body,))))
                     if isinstance(found, Scan):
-                        return mul(*(f for k, f in enumerate(expr.factors) if k not in (n, m)), found)
+                        # The mask stays: where it lets nothing through the softmax has no value.
+                        return mul(*(f for k, f in enumerate(expr.factors) if k != place), found)
     return None
 
 
@@ -205,22 +224,31 @@ def _logaddexp(expr: Expr) -> Expr | None:
     return None
 
 
+def _log_of_share(expr: Expr, definitions: Definitions) -> Expr | None:
+    """x[i] - logsumexp[j](x[j]) -> log_softmax[i](x[i]), which does not round the logarithm first"""
+    if not isinstance(expr, Add):
+        return None
+    for place, term in enumerate(expr.terms):
+        coefficient, log = split_coefficient(term)
+        if coefficient != -1 or not isinstance(log, Reduce) or log.kind != "logsumexp":
+            continue
+        rest = add(*(t for k, t in enumerate(expr.terms) if k != place))
+        found = _over_sum(rest, Sum(log.indices, Apply("exp", (log.body,))))
+        if isinstance(found, Scan):
+            return Scan("log_softmax", found.indices, found.body)
+    return None
+
+
 def _shift(expr: Expr, definitions: Definitions) -> Expr | None:
-    """logsumexp[j](x[j] + m) -> m + logsumexp[j](x[j]), softmax[j](x[j] + m) -> softmax[j](x[j])"""
-    if isinstance(expr, Reduce) and expr.kind == "logsumexp":
-        scan = False
-    elif isinstance(expr, Scan) and expr.kind in ("softmax", "log_softmax"):
-        scan = True
-    else:
+    """softmax[j](x[j] + m) -> softmax[j](x[j]), and the same of its logarithm"""
+    if not isinstance(expr, Scan) or expr.kind not in ("softmax", "log_softmax"):
         return None
     indices = frozenset(expr.indices)
     fixed = [t for t in terms_of(expr.body) if not t.free & indices]
     if not fixed or not isinstance(expr.body, Add) or len(fixed) == len(expr.body.terms):
         return None
     moving = simplify(add(*(t for t in expr.body.terms if t not in fixed)))
-    if scan:
-        return expr.rebuild((moving,)) if expr.free == moving.free else None
-    return add(*fixed, Reduce("logsumexp", expr.indices, moving))
+    return expr.rebuild((moving,)) if expr.free == moving.free else None
 
 
 def _norm(expr: Expr, definitions: Definitions) -> Expr | None:
@@ -276,8 +304,10 @@ STABLE_RULES = (
     *DERIVATIVE_RULES,
     StableRule("logarithms of exponentials", "log(c e^x prod (1 +- e^z)^n) -> log(c) + x + ...", _scalar(logarithm)),
     StableRule("stable by hand", "max(x, 0) + softplus(-|x|) -> softplus(x)", _scalar(forms.stabilised_by_hand)),
+    StableRule("prod by logarithms", "log(prod_j x[j]) -> sum_j log(x[j]), x[j] >= 0", _prod_by_logarithms),
     StableRule("logaddexp with 0", "logaddexp(x, 0) -> softplus(x)", _scalar(_logaddexp)),
-    StableRule("shift of a logsumexp", "logsumexp[j](x[j] - m) -> logsumexp[j](x[j]) - m", _shift),
+    StableRule("log of a share", "x[i] - logsumexp[j](x[j]) -> log_softmax[i](x[i])", _log_of_share),
+    StableRule("shift of a softmax", "softmax[j](x[j] - m) -> softmax[j](x[j])", _shift),
     StableRule("masked softmax", "a softmax of what is not masked, 0 elsewhere", _masked_softmax),
     StableRule("exp of a logarithm", "exp(x[i] - logsumexp[j](x[j])) -> softmax[i](x[i])", _exp_of_difference),
     StableRule("shifted elu", "elu(z) + 1 -> where(z > 0, z + 1, exp(z))", _scalar(forms.elu_shifted)),

@@ -9,6 +9,7 @@ from tensorgrad_gen.algebra import accesses, apart, plain_dummies, plain_letters
 from tensorgrad_gen.algebra.broadcasts import drop_broadcasts
 from tensorgrad_gen.algebra.hoist import Hoister, Known
 from tensorgrad_gen.algebra.naming import Namer, derivative_names, describe
+from tensorgrad_gen.algebra.parts import has_edges
 from tensorgrad_gen.derive import Derivatives, Tangent, adjoint, derive
 from tensorgrad_gen.derive import tangent as differentiate_forward
 from tensorgrad_gen.derive.model import Further
@@ -37,7 +38,11 @@ def plan(derivatives: Derivatives) -> Plan:
     auxiliary = tuple(n for n in saved if n not in program.outputs)
     blocks = planner.blocks(main, derivatives.adjoint.roots, auxiliary)
     available = {i.name for i in program.inputs} | {c.name for c in program.constants} | set(saved)
-    available |= set(program.outputs)
+    # An output that backward needs, and the cut has not taken, is computed again from what is kept: it is smooth, or
+    # autograd would differentiate it by torch's conventions where the law of the output has its own.
+    smooth = {s.target for s in planner.forward if not has_edges(s.value)}
+    again = planner.needed(main) & smooth - set(saved) if program.save != "all" else set()
+    available |= set(program.outputs) - again
     backward = [planner.finish(block, available) for block in blocks]
     tangent = None
     if "jvp" in program.derivatives and derivatives.tangent.tangents:
@@ -180,10 +185,13 @@ class _Planner:
         results = tuple((n, t) for n, t in derived.tangents if n in program.outputs or n in auxiliary)
         return self.block(roots, derived.statements, results)
 
+    def needed(self, main: Block) -> set[str]:
+        """The tensors of forward that backward reads."""
+        return {a.tensor for step in main.steps for a in accesses(step.value)} & set(self.program.tensors)
+
     def choose(self, main: Block) -> list[str]:
         """The forward tensors that backward keeps."""
-        needed = {a.tensor for step in main.steps for a in accesses(step.value)} & set(self.program.tensors)
-        return choose_saved(self.program, self.forward, needed, self.regime)
+        return choose_saved(self.program, self.forward, self.needed(main), self.regime)
 
     def finish(self, block: Block, available: set[str], prune: bool = True) -> Block:
         """The block with what it recomputes of forward in front, each step marked with who needs it."""

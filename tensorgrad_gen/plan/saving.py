@@ -11,6 +11,9 @@ from tensorgrad_gen.plan.min_cut import sink_side
 from tensorgrad_gen.plan.sizes import Regime
 
 _INFINITE = 10**18
+# An element of what is kept for backward alone, where an input or output counts as 1: those are there anyway, but an
+# output that is as well computed again from an input that is kept need not be kept too.
+_ELEMENT = 1000
 
 
 def choose_saved(program: Program, statements: Iterable[Statement], needed: set[str], regime: Regime) -> list[str]:
@@ -65,11 +68,11 @@ def _minimum_cut(program: Program, table: dict[str, Statement], needed: set[str]
     source, sink = ("", "forward"), ("", "backward")
     given = [i.name for i in program.inputs] + [c.name for c in program.constants]
     edges = [(source, (name, "in"), _INFINITE) for name in given]
-    edges += [((name, "in"), (name, "out"), 0) for name in given]
+    edges += [((name, "in"), (name, "out"), 1) for name in given]
     compared = _compared(table.values())
     for name, statement in table.items():
         free = name in program.outputs and statement.kind == "real"
-        size = 0 if free else regime.elements(statement.indices)
+        size = 1 if free else _ELEMENT * regime.elements(statement.indices)
         savable = statement.kind == "real" and (program.save != "inputs" or free or clips(statement))
         edges.append(((name, "in"), (name, "out"), size if savable else _INFINITE))
         if recomputable(statement, program) and name not in compared:

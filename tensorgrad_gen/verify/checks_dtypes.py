@@ -7,10 +7,9 @@ import warnings
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
 
-from tensorgrad_gen.verify.compare import agree, is_float, leaves, pull, relative_error, required
-from tensorgrad_gen.verify.model import FindingError, Sample, SkippedError, Subject, Tensors
+from tensorgrad_gen.verify.compare import agree, is_float, leaves, pull, required
+from tensorgrad_gen.verify.model import FindingError, Sample, SkippedError, Subject
 from tensorgrad_gen.verify.rounding import as_precise, cast, check_tangents, check_values_and_gradients
 
 SINGLE = 2e-4  # the largest relative error in float32
@@ -138,84 +137,3 @@ def autocast(subject: Subject) -> float:
             if one_gradient is not None and two_gradient is not None:
                 worst = max(worst, agree("a gradient", one_gradient, two_gradient, where, 1e-5))
     return worst
-
-
-def extremes(subject: Subject) -> float | None:
-    """Very small and very large inputs: finite where the plain formula in float64 is, value and gradient.
-
-    Where its stable form overflows in float32 too, the formula is to blame, and the check says so.
-    """
-    free = [k for k, d in enumerate(subject.domains) if d == "real" and is_float(subject.tiny.tensors[k])]
-    if not free:
-        raise SkippedError("no input has the domain `real`")
-    beyond: list[str] = []
-    nowhere: list[str] = []
-    for size in (sign * size for size in EXTREMES for sign in (1.0, -1.0)):
-        tensors = _extreme_inputs(subject, free, size)
-        try:
-            _check_extreme(subject, tensors, size)
-        except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
-            continue  # a singular matrix in float32
-        except FindingError:
-            if not _beyond_float32(subject, tensors):
-                raise
-            beyond.append(f"{size:g}")
-        except RuntimeError as error:
-            if "no solution found" not in str(error):
-                raise
-            nowhere.append(f"{size:g}")
-    reasons = [f"the formula itself overflows in float32 at {', '.join(beyond)}"] if beyond else []
-    reasons += [f"the search for the solution ends nowhere in float32 at {', '.join(nowhere)}"] if nowhere else []
-    if reasons:
-        raise SkippedError(f"{'; '.join(reasons)}; finite elsewhere")
-    return None
-
-
-def _beyond_float32(subject: Subject, tensors: Tensors) -> bool:
-    """Whether the stable form of the plain formula, in float32, is not finite at these inputs either."""
-    if subject.stable is None:
-        return False
-    inputs = leaves(subject, tensors)
-    try:
-        outputs = subject.stable(inputs, subject.tiny.params)
-        grads = pull(outputs, [t for t in inputs if t is not None and t.requires_grad], subject.seed)
-    except KeyError:
-        return False  # a function that only the compiler knows
-    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
-        return True
-    found = [t for t in (*outputs, *grads) if t is not None and is_float(t)]
-    return not all(bool(torch.isfinite(t).all()) for t in found)
-
-
-def _extreme_inputs(subject: Subject, free: list[int], size: float) -> Tensors:
-    tensors = list(cast(subject.tiny.tensors, torch.float32))
-    for place in free:
-        tensor = tensors[place]
-        assert tensor is not None
-        signs = torch.sgn(tensor) if tensor.is_complex() else torch.where(tensor >= 0, 1.0, -1.0)
-        tensors[place] = signs.to(tensor) * size
-    return tuple(tensors)
-
-
-def _check_extreme(subject: Subject, tensors: Tensors, size: float) -> None:
-    sample = subject.tiny
-    inputs, exact = leaves(subject, tensors), leaves(subject, cast(tensors, torch.float64))
-    outputs, expected = subject.call(inputs, sample.params), subject.reference(exact, sample.params)
-    places = required(inputs)
-    got = pull(outputs, [t for t in inputs if t is not None and t.requires_grad], subject.seed)
-    want = pull(expected, [t for t in exact if t is not None and t.requires_grad], subject.seed)
-    for place, (one, two) in enumerate(zip(outputs, expected, strict=True)):
-        _check_finite(f"output {place}", one, two, size)
-    for place, gradient, right in zip(places, got, want, strict=True):
-        if gradient is not None and right is not None:
-            _check_finite(f"gradient of {subject.input_name(place)}", gradient, right, size)
-
-
-def _check_finite(what: str, got: Tensor, want: Tensor, size: float) -> None:
-    if not is_float(got):
-        return
-    safe = torch.isfinite(want) & (want.abs() < torch.finfo(torch.float32).max / 1e6)
-    bad = safe & ~torch.isfinite(got)
-    if bool(bad.any()):
-        error = relative_error(got[bad], want[bad])
-        raise FindingError(f"{what} is not finite at |x| = {size:g}, where the formula is {want[bad][0]:.3g}", error)

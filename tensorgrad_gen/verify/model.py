@@ -50,7 +50,7 @@ class Subject:
       part of inputs that have a structure; `bare` is the public function itself.
     - `oracle` is a second value reference; `smooth` tells whether arguments are away from kinks.
     - `single` is the plain formula in the arithmetic of float32; without it, `reference` is rounded.
-    - `stable` is the plain formula with its stable forms recognised, in the arithmetic of float32.
+    - `stable` is the plain formula with its stable forms recognised, in the arithmetic of the inputs.
     - `samples` has regular samples, the most used first; `tiny` is one with few elements, `square` one with all
       extents equal; `edges` have extents 0 and 1, `undefined` says where the formula has no value at all.
     - A `quick` run moves fewer elements by finite differences.

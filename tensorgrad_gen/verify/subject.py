@@ -14,6 +14,7 @@ from torch import Tensor
 from tensorgrad_gen.ir import Apply, Expr, Program
 from tensorgrad_gen.reference import EvaluationError, evaluate
 from tensorgrad_gen.verify import samples as draws
+from tensorgrad_gen.verify.compare import is_float
 from tensorgrad_gen.verify.composed import all_tensors, compose
 from tensorgrad_gen.verify.extents import UndefinedValueError
 from tensorgrad_gen.verify.functions import SURGERY
@@ -85,7 +86,13 @@ def _stable(program: Program) -> Callable[[Tensors, Params], Outputs]:
     from tensorgrad_gen.normalise import normalise
 
     form = normalise(program)
-    return lambda tensors, params: compose(form, project(program, tensors), params, dtype=torch.float32)
+
+    def stable(tensors: Tensors, params: Params) -> Outputs:
+        single = all(t is None or t.dtype in (torch.float32, torch.complex64) for t in tensors if is_float(t))
+        dtype = torch.float32 if single else torch.float64
+        return compose(form, project(program, tensors), params, dtype=dtype)
+
+    return stable
 
 
 def _first_legal(

@@ -1,0 +1,61 @@
+"""Expressions as combinations of what is no sum: multiples, and their ratios."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import isqrt
+
+from tensorgrad_gen.algebra import key, simplify
+from tensorgrad_gen.algebra.parts import factors_of, split_coefficient, terms_of
+from tensorgrad_gen.ir import Add, Apply, Expr, add, const, mul
+from tensorgrad_gen.ir.build import ONE
+
+# A power beyond this is no spelling of a stable form.
+MOST = 24
+
+
+def scaled(expr: Expr, n: Fraction) -> Expr:
+    """`n` times the expression, term by term."""
+    return simplify(add(*(mul(const(n), term) for term in terms_of(expr))))
+
+
+def rational_power(base: Fraction, n: Fraction) -> Fraction | None:
+    """`base^n` if it is rational, `n` an integer or a half of one, or the base 1."""
+    if base == 1:
+        return base
+    if n.denominator == 2 and base > 0:
+        top, below = isqrt(base.numerator), isqrt(base.denominator)
+        if top * top != base.numerator or below * below != base.denominator:
+            return None
+        base, n = Fraction(top, below), n * 2
+    return base ** int(n) if n.denominator == 1 and base and abs(n) <= MOST else None
+
+
+def vector(expr: Expr) -> dict[str, Fraction]:
+    """The expression as a combination of what is no sum, products with one sum multiplied out."""
+    found: dict[str, Fraction] = {}
+    for term in terms_of(expr):
+        coefficient, rest = split_coefficient(term)
+        if isinstance(rest, Apply) and rest.function == "logsigmoid":  # that is -softplus(-z)
+            coefficient, rest = -coefficient, Apply("softplus", (scaled(rest.args[0], Fraction(-1)), ONE))
+        sums = [f for f in factors_of(rest) if isinstance(f, Add)]
+        if len(sums) == 1:
+            others = [f for f in factors_of(rest) if f is not sums[0]]
+            parts = [split_coefficient(simplify(mul(*others, t))) for t in sums[0].terms]
+        else:
+            parts = [(Fraction(1), rest)]
+        for own, part in parts:
+            name = key(part)
+            found[name] = found.get(name, Fraction(0)) + coefficient * own
+    return {name: value for name, value in found.items() if value}
+
+
+def ratio(expr: Expr, unit: Expr) -> Fraction | None:
+    """`r` where `expr = r unit`; None if there is no such number."""
+    one, other = vector(expr), vector(unit)
+    if not one:
+        return Fraction(0)
+    if one.keys() != other.keys():
+        return None
+    found = {one[name] / other[name] for name in one}
+    return found.pop() if len(found) == 1 else None
