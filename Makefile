@@ -4,6 +4,7 @@
 #   make test     run all tests
 #   make check    what CI runs: format, lint, types, tests, and whether generated/ is what specs/ makes
 #   make example  train a small network and a small GPT on generated ops
+#   make numerics write the tables of docs/numerics.md anew
 #   make format   rewrite the source in the project's format
 #   make clean    remove what the other targets made
 
@@ -14,7 +15,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help ops test check example format clean format-check lint types generated-check
+.PHONY: help ops test check example numerics format clean format-check lint types generated-check
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -53,6 +54,9 @@ generated-check: $(INSTALLED)
 example: $(INSTALLED)
 	$(BIN)/python examples/train_digits.py
 	$(BIN)/python examples/train_gpt.py
+
+numerics: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.numerics $(if $(JAX),--jax $(JAX))
 
 format: $(INSTALLED)
 	$(BIN)/ruff format .
