@@ -37,7 +37,7 @@ from tensorgrad_gen.ir import (
     power,
 )
 from tensorgrad_gen.ir.build import ONE, ZERO
-from tensorgrad_gen.normalise.multiples import MOST, ratio, rational_power, scaled
+from tensorgrad_gen.normalise.multiples import MOST, expanded, ratio, rational_power, scaled
 from tensorgrad_gen.normalise.polynomials import factored, over_common
 
 MINUS_INF = neg(Special("inf"))
@@ -257,11 +257,27 @@ def combine(expr: Add, sums: bool = False) -> Form | None:
     directions = [d for d in directions if d is not ZERO]
     found = _along_one(forms, shifts, directions) if directions else None
     if found is None and any(form.binomials for form in forms):
-        return _by_logarithms(forms, sums)
+        return (_difference(forms) if sums else None) or _by_logarithms(forms, sums)
     if found is None and sums and len(forms) > 1 and all(f.coefficient > 0 and not f.binomials for f in forms):
         found = _nested(forms)
         return None if found is None else replace(found, rest=forms[0].rest)
     return None if found is None else found.times(Form(exponent=first, rest=forms[0].rest))
+
+
+def _difference(forms: list[Form]) -> Form | None:
+    """`sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b) (1 - e^(b - a))`"""
+    if len(forms) != 2 or forms[0].coefficient != -forms[1].coefficient:
+        return None
+    if any(form.exponent is not ZERO or len(form.binomials) != 1 for form in forms):
+        return None
+    (first,), (second,) = (form.binomials for form in forms)
+    if any(b.sign < 0 or b.n != -1 for b in (first, second)):
+        return None
+    apart = expanded(add(first.z, neg(second.z)))
+    if number(apart) is not None:
+        return None  # a number has no function of its own
+    both = (first, Binomial(1, scaled(second.z, Fraction(-1)), Fraction(-1)), Binomial(-1, apart, Fraction(1)))
+    return Form(forms[0].coefficient, ZERO, both, forms[0].rest)
 
 
 def _by_label(factor: Expr) -> bool:

@@ -31,6 +31,16 @@ def rational_power(base: Fraction, n: Fraction) -> Fraction | None:
     return base ** int(n) if n.denominator == 1 and base and abs(n) <= MOST else None
 
 
+def expanded(expr: Expr) -> Expr:
+    """The expression with products with one sum multiplied out."""
+    found: list[Expr] = []
+    for term in terms_of(simplify(expr)):
+        sums = [f for f in factors_of(term) if isinstance(f, Add)]
+        others = [f for f in factors_of(term) if not sums or f is not sums[0]]
+        found += [mul(*others, t) for t in sums[0].terms] if len(sums) == 1 else [term]
+    return simplify(add(*found))
+
+
 def vector(expr: Expr) -> dict[str, Fraction]:
     """The expression as a combination of what is no sum, products with one sum multiplied out."""
     found: dict[str, Fraction] = {}

@@ -11,6 +11,7 @@ from tensorgrad_gen.ir import (
     Access,
     Add,
     Apply,
+    Const,
     Delta,
     Expr,
     Index,
@@ -23,6 +24,7 @@ from tensorgrad_gen.ir import (
     Scan,
     Statement,
     Sum,
+    mul,
     number,
     sub,
     total,
@@ -76,7 +78,9 @@ def _definition(access: Access, definitions: Definitions, sums: bool) -> Expr | 
     name = (access.tensor, sums)
     if name not in definitions.opened:
         whole = open_definitions(statement.value, definitions, sums)
-        worth = _by_exponentials(whole) or (sums and (_sums_exponentials(whole) or _with_one(whole)))
+        worth = (
+            _by_exponentials(whole) or _multiple(whole) or (sums and (_sums_exponentials(whole) or _with_one(whole)))
+        )
         definitions.opened[name] = whole if worth and total(whole) <= LARGEST else None
     found = definitions.opened[name]
     if found is None or (_sums_exponentials(found) and any(isinstance(s, Expr) for s in access.subs)):
@@ -93,6 +97,13 @@ def _sums_exponentials(expr: Expr) -> bool:
     return len(sums) == 1 and _by_exponentials(sums[0].body)
 
 
+def _multiple(expr: Expr) -> bool:
+    """Whether it is a power of one tensor, times a number: what a quotient may be divided by."""
+    tensors = [f for f in factors_of(expr) if not isinstance(f, Const)]
+    base = tensors[0].base if len(tensors) == 1 and isinstance(tensors[0], Pow) else mul(*tensors)
+    return len(tensors) == 1 and isinstance(base, Access)
+
+
 def _with_one(expr: Expr) -> bool:
     """Whether 1 is added to something pointwise: `log1p` wants to know."""
     return isinstance(expr, Add) and number(expr.terms[-1]) == 1 and not _collected(expr)
@@ -103,7 +114,8 @@ def _collected(expr: Expr) -> bool:
     return any(isinstance(n, Sum | Reduce | Scan | Linalg | Root | Delta) for n in _pointwise(expr))
 
 
-_WORTH_OPENING = {"log", "log2", "sin", "cos", "abs", "erf", "erfc", "relu", "max", "exp_tail", "log1mexp", "log1p"}
+_WORTH_OPENING = {"log", "log2", "sin", "cos", "abs", "erf", "erfc", "relu", "max"}
+_WORTH_OPENING |= {"exp_moment", "exp_tail", "log1mexp", "log1p"}
 
 
 def _by_exponentials(expr: Expr) -> bool:

@@ -151,16 +151,21 @@ def _vanish_together(log: Expr, factor: Expr) -> bool:
 
 
 def tail_of_exponential(expr: Expr) -> Expr | None:
-    """c e^x - c - c x -> c exp_tail(x); the same of expm1"""
+    """c e^x - c - c x -> c exp_tail(x); the same of expm1; c (e^x - 1)/x - c e^x -> -c x exp_moment(1, x)"""
     if not isinstance(expr, Add):
         return None
     for place, term in enumerate(expr.terms):
         coefficient, rest = split_coefficient(term)
+        others = [t for k, t in enumerate(expr.terms) if k != place]
+        if isinstance(rest, Apply) and rest.function == "exp_moment" and number(rest.args[0]) == 0:
+            z = rest.args[1]
+            left = without(others, simplify(mul(const(-coefficient), Apply("exp", (z,)))))
+            if left is not None:
+                return simplify(add(*left, mul(const(-coefficient), z, Apply("exp_moment", (ONE, z)))))
         if not isinstance(rest, Apply) or rest.function not in ("exp", "expm1"):
             continue
         (z,) = rest.args
         start = z if rest.function == "expm1" else add(z, ONE)
-        others = [t for k, t in enumerate(expr.terms) if k != place]
         left = without(others, simplify(mul(const(-coefficient), start)))
         if left is not None:
             return simplify(add(*left, mul(const(coefficient), Apply("exp_tail", (z,)))))
