@@ -30,7 +30,7 @@ OFF = {"elu + 1, by where", "variance, by squares", "(exp(x) - 1 - x)/x^2"}
 @cache
 def computed() -> dict[str, str]:
     """The tables, anew; unformatted ops, as black would take half the time."""
-    with patch("black.format_str", lambda text, mode: text):
+    with patch("tensorgrad_gen.render.layout._blackened", lambda line: line):
         return tables(KNOWN)
 
 
