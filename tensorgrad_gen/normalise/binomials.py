@@ -19,7 +19,6 @@ from tensorgrad_gen.ir import (
     Apply,
     Compare,
     Expr,
-    Extent,
     Index,
     Iverson,
     Mul,
@@ -37,7 +36,7 @@ from tensorgrad_gen.ir import (
     power,
 )
 from tensorgrad_gen.ir.build import ONE, ZERO
-from tensorgrad_gen.normalise.multiples import MOST, expanded, ratio, rational_power, scaled
+from tensorgrad_gen.normalise.multiples import MOST, expanded, positive, ratio, rational_power, scaled
 from tensorgrad_gen.normalise.polynomials import factored, over_common
 
 MINUS_INF = neg(Special("inf"))
@@ -79,7 +78,7 @@ class Form:
         """The logarithm of what is made of exponentials alone, and is positive."""
         if self.coefficient <= 0 or self.plain or any(b.sign < 0 for b in self.binomials):
             return None
-        if not all(_positive(f) for f in self.rest):
+        if not all(positive(f) for f in self.rest):
             return None
         logs: list[Expr] = [Apply("log", (mul(*self.rest),))] if self.rest else []
         logs += [mul(const(b.n), Apply("softplus", (b.z, ONE))) for b in self.binomials]
@@ -100,16 +99,6 @@ class Form:
             tuple(replace(b, n=b.n * n) for b in self.binomials),
             tuple(power(f, n) for f in self.rest),
         )
-
-
-def _positive(expr: Expr) -> bool:
-    """Whether it is made of pi, extents and positive numbers."""
-    if isinstance(expr, Pow):
-        return _positive(expr.base) and number(expr.exponent) is not None
-    if isinstance(expr, Mul):
-        return all(_positive(f) for f in expr.factors)
-    value = number(expr)
-    return isinstance(expr, Extent) or (isinstance(expr, Special) and expr.name == "pi") or (value or 0) > 0
 
 
 # -- from expressions to forms ---------------------------------------------------------------

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from tensorgrad_gen.algebra import simplify
-from tensorgrad_gen.algebra.parts import split_coefficient
+from tensorgrad_gen.algebra.parts import split_coefficient, terms_of
 from tensorgrad_gen.ir import Add, Apply, Expr, Mul, Pow, Reduce, add, const, mul, neg, number, power
 from tensorgrad_gen.ir.build import ONE, ZERO
 from tensorgrad_gen.normalise.binomials import Form, analyse, combine
@@ -58,7 +58,7 @@ def directions(form: Form) -> tuple[Fraction, Expr, list[Direction]]:
 def forward(z: Expr) -> tuple[Expr, int]:
     """`z` or `-z`, the one whose first term is positive, and the sign: for odd and even functions."""
     z = simplify(z)
-    coefficient, _ = split_coefficient(_terms(z)[0])
+    coefficient, _ = split_coefficient(terms_of(z)[0])
     return (scaled(z, MINUS), -1) if coefficient < 0 else (z, 1)
 
 
@@ -214,11 +214,7 @@ def exponentials(expr: Expr) -> Expr | None:
 
 def _divided(exponent: Expr) -> bool:
     """Whether something was divided by a sum of exponentials."""
-    return any(isinstance(split_coefficient(t)[1], Reduce | Apply) for t in _terms(exponent))
-
-
-def _terms(expr: Expr) -> tuple[Expr, ...]:
-    return expr.terms if isinstance(expr, Add) else (expr,)
+    return any(isinstance(split_coefficient(t)[1], Reduce | Apply) for t in terms_of(exponent))
 
 
 def _if_better(old: Expr, new: Expr) -> Expr | None:

@@ -7,7 +7,7 @@ from math import isqrt
 
 from tensorgrad_gen.algebra import key, simplify
 from tensorgrad_gen.algebra.parts import factors_of, split_coefficient, terms_of
-from tensorgrad_gen.ir import Add, Apply, Expr, add, const, mul
+from tensorgrad_gen.ir import Add, Apply, Expr, Extent, Mul, Pow, Special, add, const, mul, number
 from tensorgrad_gen.ir.build import ONE
 
 # A power beyond this is no spelling of a stable form.
@@ -44,19 +44,12 @@ def expanded(expr: Expr) -> Expr:
 def vector(expr: Expr) -> dict[str, Fraction]:
     """The expression as a combination of what is no sum, products with one sum multiplied out."""
     found: dict[str, Fraction] = {}
-    for term in terms_of(expr):
+    for term in terms_of(expanded(expr)):
         coefficient, rest = split_coefficient(term)
         if isinstance(rest, Apply) and rest.function == "logsigmoid":  # that is -softplus(-z)
             coefficient, rest = -coefficient, Apply("softplus", (scaled(rest.args[0], Fraction(-1)), ONE))
-        sums = [f for f in factors_of(rest) if isinstance(f, Add)]
-        if len(sums) == 1:
-            others = [f for f in factors_of(rest) if f is not sums[0]]
-            parts = [split_coefficient(simplify(mul(*others, t))) for t in sums[0].terms]
-        else:
-            parts = [(Fraction(1), rest)]
-        for own, part in parts:
-            name = key(part)
-            found[name] = found.get(name, Fraction(0)) + coefficient * own
+        name = key(rest)
+        found[name] = found.get(name, Fraction(0)) + coefficient
     return {name: value for name, value in found.items() if value}
 
 
@@ -69,3 +62,13 @@ def ratio(expr: Expr, unit: Expr) -> Fraction | None:
         return None
     found = {one[name] / other[name] for name in one}
     return found.pop() if len(found) == 1 else None
+
+
+def positive(expr: Expr) -> bool:
+    """Whether it is made of pi, extents and positive numbers."""
+    if isinstance(expr, Pow):
+        return positive(expr.base) and number(expr.exponent) is not None
+    if isinstance(expr, Mul):
+        return all(positive(f) for f in expr.factors)
+    value = number(expr)
+    return isinstance(expr, Extent) or (isinstance(expr, Special) and expr.name == "pi") or (value or 0) > 0

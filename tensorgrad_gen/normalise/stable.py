@@ -5,7 +5,7 @@ Each row works on simplified expressions, so that a user's own spelling is found
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import permutations
@@ -17,7 +17,6 @@ from tensorgrad_gen.ir import (
     Add,
     Apply,
     Expr,
-    Extent,
     Iverson,
     Mul,
     Pow,
@@ -31,11 +30,12 @@ from tensorgrad_gen.ir import (
     power,
     sub,
 )
-from tensorgrad_gen.ir.build import ONE
+from tensorgrad_gen.ir.build import ONE, ZERO
 from tensorgrad_gen.normalise import scalar_forms as forms
 from tensorgrad_gen.normalise.binomials import MINUS_INF
 from tensorgrad_gen.normalise.denominators import over_one_denominator
 from tensorgrad_gen.normalise.exponential_rules import exponentials, logarithm, logarithms_of_exponentials
+from tensorgrad_gen.normalise.multiples import positive
 from tensorgrad_gen.normalise.reading import Definitions, log_of_softmax, named_sum, open_definitions, opened
 
 
@@ -89,13 +89,10 @@ def _softmax(expr: Expr, definitions: Definitions) -> Expr | None:
 def _divided_sum(factor: Expr, definitions: Definitions) -> Sum | None:
     """The sum of exponentials that a factor divides by, looked up if it has a name, or known by its logarithm."""
     if _is_exp(factor):
-        coefficient, log = split_coefficient(factor.children[0])
-        known = coefficient == -1 and isinstance(log, Reduce) and log.kind == "logsumexp"
-        return Sum(log.indices, Apply("exp", (log.body,))) if known and isinstance(log, Reduce) else None
+        return next((total for rest, total in _less_logarithms(factor.children[0]) if rest is ZERO), None)
     if not isinstance(factor, Pow) or number(factor.exponent) != -1:
         return None
-    base = factor.base
-    base = named_sum(base, definitions)
+    base = named_sum(factor.base, definitions)
     if isinstance(base, Sum):
         base = Sum(base.indices, simplify(open_definitions(base.body, definitions, sums=False)))
     if not isinstance(base, Sum):
@@ -186,15 +183,11 @@ def _masked_softmax(expr: Expr, definitions: Definitions) -> Expr | None:
         for place, factor in enumerate(expr.factors):
             if not isinstance(mask, Iverson) or not _is_exp(factor):
                 continue
-            argument = factor.children[0]
-            for term in terms_of(argument):
-                coefficient, rest = split_coefficient(term)
-                if coefficient == -1 and isinstance(rest, Reduce) and rest.kind == "logsumexp":
-                    logit = Where(mask.condition, simplify(add(argument, rest)), MINUS_INF)
-                    found = _over_sum(logit, Sum(rest.indices, Apply("exp", (rest.body,))))
-                    if isinstance(found, Scan):
-                        # The mask stays: where it lets nothing through the softmax has no value.
-                        return mul(*(f for k, f in enumerate(expr.factors) if k != place), found)
+            for logit, total in _less_logarithms(factor.children[0]):
+                found = _over_sum(Where(mask.condition, logit, MINUS_INF), total)
+                if isinstance(found, Scan):
+                    # The mask stays: where it lets nothing through the softmax has no value.
+                    return mul(*(f for k, f in enumerate(expr.factors) if k != place), found)
     return None
 
 
@@ -205,14 +198,21 @@ def _exp_of_difference(expr: Expr, definitions: Definitions) -> Expr | None:
     argument = expr.children[0]
     if isinstance(argument, Scan) and argument.kind == "log_softmax":
         return Scan("softmax", argument.indices, argument.body)
-    for term in terms_of(argument):
-        coefficient, rest = split_coefficient(term)
-        if coefficient == -1 and isinstance(rest, Reduce) and rest.kind == "logsumexp":
-            logit = simplify(add(argument, rest))
-            found = _over_sum(logit, Sum(rest.indices, Apply("exp", (rest.body,))))
-            if isinstance(found, Scan):
-                return found
-    return None
+    return _share(argument)
+
+
+def _share(log: Expr) -> Scan | None:
+    """The softmax of which the expression, `a - logsumexp`, is the logarithm."""
+    shares = (_over_sum(logit, total) for logit, total in _less_logarithms(log))
+    return next((found for found in shares if isinstance(found, Scan)), None)
+
+
+def _less_logarithms(expr: Expr) -> Iterator[tuple[Expr, Sum]]:
+    """`a` and the sum, for each `logsumexp` of which the expression is `a - logsumexp`."""
+    for term in terms_of(expr):
+        coefficient, log = split_coefficient(term)
+        if coefficient == -1 and isinstance(log, Reduce) and log.kind == "logsumexp":
+            yield simplify(add(expr, log)), Sum(log.indices, Apply("exp", (log.body,)))
 
 
 def _logaddexp(expr: Expr) -> Expr | None:
@@ -226,17 +226,8 @@ def _logaddexp(expr: Expr) -> Expr | None:
 
 def _log_of_share(expr: Expr, definitions: Definitions) -> Expr | None:
     """x[i] - logsumexp[j](x[j]) -> log_softmax[i](x[i]), which does not round the logarithm first"""
-    if not isinstance(expr, Add):
-        return None
-    for place, term in enumerate(expr.terms):
-        coefficient, log = split_coefficient(term)
-        if coefficient != -1 or not isinstance(log, Reduce) or log.kind != "logsumexp":
-            continue
-        rest = add(*(t for k, t in enumerate(expr.terms) if k != place))
-        found = _over_sum(rest, Sum(log.indices, Apply("exp", (log.body,))))
-        if isinstance(found, Scan):
-            return Scan("log_softmax", found.indices, found.body)
-    return None
+    found = _share(expr) if isinstance(expr, Add) else None
+    return None if found is None else Scan("log_softmax", found.indices, found.body)
 
 
 def _shift(expr: Expr, definitions: Definitions) -> Expr | None:
@@ -256,8 +247,8 @@ def _norm(expr: Expr, definitions: Definitions) -> Expr | None:
     if not isinstance(expr, Pow) or exponent is None or exponent.denominator != 2:
         return None
     # A scale that is positive whatever the extents leaves the root, as in a standard deviation.
-    scale = [f for f in factors_of(expr.base) if _positive(f)]
-    sums = [named_sum(f, definitions) for f in factors_of(expr.base) if not _positive(f)]
+    scale = [f for f in factors_of(expr.base) if positive(f)]
+    sums = [named_sum(f, definitions) for f in factors_of(expr.base) if not positive(f)]
     total = sums[0] if len(sums) == 1 else None
     if not isinstance(total, Sum):
         return None
@@ -269,14 +260,6 @@ def _norm(expr: Expr, definitions: Definitions) -> Expr | None:
         roots.append(power(factor.base, inner / 2))
     norm = power(Reduce("norm", total.indices, mul(*roots)), exponent * 2)
     return mul(power(mul(*scale), exponent), norm) if scale else norm
-
-
-def _positive(expr: Expr) -> bool:
-    """A positive number, an extent, or a power of one."""
-    if isinstance(expr, Pow):
-        return _positive(expr.base) and number(expr.exponent) is not None
-    value = number(expr)
-    return isinstance(expr, Extent) or (value is not None and value > 0)
 
 
 def _square_of_norm(expr: Expr, definitions: Definitions) -> Expr | None:
