@@ -19,6 +19,7 @@ from tensorgrad_gen.normalise.parts import parts
 from tensorgrad_gen.plan.contraction import order_contractions
 from tensorgrad_gen.plan.inside import softmax_inside
 from tensorgrad_gen.plan.model import Block, Plan, Solver, Step
+from tensorgrad_gen.plan.rows import with_rows
 from tensorgrad_gen.plan.saving import choose_saved, clips, reads_unrounded
 from tensorgrad_gen.plan.shaping import split_contractions
 from tensorgrad_gen.plan.sharing import share_products
@@ -30,7 +31,11 @@ Results = tuple[tuple[str, str], ...]
 
 
 def plan(derivatives: Derivatives) -> Plan:
-    """The op, planned: what forward computes and saves, and the steps of every derivative."""
+    """The op, planned: what forward computes and saves, the steps of every derivative, what goes row by row."""
+    return with_rows(_plan(derivatives))
+
+
+def _plan(derivatives: Derivatives) -> Plan:
     program = derivatives.program
     planner = _Planner(program)
     main = planner.block(derivatives.adjoint.roots, derivatives.adjoint.statements, derivatives.adjoint.gradients)
