@@ -72,16 +72,24 @@ def test_large_tensors_go_in_blocks_and_small_ones_at_once(monkeypatch: pytest.M
     assert seen == [10]
 
 
-def test_nothing_is_cut_under_transforms_or_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_transforms_and_compilers_see_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     module = norm()
-    seen = blocks_of(module, monkeypatch)
-    x, w = torch.randn(100, 16), torch.ones(16)
-    torch.func.grad(lambda z: module.norm(z, w)[1])(x)
-    torch.func.vmap(lambda z: module.norm(z, w)[0])(x.expand(2, 100, 16))
-    torch.func.jvp(lambda z: module.norm(z, w)[0], (x,), (x,))
-    assert set(seen) == {100}
-    compiled = torch.compile(module.norm, backend="eager", fullgraph=True)
-    torch.testing.assert_close(compiled(x, w), module.norm(x, w))
+    x, w = torch.randn(100, 16), torch.randn(16)
+
+    def transformed() -> list[Tensor]:
+        loss = torch.compile(lambda z: module.norm(z, w)[1], backend="eager", fullgraph=True)
+        return [
+            torch.func.grad(lambda z: module.norm(z, w)[1])(x),
+            torch.func.vmap(lambda z: module.norm(z, w)[0])(x.expand(2, 100, 16)),
+            torch.func.vmap(torch.func.grad(lambda z: module.norm(z, w)[1]))(x.expand(2, 100, 16)),
+            torch.func.jvp(lambda z: module.norm(z, w)[0], (x,), (x,))[1],
+            loss(x),
+            torch.jit.trace(lambda z: module.norm(z, w)[0], x)(x[:50]),
+        ]
+
+    want = transformed()
+    monkeypatch.setattr(module, "_ROWS_BYTES", 1 << 10)
+    torch.testing.assert_close(transformed(), want)
 
 
 def test_second_derivatives_are_those_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
