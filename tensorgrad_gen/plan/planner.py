@@ -111,7 +111,9 @@ class _Planner:
     def __init__(self, program: Program) -> None:
         self.regime = Regime(program)
         names = Namer(taken_names(program), derivative_names(set(program.tensors)))
-        ordered = order_contractions(program.statements, names, Known(), self.regime)
+        known = Known()
+        ordered = order_contractions(program.statements, names, known, self.regime)
+        self.flat = known.flat
         self.forward = [plain_dummies(statement) for statement in ordered]
         self.program = replace(program, statements=tuple(self.forward))
         self.taken = names.taken
@@ -136,7 +138,7 @@ class _Planner:
 
     def _known(self) -> Known:
         """The values that forward has named."""
-        known = Known()
+        known = Known(self.flat)
         for statement in self.forward:
             known.enter(statement)
         return known
