@@ -6,7 +6,7 @@ Law: counts depend on shapes and on the operators called, never on the machine, 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -31,7 +31,8 @@ class Counts:
       repeated by `expand`; of one that is read by labels, as many as are picked;
     - `flops`: of a contraction two a product, else one for each element read or written, whichever are more;
     - `saved` for backward beside inputs and outputs, by whole storages;
-    - `peak`: the most that is alive at one time beside the inputs and cotangents.
+    - `peak`: the most that is alive at one time beside the inputs and cotangents;
+    - `results`: of outputs and gradients, which every way of computing them holds.
     """
 
     calls: int
@@ -39,6 +40,12 @@ class Counts:
     flops: int
     saved: int
     peak: int
+    results: int = 0
+
+    @property
+    def extra(self) -> int:
+        """What is alive at the peak beyond the results."""
+        return max(self.peak - self.results, 0)
 
     def ratio(self, other: Counts, name: str) -> float:
         """A counter in multiples of the other's; 1 where both are 0."""
@@ -48,7 +55,7 @@ class Counts:
         return float(ours / theirs)
 
 
-COUNTERS = tuple(field.name for field in fields(Counts))
+COUNTERS = tuple(field.name for field in fields(Counts) if field.name != "results")
 
 
 def touched(tensor: Tensor) -> int:
@@ -160,11 +167,8 @@ class _Saving:
         return tensor
 
 
-def count(call: Call, tensors: Sequence[Tensor | None], cotangents: Sequence[Tensor] | None = None) -> Counts:
-    """The cost of a call, and of the gradients by all its tensors that require them.
-
-    Cotangents default to ones, whole in memory.
-    """
+def count(call: Call, tensors: Sequence[Tensor | None]) -> Counts:
+    """The cost of a call, and of the gradients by all its tensors that require them."""
     saving, counting = _Saving(), _Counting()
     with counting:
         with saved_tensors_hooks(saving.pack, lambda tensor: tensor):
@@ -173,20 +177,26 @@ def count(call: Call, tensors: Sequence[Tensor | None], cotangents: Sequence[Ten
         reached = [o for o in outputs if o.requires_grad]
         given = {place_of(t.untyped_storage()) for t in (*tensors, *outputs) if t is not None}
         saved = sum(size for place, size in saving.storages.items() if place not in given)
-        if reached:
-            _backward(reached, tensors, cotangents, counting)
-    return Counts(counting.calls, counting.bytes, counting.flops, saved, counting.peak)
+        gradients = _backward(reached, tensors) if reached else []
+    own = {place_of(t.untyped_storage()) for t in tensors if t is not None}
+    made = {place_of(t.untyped_storage()): t.untyped_storage().nbytes() for t in (*outputs, *gradients)}
+    results = sum(size for place, size in made.items() if place not in own)
+    return Counts(counting.calls, counting.bytes, counting.flops, saved, counting.peak, results)
 
 
-def _backward(
-    outputs: list[Tensor], tensors: Sequence[Tensor | None], cotangents: Sequence[Tensor] | None, mode: _Counting
-) -> None:
-    leaves = list(wanted(tensors))
+def _backward(outputs: list[Tensor], tensors: Sequence[Tensor | None]) -> list[Tensor]:
+    """The gradients, of cotangents that are made where nothing counts."""
     with _disable_current_modes():
-        along = list(cotangents) if cotangents is not None else [torch.ones_like(o.contiguous()) for o in outputs]
-    torch.autograd.grad(outputs, leaves, along, allow_unused=True)
+        along = cotangents(outputs)
+    gradients = torch.autograd.grad(outputs, wanted(tensors), along, allow_unused=True)
+    return [grad for grad in gradients if grad is not None]
 
 
-def wanted(tensors: Sequence[Tensor | None]) -> Iterator[Tensor]:
+def wanted(tensors: Sequence[Tensor | None]) -> list[Tensor]:
     """The tensors that require a gradient."""
-    return (t for t in tensors if t is not None and t.requires_grad)
+    return [t for t in tensors if t is not None and t.requires_grad]
+
+
+def cotangents(outputs: Sequence[Tensor]) -> list[Tensor]:
+    """Ones, whole in memory."""
+    return [torch.ones_like(o, memory_format=torch.contiguous_format) for o in outputs]
