@@ -39,6 +39,7 @@ ROAD = (
     "explain",
     "api",
     "verify",
+    "bench",
     "testing",
     "pytest_plugin",
     "cli",

@@ -10,6 +10,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -50,13 +51,15 @@ def all_tensors(
 ) -> dict[str, Tensor]:
     """Every tensor of the program, by name."""
     named = {item.name: tensor for item, tensor in zip(program.inputs, tensors, strict=True)}
-    return _Interpreter(program, named, params, watch, dtype).run()
+    return Interpreter(program, named, params, watch, dtype).run()
 
 
 EXTREMES = ("max", "min", "argmax", "argmin")
 
 
-class _Interpreter:
+class Interpreter:
+    """Values as they are defined, subexpression by subexpression."""
+
     def __init__(
         self,
         program: Program,
@@ -71,8 +74,7 @@ class _Interpreter:
         self.watch = watch
         self.sizes = extents(program, inputs, params)
         self.batch = batch_shape(program, inputs)
-        given = next((t for t in inputs.values() if t is not None), torch.zeros(()))
-        self.device = given.device
+        self.device = next((t.device for t in inputs.values() if t is not None), torch.device("cpu"))
         self.tensors: dict[str, Tensor] = {}
         for item in program.inputs:
             tensor = inputs[item.name]
@@ -215,10 +217,13 @@ class _Interpreter:
         if not rest:
             assert truth is not None
             return Value(truth.tensor.to(self.dtype), truth.keys)
-        value = self._fold(torch.mul, [self._value(f, inner) for f in rest])
+        value = self._factors(rest, inner)
         if truth is None:
             return value
         return pointwise(lambda t, v: torch.where(t, v, torch.zeros_like(v)), truth, self._real(value))
+
+    def _factors(self, factors: Sequence[Expr], mask: Value | None) -> Value:
+        return self._fold(torch.mul, [self._value(f, mask) for f in factors])
 
     def _where(self, condition: Expr, then: Expr, other: Expr, mask: Value | None) -> Value:
         truth = self._condition(condition, mask)
@@ -307,7 +312,8 @@ class _Interpreter:
             parts = [self._condition(a, mask) for a in expr.args]
             if expr.op == "not":
                 return Value(~parts[0].tensor, parts[0].keys)
-            return self._fold_truth(torch.logical_and if expr.op == "and" else torch.logical_or, parts)
+            function = torch.logical_and if expr.op == "and" else torch.logical_or
+            return reduce(lambda a, b: pointwise(function, a, b), parts)
         if isinstance(expr, ir.Compare):
             return self._compare(expr, mask)
         if isinstance(expr, ir.Reduce) and expr.kind in ("any", "all"):
@@ -315,13 +321,6 @@ class _Interpreter:
             return Value(tensor.any(-1) if expr.kind == "any" else tensor.all(-1), rest)
         value = self._value(expr, mask)
         return Value(value.tensor != 0, value.keys)
-
-    @staticmethod
-    def _fold_truth(function: Callable[[Tensor, Tensor], Tensor], values: list[Value]) -> Value:
-        out = values[0]
-        for value in values[1:]:
-            out = pointwise(function, out, value)
-        return out
 
     def _compare(self, expr: ir.Compare, mask: Value | None) -> Value:
         left, right = self._real(self._value(expr.left, mask)), self._real(self._value(expr.right, mask))
