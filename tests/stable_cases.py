@@ -144,6 +144,46 @@ SCALAR_FORMS = {
         ),
         SCALARS,
     ),
+    "sinh(x)/x": Form(
+        lambda x: exact.quotient(mp.sinh, x),
+        (
+            "y[n] = sinh(x[n])/x[n]",
+            "y[n] = (exp(x[n]) - exp(-x[n]))/(2*x[n])",
+            "{z: [m]} => e[m] = exp(z[m]); r[m] = 1/(2*z[m]); y[m] = r[m]*e[m] - r[m]/e[m]",
+        ),
+        [(x,) for (x,) in SCALARS if abs(x) <= 88],
+        rough=lambda x: abs(x) > 20,
+        terms=1.0,
+    ),
+    "log of sinh(x)/x": Form(
+        lambda x: mp.log(exact.quotient(mp.sinh, x)),
+        (
+            "y[n] = log(sinh(x[n])/x[n])",
+            "y[n] = log(sinh(x[n])) - log(x[n])",
+            "{z: {indices: [m], domain: positive}} => d[m] = exp(z[m]) - exp(-z[m]); y[m] = log(d[m]/z[m]) - log(2)",
+        ),
+        POSITIVE,
+        terms=1.0,
+    ),
+    "log of (1 - exp(-x))/x": Form(
+        lambda x: mp.log(exact.quotient(lambda z: -mp.expm1(-z), x)),
+        (
+            "y[n] = log((1 - exp(-x[n]))/x[n])",
+            "y[n] = log(1 - exp(-x[n])) - log(x[n])",
+            "{z: {indices: [m], domain: positive}} => p[m] = 1 - exp(-z[m]); q[m] = z[m]/p[m]; y[m] = -log(q[m])",
+        ),
+        POSITIVE,
+        terms=1.0,
+    ),
+    "log of 1 - exp(-exp(x))": Form(
+        lambda x: mp.log(-mp.expm1(-mp.exp(x))),
+        (
+            "y[n] = log(1 - exp(-exp(x[n])))",
+            "y[n] = log1p(-exp(-exp(x[n])))",
+            "{z: [m]} => h[m] = exp(z[m]); p[m] = 1 - exp(-h[m]); y[m] = log(p[m])",
+        ),
+        [(x,) for (x,) in SCALARS if x < 5],
+    ),
     "tanh(x)/x": Form(
         lambda x: exact.quotient(mp.tanh, x),
         (

@@ -146,6 +146,8 @@ STABLE: dict[str, list[Expr]] = {
         apply("exp", Scan("log_softmax", (h,), X)),
     ],
     "shifted elu": [add(apply("elu", f, ONE), ONE)],
+    "log of a quotient": [sub(apply("log1mexp", neg(apply("abs", f))), apply("log", apply("abs", f)))],
+    "small exponents": [apply("log1mexp", neg(E)), apply("log1mexp", neg(mul(TWO, E)))],
     "quotients at 0": [
         div(apply("sin", f), f),
         div(apply("expm1", f), f),

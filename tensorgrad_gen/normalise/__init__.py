@@ -19,7 +19,7 @@ __all__ = ["STABLE_RULES", "normalise"]
 
 def normalise(program: Program) -> Program:
     """The same program in canonical form: values simplified, stable, split at reductions, nothing unused."""
-    definitions = Definitions(ranges=Ranges(program, {}))
+    definitions = Definitions(ranges=Ranges(replace(program, params=()), {}))  # whatever the params are
     statements = []
     for statement in program.statements:
         value = simplify(_aliases(statement.value, definitions))

@@ -29,6 +29,7 @@ from tensorgrad_gen.normalise.exponential_rules import exponentials, logarithm
 from tensorgrad_gen.normalise.ranges import Ranges
 from tensorgrad_gen.normalise.reading import Definitions, named_sum, open_definitions
 
+MINUS = const(-1)
 # e^HIGHEST is finite in float32, and nothing is the product of a larger exponential and a number, unless that is 0.
 HIGHEST = const(88)
 
@@ -61,6 +62,19 @@ def _weighted(form: Form, definitions: Definitions) -> bool:
     if any(isinstance(factor, Iverson) for factor in form.rest):
         return False
     return definitions.ranges is None or definitions.ranges.of(form.exponent)[1] > 0
+
+
+def small_exponent(expr: Expr) -> Expr | None:
+    """log(1 - e^z) -> where(z > -1, log(-z) + log((e^z - 1)/z), log(1 - e^z)), z = -r e^f, which may vanish"""
+    if not isinstance(expr, Apply) or expr.function != "log1mexp":
+        return None
+    (z,) = expr.args
+    if analyse(z).plain:
+        return None
+    small = Compare(">", z, MINUS)
+    smooth = Apply("exp_moment", (ZERO, Where(small, z, MINUS)))
+    near = add(Apply("log", (simplify(neg(z)),)), Apply("log", (smooth,)))
+    return Where(small, near, Apply("log1mexp", (Where(small, MINUS, z),)))
 
 
 def prod_beside_a_number(expr: Expr, definitions: Definitions) -> Expr | None:
