@@ -105,16 +105,17 @@ class Known:
     def enter_flat(self, statement: Statement) -> None:
         """Remember what a tensor holds, written as one contraction of what it was made of step by step."""
         self.flat.append(statement)
-        self._flat.setdefault(_tensors(statement.value), Known()).enter(statement)
+        self._flat.setdefault(tensors_of(statement.value), Known()).enter(statement)
 
     def find_flat(self, expr: Expr) -> Access | None:
         """An access to the tensor that holds this contraction, however it was computed."""
-        found = self._flat.get(_tensors(expr))
+        found = self._flat.get(tensors_of(expr))
         return None if found is None else found.find(expr)
 
 
-def _tensors(expr: Expr) -> tuple[str, ...]:
-    return tuple(sorted(access.tensor for access in accesses(expr)))
+def tensors_of(*expressions: Expr) -> tuple[str, ...]:
+    """The tensors that the expressions read, each as often as they do."""
+    return tuple(sorted(access.tensor for expr in expressions for access in accesses(expr)))
 
 
 class Hoister:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import combinations
+from typing import TypeAlias
 
 from tensorgrad_gen.algebra import accesses, by_name
-from tensorgrad_gen.algebra.hoist import Known, scalar
+from tensorgrad_gen.algebra.hoist import Known, scalar, tensors_of
 from tensorgrad_gen.algebra.naming import Namer, describe
 from tensorgrad_gen.algebra.parts import factors_of
 from tensorgrad_gen.ir import Access, Delta, Expr, Index, Iverson, LeviCivita, Mul, Statement, Sum, mul
@@ -15,19 +17,27 @@ from tensorgrad_gen.plan.sizes import Regime
 
 # Up to so many operands the tree is the best of all; beyond, a good one.
 EXACT = 9
+# A cost in whole numbers, however many share it.
+SHARES = 840
+# The tensors that some operands of a contraction read.
+Subset: TypeAlias = "tuple[str, ...]"
 
 
 def order_contractions(statements: Sequence[Statement], names: Namer, known: Known, regime: Regime) -> list[Statement]:
     """The statements, each contraction with at most two operands."""
     out: list[Statement] = []
-    for statement in statements:
+    uses = Counter[Subset]()
+    parts = [_parts(_scaled(statement.value)[1], regime) for statement in statements]
+    for own in parts:
+        uses.update(own)
+    for statement, own in zip(statements, parts, strict=True):
         value = statement.value
         scale, contraction = _scaled(value)
         same = None if contraction is None or scale else known.find(contraction) or known.find_flat(contraction)
         if same is not None:
             value = same
         elif contraction is not None:
-            split = _split(contraction, out, names, known, regime)
+            split = _split(contraction, out, names, known, regime, uses)
             if split is not contraction:
                 value = mul(*scale, split)
         done = Statement(statement.target, statement.indices, value, statement.kind)
@@ -35,7 +45,21 @@ def order_contractions(statements: Sequence[Statement], names: Namer, known: Kno
         if contraction is not None and not scale:
             known.enter_flat(replace(statement, value=contraction))
         out.append(done)
+        uses.subtract(own)
     return out
+
+
+def _parts(contraction: Sum | None, regime: Regime) -> set[Subset]:
+    """The tensors of every subset of the operands of a contraction that is split."""
+    operands = [] if contraction is None else _split_into(contraction, regime)
+    if not 2 < len(operands) <= EXACT:
+        return set()
+    named = [tensors_of(operand) for operand in operands]
+    return {
+        tuple(sorted(name for names in chosen for name in names))
+        for size in range(2, len(named))
+        for chosen in combinations(named, size)
+    }
 
 
 def _scaled(value: Expr) -> tuple[tuple[Expr, ...], Sum | None]:
@@ -77,26 +101,36 @@ def _contracts(part: Expr, other: frozenset[Index], contraction: Sum) -> bool:
     return any(count == 2 for count in counts.values())  # in the part and in the other
 
 
-def _split(contraction: Sum, out: list[Statement], names: Namer, known: Known, regime: Regime) -> Expr:
+def _split_into(contraction: Sum, regime: Regime) -> list[Expr]:
+    """The operands of a contraction that may be taken in any order; none of one that may not."""
     if not isinstance(contraction.body, Mul):
-        return contraction
+        return []
     if any(isinstance(f, Iverson | Delta | LeviCivita) for f in contraction.body.factors):
-        return contraction
-    operands = _operands(contraction, regime)
+        return []
+    return _operands(contraction, regime)
+
+
+def _split(
+    contraction: Sum, out: list[Statement], names: Namer, known: Known, regime: Regime, uses: Counter[Subset]
+) -> Expr:
+    operands = _split_into(contraction, regime)
     if len(operands) <= 2:
         return contraction
-    return _Network(operands, contraction, known, regime).split(names, out)
+    return _Network(operands, contraction, known, regime, uses).split(names, out)
 
 
 class _Network:
     """A contraction of several operands: subsets of them are numbers, a bit for each.
 
     Law: the tree is the cheapest, where what has a name already costs nothing: so a gradient goes on from what the
-    value, and the gradients before it, have contracted.
+    value, and the gradients before it, have contracted.  What `uses` says that others need too costs each a share.
     """
 
-    def __init__(self, operands: list[Expr], contraction: Sum, known: Known, regime: Regime) -> None:
+    def __init__(
+        self, operands: list[Expr], contraction: Sum, known: Known, regime: Regime, uses: Counter[Subset]
+    ) -> None:
         self.operands, self.contraction, self.known, self.regime = operands, contraction, known, regime
+        self.uses = uses
         self.whole = (1 << len(operands)) - 1
         self.bound = frozenset(contraction.indices)
         self.splits: dict[int, tuple[int, int]] = {}
@@ -135,10 +169,12 @@ class _Network:
                 cost[subset] = (0, 0)
                 continue
             best = None
+            share = max(1, self.uses[tensors_of(*self._members(subset))])
             part = (subset - 1) & subset
             while part > subset & ~part:
                 other = subset & ~part
-                work = cost[part][0] + cost[other][0] + self.regime.elements(free[part] | free[other])
+                own = SHARES * self.regime.elements(free[part] | free[other]) // share
+                work = cost[part][0] + cost[other][0] + own
                 room = cost[part][1] + cost[other][1] + self.regime.elements(free[subset])
                 if best is None or (work, room) < best[0]:
                     best = (work, room), (part, other)
