@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from tensorgrad_gen.algebra import all_indices
@@ -25,6 +25,7 @@ from tensorgrad_gen.ir import (
 )
 from tensorgrad_gen.lower import access, contract, deltas, pointwise, reductions, roots
 from tensorgrad_gen.lower.builder import Builder, Local, Rule
+from tensorgrad_gen.lower.fused import Fused, fused
 from tensorgrad_gen.lower.layouts import Axes, as_layout, decide_layouts
 from tensorgrad_gen.lower.model import Body, LoweredOp
 from tensorgrad_gen.lower.names import Names, local_name
@@ -34,6 +35,7 @@ from tensorgrad_gen.lower.torch_ir import Attr, Call, Lit, Method, TExpr, TorchS
 from tensorgrad_gen.lower.values import LEAD, LoweringError, Val, align, fits, permute
 from tensorgrad_gen.plan.model import Block, Plan, Solver, Step
 
+NOTHING: Mapping[Expr, Fused] = {}
 RULES: dict[str, dict[type, Rule]] = {
     "real": {
         **pointwise.REAL,
@@ -157,7 +159,11 @@ class _Lowering:
         b = self.builder(self.inputs() | saved | roots, next(iter(roots), self.anchor()))
         given = {root for root in roots if root.removeprefix(prefix) in self.complex}
         b.complex = complex_tensors(block.steps, self.complex | given)
-        self.run(b, block.steps)
+        if prefix == "grad_":
+            for step in block.steps:
+                self.step(b, step, fused(step, block.steps, self.program))
+        else:
+            self.run(b, block.steps)
         wanted = [(name, tensor, self.layout(name)) for name, tensor in block.results]
         body = self.finish(b, wanted, fresh=prefix == "tangent_")
         return self.with_zeros(body, block) if prefix == "tangent_" else body
@@ -198,11 +204,11 @@ class _Lowering:
         for step in steps:
             self.step(b, step)
 
-    def step(self, b: Builder, step: Step) -> None:
-        """One step: its temporaries, then its own statement."""
+    def step(self, b: Builder, step: Step, one_call: Mapping[Expr, Fused] = NOTHING) -> None:
+        """One step: its temporaries, then its own statement; these products in it are one call each."""
         if any(i.extent == LEAD.extent and i.name != LEAD.name for i in all_indices(step.value)):
             raise LoweringError(f"two sets of leading axes in the statement of {step.target}")
-        b.needed_by, b.shared = step.needed_by, repeated(step.value)
+        b.needed_by, b.shared, b.fused = step.needed_by, repeated(step.value), one_call
         order = as_layout(self.axes[step.target], step.indices)
         lower = {"bool": b.condition, "label": b.integer}.get(step.kind, b.lower)
         val = b.tensor(lower(step.value, order))

@@ -11,7 +11,17 @@ from importlib import resources
 from itertools import pairwise
 
 # The modules of `tensorgrad_gen.runtime`, in order.
-PARTS = ("core.py", "wording.py", "ops.py", "matrices.py", "windows.py", "convolutions.py", "solvers.py", "blocks.py")
+PARTS = (
+    "core.py",
+    "wording.py",
+    "ops.py",
+    "matrices.py",
+    "windows.py",
+    "convolutions.py",
+    "solvers.py",
+    "blocks.py",
+    "fused.py",
+)
 
 
 @dataclass(frozen=True, slots=True)

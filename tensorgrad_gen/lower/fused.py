@@ -1,0 +1,201 @@
+"""Products that PyTorch has one operator for: a cotangent times the derivative of a function that it knows.
+
+Law: a product is found by what it is, not how it is written: its factors that read one tensor alone are equal, as
+functions, to a derivative of the table.  In `_runtime` the operator has the composed form beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from tensorgrad_gen.algebra import accesses, walk
+from tensorgrad_gen.algebra.equal import UndecidedError, equal_as_functions
+from tensorgrad_gen.algebra.hoist import scalar
+from tensorgrad_gen.algebra.parts import factors_of, terms_of
+from tensorgrad_gen.functions import FUNCTIONS
+from tensorgrad_gen.ir import (
+    Access,
+    Add,
+    Apply,
+    Compare,
+    Delta,
+    Expr,
+    Index,
+    Iverson,
+    LeviCivita,
+    Mul,
+    Program,
+    Sum,
+    Where,
+    const,
+    mul,
+    neg,
+    number,
+)
+from tensorgrad_gen.plan.model import Step
+
+ONE = const(1)
+# Function -> what its derivative has in it: few products are looked at twice.
+_DERIVATIVES = {"gelu": "erfc", "gelu_tanh": "sech_squared", "silu": "sigmoid", "mish": "sech_squared"}
+
+
+@dataclass(frozen=True, slots=True)
+class Fused:
+    """A product as a call of `_runtime`: of tensors and numbers, or along an axis, times the numbers."""
+
+    name: str
+    operands: tuple[Expr, ...]
+    numbers: tuple[Expr, ...] = ()
+    axis: Index | None = None
+
+
+def fused(step: Step, steps: Iterable[Step], program: Program) -> dict[Expr, Fused]:
+    """The products in a step of backward that are one call, found before it is lowered."""
+    if isinstance(step.value, Sum):
+        return {}
+    table = {other.target: other for other in steps}
+    found: dict[Expr, Fused] = {}
+    for term in terms_of(step.value):
+        match = None if not isinstance(term, Mul) else _fused(term, table, program)
+        if match is not None:
+            found[term] = match
+    for part in (step.value, *factors_of(step.value)):
+        match = _log_softmax(part, table) if isinstance(part, Add) else None
+        if match is not None:
+            found[part] = match
+    return found
+
+
+def _fused(term: Mul, table: dict[str, Step], program: Program) -> Fused | None:
+    if any(isinstance(f, Delta | LeviCivita) for f in term.factors):
+        return None
+    masks = [f for f in term.factors if isinstance(f, Iverson)]
+    if masks:
+        return _threshold(term, masks)
+    return _softmax(term, table) or _piecewise(term) or _derivative(term, program) or _sigmoid(term)
+
+
+def _plain(expr: Expr) -> bool:
+    """Whether the expression is a tensor with its axes."""
+    return (
+        isinstance(expr, Access)
+        and all(isinstance(s, Index) for s in expr.subs)
+        and len(set(expr.subs)) == len(expr.subs)
+    )
+
+
+def _rest(term: Mul, own: Sequence[Expr]) -> Expr | None:
+    """The other factors, if they are a cotangent as large as the whole."""
+    rest = mul(*(f for f in term.factors if not any(f is o for o in own)))
+    return rest if rest.free == term.free and accesses(rest) else None
+
+
+def _derivative(term: Mul, program: Program) -> Fused | None:
+    for place in dict.fromkeys(a for a in accesses(term) if _plain(a) and a.free == term.free):
+        own = [
+            f
+            for f in term.factors
+            if not isinstance(f, Access) and not scalar(f) and all(a is place for a in accesses(f)) and accesses(f)
+        ]
+        applied = {node.function for f in own for node in walk(f) if isinstance(node, Apply)}
+        rest = _rest(term, own) if own else None
+        for function, mark in _DERIVATIVES.items():
+            if rest is not None and mark in applied and _is_derivative(mul(*own), function, place, program):
+                return Fused(f"{function}_backward", (rest, place))
+    return None
+
+
+def _is_derivative(expr: Expr, function: str, place: Expr, program: Program) -> bool:
+    (derivative,) = FUNCTIONS[function].partials((place,))
+    assert derivative is not None
+    try:
+        return equal_as_functions(expr, derivative, program)
+    except UndecidedError:
+        return False
+
+
+def _sigmoid(term: Mul) -> Fused | None:
+    """`g sigmoid(beta z)`: backward of softplus."""
+    for factor in term.factors:
+        if isinstance(factor, Apply) and factor.function == "sigmoid":
+            inner = factors_of(factor.args[0])
+            places = [f for f in inner if not scalar(f)]
+            rest = _rest(term, [factor])
+            if rest is not None and len(places) == 1 and _plain(places[0]) and places[0].free == term.free:
+                return Fused("softplus_backward", (rest, places[0]), (mul(*(f for f in inner if scalar(f))),))
+    return None
+
+
+def _piecewise(term: Mul) -> Fused | None:
+    """`g` where `z > 0`, `g slope` or `g alpha exp(z)` elsewhere."""
+    for factor in term.factors:
+        if not isinstance(factor, Where) or factor.then is not ONE or not isinstance(factor.condition, Compare):
+            continue
+        place, rest = factor.condition.left, _rest(term, [factor])
+        if factor.condition.op != ">" or number(factor.condition.right) != 0 or rest is None or not _plain(place):
+            continue
+        if scalar(factor.other):
+            return Fused("leaky_relu_backward", (rest, place), (factor.other,))
+        scale = [f for f in factors_of(factor.other) if scalar(f)]
+        if [f for f in factors_of(factor.other) if not scalar(f)] == [Apply("exp", (place,))]:
+            return Fused("elu_backward", (rest, place), (mul(*scale),))
+    return None
+
+
+def _threshold(term: Mul, masks: Sequence[Expr]) -> Fused | None:
+    """`g [z > 0]`"""
+    condition = masks[0].children[0]
+    rest = _rest(term, masks)
+    if len(masks) > 1 or rest is None or not isinstance(condition, Compare) or condition.op != ">":
+        return None
+    if number(condition.right) != 0 or not _plain(condition.left) or condition.left.free != term.free:
+        return None
+    return Fused("relu_backward", (rest, condition.left))
+
+
+def _softmax(term: Mul, table: dict[str, Step]) -> Fused | None:
+    """`y (g - sum_h g y)`"""
+    for factor in term.factors:
+        if not isinstance(factor, Add) or len(factor.terms) != 2:  # the cotangent, and what it sums to
+            continue
+        for cotangent, other in (factor.terms, factor.terms[::-1]):
+            for value in (f for f in term.factors if _plain(f)):
+                axis = _summed(neg(other), cotangent, value, table)
+                if axis is not None and cotangent.free == value.free == term.free:
+                    numbers = [f for f in term.factors if f is not factor and f is not value]
+                    if all(scalar(f) for f in numbers):
+                        return Fused("softmax_backward", (cotangent, value), tuple(numbers), axis)
+    return None
+
+
+def _log_softmax(whole: Add, table: dict[str, Step]) -> Fused | None:
+    """`g - exp(y) sum_h g`"""
+    if len(whole.terms) != 2:
+        return None
+    for cotangent, other in (whole.terms, whole.terms[::-1]):
+        factors = factors_of(neg(other))
+        powers = [f.args[0] for f in factors if isinstance(f, Apply) and f.function == "exp" and _plain(f.args[0])]
+        sums = [f for f in factors if isinstance(f, Access)]
+        if len(factors) == 2 and len(powers) == len(sums) == 1 and cotangent.free == powers[0].free == whole.free:
+            axis = _summed(sums[0], cotangent, ONE, table)
+            if axis is not None:
+                return Fused("log_softmax_backward", (cotangent, powers[0]), (), axis)
+    return None
+
+
+def _summed(expr: Expr, cotangent: Expr, value: Expr, table: dict[str, Step]) -> Index | None:
+    """The index `h`, if the expression is a tensor that holds the sum over it of the product of these two."""
+    step = table.get(expr.tensor) if isinstance(expr, Access) and _plain(expr) else None
+    if step is None or not isinstance(step.value, Sum) or len(step.value.indices) != 1:
+        return None
+    from tensorgrad_gen.algebra import substitute
+
+    assert isinstance(expr, Access)
+    here = dict(zip(step.indices, (s for s in expr.subs if isinstance(s, Index)), strict=True))
+    missing = cotangent.free - expr.free
+    if len(missing) != 1:
+        return None
+    (axis,) = missing
+    body = substitute(step.value.body, here | {step.value.indices[0]: axis})
+    return axis if set(factors_of(body)) == {cotangent, value} - {ONE} else None

@@ -1,0 +1,134 @@
+"""Operators of PyTorch that do in one pass what a formula takes several for.
+
+Law: each is its composed form, which is called wherever something looks on: some of PyTorch's
+backward operators have wrong second derivatives (pytorch#198017), and not every transform knows
+them.  A PyTorch without the operator takes the composed form too.
+
+This file is read as text and written beside the generated ops; the generator never imports it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tensorgrad_gen.runtime.core import compiling, in_transform, legacy_batched
+from tensorgrad_gen.runtime.ops import sech_squared
+
+
+def _operator(name: str) -> Any:
+    """The operator, None where this PyTorch has none of that name."""
+    return getattr(torch.ops.aten, name, None)
+
+
+_GELU = _operator("gelu_backward")
+_SILU = _operator("silu_backward")
+_MISH = _operator("mish_backward")
+_SOFTPLUS = _operator("softplus_backward")
+_ELU = _operator("elu_backward")
+_LEAKY_RELU = _operator("leaky_relu_backward")
+_THRESHOLD = _operator("threshold_backward")
+_SOFTMAX = _operator("_softmax_backward_data")
+_LOG_SOFTMAX = _operator("_log_softmax_backward_data")
+
+
+def unwatched(operator: Any, grad: Tensor, z: Tensor) -> bool:
+    """Whether there is the operator, and nothing records or transforms what is done with these."""
+    if operator is None or torch.is_grad_enabled() or compiling() or in_transform():
+        return False
+    return (
+        grad.shape == z.shape
+        and grad.dtype == z.dtype
+        and not (legacy_batched(grad) or legacy_batched(z))
+    )
+
+
+def gelu_backward(grad: Tensor, z: Tensor) -> Tensor:
+    """`grad (Phi(z) + z phi(z))`, `Phi` the normal distribution function, `phi` its density."""
+    if unwatched(_GELU, grad, z):
+        result: Tensor = _GELU(grad, z)
+        return result
+    density = torch.exp(z * z * -0.5) / math.sqrt(2 * math.pi)
+    return grad * (torch.erfc(z * -math.sqrt(0.5)) * 0.5 + z * density)
+
+
+def gelu_tanh_backward(grad: Tensor, z: Tensor) -> Tensor:
+    """`grad (s(2 u) + z/2 sech(u)^2 u')` with `u = sqrt(2/pi) (z + 0.044715 z^3)`."""
+    if unwatched(_GELU, grad, z):
+        result: Tensor = _GELU(grad, z, approximate="tanh")
+        return result
+    scale = math.sqrt(2 / math.pi)
+    u = z * (z * z * (0.044715 * scale) + scale)
+    bell = sech_squared(u)
+    flat = bell == 0  # there u' may overflow
+    slope = torch.where(flat, 0, z) ** 2 * (3 * 0.044715 * scale) + scale
+    return grad * (torch.sigmoid(2 * u) + torch.where(flat, 0, z * bell * slope * 0.5))
+
+
+def silu_backward(grad: Tensor, z: Tensor) -> Tensor:
+    """`grad s (1 + z (1 - s))` with `s` the sigmoid of `z`."""
+    if unwatched(_SILU, grad, z):
+        result: Tensor = _SILU(grad, z)
+        return result
+    return grad * torch.sigmoid(z) * (z * torch.sigmoid(-z) + 1)
+
+
+def mish_backward(grad: Tensor, z: Tensor) -> Tensor:
+    """`grad (tanh(u) + z sech(u)^2 s)` with `u = softplus(z)`, `s` the sigmoid of `z`."""
+    if unwatched(_MISH, grad, z):
+        result: Tensor = _MISH(grad, z)
+        return result
+    u = torch.nn.functional.softplus(z, threshold=50.0)
+    return grad * (torch.tanh(u) + z * sech_squared(u) * torch.sigmoid(z))
+
+
+def softplus_backward(grad: Tensor, z: Tensor, beta: float = 1) -> Tensor:
+    """`grad s`, `s` the sigmoid of `beta z`."""
+    if unwatched(_SOFTPLUS, grad, z):
+        result: Tensor = _SOFTPLUS(grad, z, beta, 50.0)
+        return result
+    return grad * torch.sigmoid(beta * z)
+
+
+def elu_backward(grad: Tensor, z: Tensor, alpha: float = 1) -> Tensor:
+    """`grad` where `z` is positive, `grad alpha exp(z)` elsewhere."""
+    if unwatched(_ELU, grad, z):
+        result: Tensor = _ELU(grad, alpha, 1, 1, is_result=False, self_or_result=z)
+        return result
+    low = torch.exp(torch.clamp(z, max=0)) * alpha
+    return grad * torch.where(z > 0, 1, low)
+
+
+def leaky_relu_backward(grad: Tensor, z: Tensor, slope: float) -> Tensor:
+    """`grad` where `z` is positive, `grad slope` elsewhere."""
+    if unwatched(_LEAKY_RELU, grad, z):
+        result: Tensor = _LEAKY_RELU(grad, z, slope, self_is_result=False)
+        return result
+    return torch.where(z > 0, grad, grad * slope)
+
+
+def relu_backward(grad: Tensor, z: Tensor) -> Tensor:
+    """`grad` where `z` is positive, 0 elsewhere; what stands elsewhere is not read."""
+    if unwatched(_THRESHOLD, grad, z):
+        result: Tensor = _THRESHOLD(grad, z, 0)
+        return result
+    return torch.where(z > 0, grad, 0)
+
+
+def softmax_backward(grad: Tensor, y: Tensor, dim: int) -> Tensor:
+    """`y (grad - sum of grad y)`, the sum along an axis."""
+    if unwatched(_SOFTMAX, grad, y):
+        result: Tensor = _SOFTMAX(grad, y, dim, y.dtype)
+        return result
+    return y * (grad - (grad * y).sum(dim, keepdim=True))
+
+
+def log_softmax_backward(grad: Tensor, y: Tensor, dim: int) -> Tensor:
+    """`grad - exp(y) (sum of grad)`, the sum along an axis."""
+    if unwatched(_LOG_SOFTMAX, grad, y):
+        result: Tensor = _LOG_SOFTMAX(grad, y, dim, y.dtype)
+        return result
+    return grad - torch.exp(y) * grad.sum(dim, keepdim=True)
