@@ -32,7 +32,7 @@ def merged(found: dict[str, Any], old: dict[str, Any] | None, titles: Sequence[s
         return found
     ways = [{**part["machine"], "rounds": part["rounds"]} for part in (found, old or found)]
     for way in ways:
-        del way["bandwidth"], way["flops"], way["jax"]
+        del way["bandwidth"], way["flops"]
     if old is None or ways[0] != ways[1]:
         raise SystemExit("docs/benchmarks.json is of other rounds or another machine: measure all rows")
     rows = {**{title_of(row["name"], row["sizes"]): row for row in old["rows"]}, **rows}
@@ -53,14 +53,8 @@ def keep(found: dict[str, Any]) -> None:
 def tables(found: dict[str, Any]) -> dict[str, str]:
     """The tables by name."""
     rows: list[Record] = found["rows"]
-    machine = found["machine"]
     return {
-        "machine": (
-            f"{machine['cpu']}, {machine['threads']} thread{'s' * (machine['threads'] > 1)}, {found['rounds']} rounds; PyTorch {machine['torch']}"
-            + (f", JAX {machine['jax']}" if machine["jax"] else "")
-            + f". A copy moves {machine['bandwidth'] / 1e9:.1f} GB/s, a matrix product computes"
-            f" {machine['flops'] / 1e9:.0f} GFLOP/s, in float32."
-        ),
+        "machine": _machine(found["machine"], found["rounds"]),
         "peers": "\n".join(f"- **{key}**: {what}" for key, what in PEERS.items()),
         "times": _table(("op", "size", "ours, ms", "limit", *COLUMNS, "others"), map(_times, rows)),
         "goals": _table(("op", "size", "goal", "reached", ""), (line for row in rows for line in _goals(row))),
@@ -69,6 +63,14 @@ def tables(found: dict[str, Any]) -> dict[str, str]:
             (line for row in rows for line in _counters(row)),
         ),
     }
+
+
+def _machine(machine: dict[str, Any], rounds: int) -> str:
+    threads = f"{machine['threads']} thread" + "s" * (machine["threads"] > 1)
+    versions = f"PyTorch {machine['torch']}" + (f", JAX {machine['jax']}" if machine["jax"] else "")
+    bandwidth, flops = f"{machine['bandwidth'] / 1e9:.1f} GB/s", f"{machine['flops'] / 1e9:.0f} GFLOP/s"
+    limits = f"A copy moves {bandwidth}, a matrix product computes {flops}, in float32."
+    return f"{machine['cpu']}, {threads}, {rounds} rounds; {versions}. {limits}"
 
 
 def size_of(row: Record) -> str:
