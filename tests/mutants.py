@@ -101,9 +101,9 @@ def _ranked(kinds: dict[str, list[Mutant]]) -> Iterator[tuple[int, int, Mutant]]
 
 
 def _functions(tree: ast.Module, op: str) -> Iterator[ast.FunctionDef]:
-    """The blocks of backward, and the methods of the op's Functions."""
+    """The blocks of backward, the rows of forward, and the methods of the op's Functions."""
     for node in tree.body:
-        if isinstance(node, ast.FunctionDef) and node.name.startswith("_backward_"):
+        if isinstance(node, ast.FunctionDef) and node.name.startswith(("_backward_", "_forward_")):
             yield node
         if isinstance(node, ast.ClassDef) and node.name.startswith(class_name(op)):
             yield from (n for n in node.body if isinstance(n, ast.FunctionDef) and n.name in METHODS)

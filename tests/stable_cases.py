@@ -17,6 +17,7 @@ SIZES = (0.0, 1e-6, 1e-4, 20.0, 88.0, 200.0, 1e4)
 MIDDLE = (0.3, 0.7, 1.0, 2.0, 5.0)
 POSITIVE = [(x,) for x in (*SIZES[1:], *MIDDLE)]
 SCALARS = [(0.0,), *POSITIVE, *((-x,) for (x,) in POSITIVE)]
+PRODUCTS = [([1e-6, 1e4, 20.0],), ([1e-6, 1e-6, 0.3],), ([1e4, 88.0, 1.0],), ([0.3, 0.7, 2.0],), ([1e30, 1e20, 1e4],)]
 PAIRS = [(a, b) for a in (0.0, 1e-6, -20.0, 88.0, -200.0, 1e4) for b in (-1e-4, 20.0, -88.0, 200.0, 1e4, -1e4)]
 
 
@@ -143,6 +144,46 @@ SCALAR_FORMS = {
         ),
         SCALARS,
     ),
+    "sinh(x)/x": Form(
+        lambda x: exact.quotient(mp.sinh, x),
+        (
+            "y[n] = sinh(x[n])/x[n]",
+            "y[n] = (exp(x[n]) - exp(-x[n]))/(2*x[n])",
+            "{z: [m]} => e[m] = exp(z[m]); r[m] = 1/(2*z[m]); y[m] = r[m]*e[m] - r[m]/e[m]",
+        ),
+        [(x,) for (x,) in SCALARS if abs(x) <= 88],
+        rough=lambda x: abs(x) > 20,
+        terms=1.0,
+    ),
+    "log of sinh(x)/x": Form(
+        lambda x: mp.log(exact.quotient(mp.sinh, x)),
+        (
+            "y[n] = log(sinh(x[n])/x[n])",
+            "y[n] = log(sinh(x[n])) - log(x[n])",
+            "{z: {indices: [m], domain: positive}} => d[m] = exp(z[m]) - exp(-z[m]); y[m] = log(d[m]/z[m]) - log(2)",
+        ),
+        POSITIVE,
+        terms=1.0,
+    ),
+    "log of (1 - exp(-x))/x": Form(
+        lambda x: mp.log(exact.quotient(lambda z: -mp.expm1(-z), x)),
+        (
+            "y[n] = log((1 - exp(-x[n]))/x[n])",
+            "y[n] = log(1 - exp(-x[n])) - log(x[n])",
+            "{z: {indices: [m], domain: positive}} => p[m] = 1 - exp(-z[m]); q[m] = z[m]/p[m]; y[m] = -log(q[m])",
+        ),
+        POSITIVE,
+        terms=1.0,
+    ),
+    "log of 1 - exp(-exp(x))": Form(
+        lambda x: mp.log(-mp.expm1(-mp.exp(x))),
+        (
+            "y[n] = log(1 - exp(-exp(x[n])))",
+            "y[n] = log1p(-exp(-exp(x[n])))",
+            "{z: [m]} => h[m] = exp(z[m]); p[m] = 1 - exp(-h[m]); y[m] = log(p[m])",
+        ),
+        [(x,) for (x,) in SCALARS if x < 5],
+    ),
     "tanh(x)/x": Form(
         lambda x: exact.quotient(mp.tanh, x),
         (
@@ -224,5 +265,37 @@ SCALAR_FORMS = {
         ),
         PAIRS,
         inputs="{a: [n], b: [n]}",
+    ),
+    "log(1 + w^2 exp(x))": Form(
+        lambda x, w: mp.log1p(w * w * mp.exp(x)),
+        (
+            "y[n] = log(1 + w[n]^2*exp(x[n]))",
+            "y[n] = log1p((w[n]*exp(x[n]/2))^2)",
+            "{a: [m], b: [m]} => z[m] = b[m]*exp(a[m]/2); y[m] = log(z[m]^2 + 1)",
+            "{a: [m], b: [m]} => q[m] = b[m]^2*exp(a[m]); u[m] = 1/(1 + q[m]); y[m] = -log(u[m])",
+        ),
+        [(x, w) for (x,) in SCALARS for w in (0.0, 1e-6, -0.7, 20.0, 1e4) if abs(x) <= 88],
+        inputs="{x: [n], w: [n]}",
+        digit=1.0,
+    ),
+    "odds of a product": Form(
+        lambda x: 1 / (1 + 1 / mp.fprod(x)),
+        (
+            "o[n] = prod[j](x[n,j]); y[n] = o[n]/(1 + o[n])",
+            "y[n] = prod[j](x[n,j])/(prod[j](x[n,j]) + 1)",
+            "{z: {indices: [m, k], domain: positive}} => o[m] = prod[k](z[m,k]); y[m] = 1 - 1/(1 + o[m])",
+        ),
+        PRODUCTS,
+        inputs="{x: {indices: [n, j], domain: positive}}",
+    ),
+    "log(1 + a product)": Form(
+        lambda x: mp.log1p(mp.fprod(x)),
+        (
+            "o[n] = prod[j](x[n,j]); y[n] = log(1 + o[n])",
+            "y[n] = log1p(prod[j](x[n,j]))",
+            "{z: {indices: [m, k], domain: positive}} => o[m] = prod[k](z[m,k]); s[m] = o[m] + 1; y[m] = log(s[m])",
+        ),
+        PRODUCTS,
+        inputs="{x: {indices: [n, j], domain: positive}}",
     ),
 }

@@ -129,6 +129,34 @@ ROW_FORMS = {
         terms=1.0,
         digit=1.0,
     ),
+    "cross-entropy of sure logits": Form(
+        lambda x, t: -exact.log_softmax(x)[t],
+        (
+            "y[n] = log(one[j]*exp(x[n,j])) - x[n,t[n]]",
+            "e[n,i] = exp(x[n,i]); y[n] = -log(e[n,t[n]]/(one[j]*e[n,j]))",
+            (
+                "{a: [b, k], t: {indices: [b], kind: label, labels: k}} => p[b] = a[b,t[b]];"
+                " m[b] = logsumexp[k](a[b,k]); y[b] = 2*m[b] - p[b] - m[b]"
+            ),
+        ),
+        [([7.0 + m, m, -1.0 - m], 0) for m in (0.0, 20.0, 88.0, 200.0, 1e4)],
+        LABELLED,
+        terms=0.02,
+    ),
+    "cross-entropy of sure similarities": Form(
+        lambda s: [-exact.log_softmax(row)[k] for k, row in enumerate(s)],
+        (
+            "y[n,i] = logsumexp[j](x[n,i,j]) - x[n,i,i]",
+            "y[n,i] = -log(exp(x[n,i,i])/sum[j](exp(x[n,i,j])))",
+            (
+                "{a: [b, k, k]} => e[b,k,l] = exp(a[b,k,l]); p[b,k] = e[b,k,k]; s[b,k] = one[l]*e[b,k,l];"
+                " y[b,k] = log(s[b,k]/p[b,k])"
+            ),
+        ),
+        [([[7.0 + m, m], [1.0 - m, m]],) for m in (0.0, 20.0, 88.0, 200.0, 1e4)],
+        "{x: [n, i, i]}",
+        terms=0.02,
+    ),
     "cross-entropy with smoothed labels": Form(
         lambda x, t: -mp.fsum((mpf(3) / 4 * (k == t) + mpf(1) / 12) * z for k, z in enumerate(exact.log_softmax(x))),
         (

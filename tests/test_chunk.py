@@ -220,7 +220,7 @@ def test_inputs_are_checked_as_without_blocks() -> None:
 
 def test_the_module_says_what_is_never_whole() -> None:
     source = compile_spec(LINEAR_CROSS_ENTROPY + CHUNK).source
-    assert "never whole: z[n,v], logsumexp_z[n], c[n]; added up over the blocks: l." in " ".join(source.split())
+    assert "never whole: z[n,v], log_softmax_z[n,v], c[n]; added up over the blocks: l." in " ".join(source.split())
 
 
 HEAD = "op: case\ndoc: A case.\n"

@@ -92,7 +92,7 @@ def test_the_formula_that_is_compared_with_has_the_value_of_the_op(name: str) ->
 NOTHING = (
     *("softmax", "log_softmax", "tanh_op", "sigmoid", "exp_op", "inverse", "sqrt_op"),
     *("swiglu", "gelu", "gelu_tanh", "silu", "kl_div", "jsd"),
-    *("matmul", "batch_matmul", "bmm_reversed", "matvec", "dot", "outer", "hadamard", "linear", "quadratic_form"),
+    *("matmul", "batch_matmul", "bmm_reversed", "matvec", "dot", "outer", "hadamard", "linear"),
 )
 A_ROW = {"rms_norm": 1, "layer_norm": 2, "layer_norm_affine": 2, "cross_entropy": 1}
 

@@ -76,13 +76,13 @@ equations: |
 SPELLINGS = {
     "s[n,v] = exp(x[n,v])/(one[j]*exp(x[n,j]))\n  l = -1/N*one[n]*log(s[n,t[n]])": 2,
     "l = 1/N*one[n]*(logsumexp[v](x[n,v]) - x[n,t[n]])": 2,
-    "p[n,v] = log_softmax[v](x[n,v])\n  l[n] = -p[n,t[n]]": 3,
-    "p[n,v] = log_softmax[v](x[n,v])\n  l = -1/N*delta[v,t[n]]*p[n,v]": 3,
+    "p[n,v] = log_softmax[v](x[n,v])\n  l[n] = -p[n,t[n]]": 2,
+    "p[n,v] = log_softmax[v](x[n,v])\n  l = -1/N*delta[v,t[n]]*p[n,v]": 2,
 }
 
 
 @pytest.mark.parametrize("equations", SPELLINGS)
-def test_cross_entropy_stays_within_three_times_its_input(equations: str) -> None:
+def test_cross_entropy_holds_twice_its_input(equations: str) -> None:
     x, t = torch.randn(ROWS, WORDS, requires_grad=True), labels(ROWS, WORDS)
     op = load_op(f"{FORM}  {equations}\n")
     assert peak(lambda: op(x, t), x) < SPELLINGS[equations] + 0.01  # PyTorch's own holds 3

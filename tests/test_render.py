@@ -143,8 +143,8 @@ def test_every_field_of_the_view_is_read_by_a_template() -> None:
     for name, make in SAMPLES.items():
         view = render_module.module_view(make(), meta(name), "_runtime.")
         filled("module.py.jinja", Recorder(view, read))
-    # With functions of further derivatives, with blocks, with steps of a solver.
-    for spec in ("nn/logsumexp", "losses/linear_cross_entropy", "equations/kepler"):
+    # With functions of further derivatives, with blocks of rows, with other blocks, with steps of a solver.
+    for spec in ("nn/logsumexp", "nn/rms_norm", "losses/linear_cross_entropy", "equations/kepler"):
         path = Path(__file__).parent.parent / f"specs/{spec}.yaml"
         lowered = run(path.read_text("utf-8"), str(path), until="schedule")["schedule"]
         view = render_module.module_view(lowered, meta(path.stem), "_runtime.")

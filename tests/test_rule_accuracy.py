@@ -126,6 +126,11 @@ STABLE: dict[str, list[Expr]] = {
         apply("log", add(ONE, power(f, 2))),
         apply("log", apply("cosh", f)),
     ],
+    "log beside a number": [
+        apply("log", add(ONE, mul(power(g, 2), E))),
+        apply("log1p", mul(power(g, 2), power(E, -2))),
+        apply("log", add(TWO, mul(apply("abs", g), E))),
+    ],
     "stable by hand": [
         add(GREATEST, apply("softplus", neg(apply("abs", f)), ONE)),
         add(apply("max", f, g), apply("softplus", neg(apply("abs", sub(f, g))), ONE)),
@@ -141,6 +146,8 @@ STABLE: dict[str, list[Expr]] = {
         apply("exp", Scan("log_softmax", (h,), X)),
     ],
     "shifted elu": [add(apply("elu", f, ONE), ONE)],
+    "log of a quotient": [sub(apply("log1mexp", neg(apply("abs", f))), apply("log", apply("abs", f)))],
+    "small exponents": [apply("log1mexp", neg(E)), apply("log1mexp", neg(mul(TWO, E)))],
     "quotients at 0": [
         div(apply("sin", f), f),
         div(apply("expm1", f), f),
@@ -310,6 +317,6 @@ def test_every_row_of_numbers_is_tried() -> None:
     algebra, forms = Counter(n for n, _, _ in ALGEBRA), Counter(n for n, _, _ in FORMS)
     of_conditions = {"decide a comparison", "fold conditions", "absorb a condition", "delta of itself"}
     assert {row.name for rows in RULES.values() for row in rows} - set(algebra) == of_conditions
-    # The product wants to know the domain of its factors: `tests/test_normalise.py` has it.
-    assert {row.name for row in STABLE_RULES} - set(forms) == {"prod by logarithms"}
+    # Products want to know the domain of their factors: `tests/test_normalise.py` and the stable forms have them.
+    assert {row.name for row in STABLE_RULES} - set(forms) == {"prod by logarithms", "prod beside a number"}
     assert {row.name for row in DERIVATIVE_RULES} <= set(forms)

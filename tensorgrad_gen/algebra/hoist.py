@@ -78,8 +78,13 @@ def _compares(expr: Expr) -> TypeGuard[Reduce | Scan]:
 class Known:
     """Values that have a name already, found up to the names of their indices."""
 
-    def __init__(self) -> None:
+    def __init__(self, flat: Iterable[Statement] = ()) -> None:
         self._table: dict[str, tuple[str, tuple[Index, ...], tuple[Index, ...]]] = {}
+        # Contractions as products of all that they contract, by the tensors they read: few are ever looked up.
+        self.flat: list[Statement] = []
+        self._flat: dict[tuple[str, ...], Known] = {}
+        for statement in flat:
+            self.enter_flat(statement)
 
     def enter(self, statement: Statement) -> None:
         """Remember a statement; one whose target has an index that its value lacks is no use."""
@@ -96,6 +101,21 @@ class Known:
         target, indices, known = found
         back = dict(zip(known, order, strict=True))
         return Access(target, tuple(back[i] for i in indices))
+
+    def enter_flat(self, statement: Statement) -> None:
+        """Remember what a tensor holds, written as one contraction of what it was made of step by step."""
+        self.flat.append(statement)
+        self._flat.setdefault(tensors_of(statement.value), Known()).enter(statement)
+
+    def find_flat(self, expr: Expr) -> Access | None:
+        """An access to the tensor that holds this contraction, however it was computed."""
+        found = self._flat.get(tensors_of(expr))
+        return None if found is None else found.find(expr)
+
+
+def tensors_of(*expressions: Expr) -> tuple[str, ...]:
+    """The tensors that the expressions read, each as often as they do."""
+    return tuple(sorted(access.tensor for expr in expressions for access in accesses(expr)))
 
 
 class Hoister:

@@ -9,6 +9,7 @@ from tensorgrad_gen.algebra.broadcasts import drop_broadcasts
 from tensorgrad_gen.algebra.hoist import Hoister, Known, heavy_or_mixed, renamed
 from tensorgrad_gen.algebra.naming import Namer
 from tensorgrad_gen.ir import Access, Expr, Index, Program, Statement, Sub
+from tensorgrad_gen.normalise.log_shares import log_shares
 from tensorgrad_gen.normalise.ranges import Ranges
 from tensorgrad_gen.normalise.reading import Definitions
 from tensorgrad_gen.normalise.stable import STABLE_RULES, stabilise
@@ -18,7 +19,7 @@ __all__ = ["STABLE_RULES", "normalise"]
 
 def normalise(program: Program) -> Program:
     """The same program in canonical form: values simplified, stable, split at reductions, nothing unused."""
-    definitions = Definitions(ranges=Ranges(program, {}))
+    definitions = Definitions(ranges=Ranges(replace(program, params=()), {}))  # whatever the params are
     statements = []
     for statement in program.statements:
         value = simplify(_aliases(statement.value, definitions))
@@ -29,8 +30,9 @@ def normalise(program: Program) -> Program:
     statements = _named_as_outputs(used(statements, program.outputs), program.outputs)
     statements = drop_broadcasts(statements, set(program.outputs))
     taken = set(program.tensors) | {p.name for p in program.params} | {n for n, _ in program.size_names}
-    split = Hoister(Namer(taken), Known(), program, heavy_or_mixed).run(statements)
-    return replace(program, statements=tuple(split))
+    names = Namer(taken)
+    split = Hoister(names, Known(), program, heavy_or_mixed).run(statements)
+    return replace(program, statements=tuple(log_shares(split, program, names)))
 
 
 def _aliases(value: Expr, definitions: dict[str, Statement]) -> Expr:

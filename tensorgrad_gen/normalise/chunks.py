@@ -63,7 +63,7 @@ def rounds(program: Program) -> Rounds:
         if item.structure != "general" and index in item.indices[-2:]:
             raise _not_batch(index, item.name, f"it is an axis of a {item.structure} matrix")
     for statement in program.statements:
-        _enter(statement, index, found)
+        enter(statement, index, found)
     if not any(item.default is None and item.name in found.axes for item in program.inputs):
         raise NotBatchLikeError(f"every input with an axis `{index}` may be left out: nothing tells how long it is")
     if not found.blocked:
@@ -76,8 +76,8 @@ def _not_batch(index: Index, tensor: str, why: str) -> NotBatchLikeError:
     return NotBatchLikeError(f"`{index}` is not batch-like in `{tensor}`: {why}")
 
 
-def _enter(statement: Statement, chunk: Index, found: Rounds) -> None:
-    """The index that is cut in the statement, and the statement's round."""
+def enter(statement: Statement, chunk: Index, found: Rounds) -> None:
+    """Enter the index that is cut in the statement, and its round; raises `NotBatchLikeError`."""
     name, reads = statement.target, accesses(statement.value)
     if not any(access.tensor in found.axes for access in reads):
         if chunk in statement.indices:  # computed whole, and cut where it is read

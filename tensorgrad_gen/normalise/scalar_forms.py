@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 
-from tensorgrad_gen.algebra import key, simplify
+from tensorgrad_gen.algebra import accesses, key, simplify
 from tensorgrad_gen.algebra.hoist import scalar
 from tensorgrad_gen.algebra.parts import factors_of, split_coefficient, terms_of
+from tensorgrad_gen.functions.values import INF
 from tensorgrad_gen.ir import (
     Access,
     Add,
@@ -29,7 +30,8 @@ from tensorgrad_gen.ir import (
     sub,
 )
 from tensorgrad_gen.ir.build import ONE, ZERO
-from tensorgrad_gen.normalise.multiples import ratio
+from tensorgrad_gen.normalise.multiples import expanded, ratio
+from tensorgrad_gen.normalise.ranges import Ranges
 
 
 def _is(expr: Expr, function: str) -> bool:
@@ -51,12 +53,22 @@ def elu_shifted(expr: Expr) -> Expr | None:
 
 
 def _tanh_over(z: Expr) -> Expr:
-    """`tanh(z)/z = 2 (1 - e^-2z)/(2z) sigmoid(2z)`, an even function, of `z` or `-z`, of which nothing grows.
+    """`tanh(z)/z = 2 (1 - e^-2z)/(2z) sigmoid(2z)`, an even function, taken of `|z|`, of which nothing grows."""
+    double = simplify(mul(const(2), z))
+    return mul(const(2), Apply("exp_moment", (ZERO, simplify(neg(double)))), Apply("sigmoid", (double,)))
 
-    No absolute value: that has a kink at 0, where either of the two is smooth.
-    """
-    double = Where(Compare(">", z, ZERO), simplify(mul(const(2), z)), simplify(mul(const(-2), z)))
-    return mul(const(2), Apply("exp_moment", (ZERO, neg(double))), Apply("sigmoid", (double,)))
+
+def _sinh_over(z: Expr) -> Expr:
+    """`sinh(z)/z = e^z (1 - e^-2z)/(2z)`, an even function, taken of `|z|`."""
+    return mul(Apply("exp", (z,)), Apply("exp_moment", (ZERO, simplify(mul(const(-2), z)))))
+
+
+def _magnitude(z: Expr, ranges: Ranges | None) -> Expr:
+    """`z` or `-z`, for an even function: not an absolute value, which has a kink at 0, where either is smooth."""
+    low, high = (-INF, INF) if ranges is None else ranges.of(z)
+    if low >= 0 or high <= 0:
+        return z if low >= 0 else simplify(neg(z))
+    return Where(Compare(">", z, ZERO), z, simplify(neg(z)))
 
 
 # Functions that are 0 at 0, the power of the argument that they are divided by, and the quotient, smooth at 0.
@@ -66,15 +78,17 @@ _QUOTIENTS: dict[str, tuple[int, Callable[[Expr], Expr]]] = {
     "sin": (1, lambda z: Apply("spherical_bessel", (const(0), z))),
     "log1p": (1, lambda z: power(Apply("exp_moment", (ZERO, Apply("log1p", (z,)))), -1)),
     "tanh": (1, _tanh_over),
+    "sinh": (1, _sinh_over),
 }
+_OF_MAGNITUDES = ("tanh", "sinh")
 
 
-def quotient(expr: Expr) -> Expr | None:
+def quotient(expr: Expr, ranges: Ranges | None) -> Expr | None:
     """sin(x)/x, (exp(x) - 1)/x at 0; x/|x| -> sign(x); p log(p) -> xlogy(p, p)"""
     if not isinstance(expr, Mul):
         return None
     for n, first in enumerate(expr.factors):
-        if (whole := _over_argument(first, [f for k, f in enumerate(expr.factors) if k != n])) is not None:
+        if (whole := _over_argument(first, [f for k, f in enumerate(expr.factors) if k != n], ranges)) is not None:
             return whole
         for m, second in enumerate(expr.factors):
             if n != m and _vanish_together(first, second):
@@ -87,7 +101,7 @@ def quotient(expr: Expr) -> Expr | None:
     return None
 
 
-def _over_argument(function: Expr, others: list[Expr]) -> Expr | None:
+def _over_argument(function: Expr, others: list[Expr], ranges: Ranges | None) -> Expr | None:
     """`sin(c u v)^n / (u v)^n`, `c` a number, as a power of the function of that quotient, which has a value at 0."""
     n = Fraction(1)
     if isinstance(function, Pow):
@@ -106,7 +120,8 @@ def _over_argument(function: Expr, others: list[Expr]) -> Expr | None:
             numbers = [
                 power(f, order * taken) for f in (*(f for f in factors_of(argument) if f not in tensors), *missing)
             ]
-            return mul(*left, *numbers, power(value(argument), taken), power(function, n - taken))
+            z = _magnitude(argument, ranges) if function.function in _OF_MAGNITUDES else argument
+            return mul(*left, *numbers, power(value(z), taken), power(function, n - taken))
     return None
 
 
@@ -227,6 +242,27 @@ def _complement(function: Expr, sign: Fraction) -> Expr | None:
     return None
 
 
+def logarithm_of_quotient(expr: Expr) -> Expr | None:
+    """log(1 - e^z) - log(-z) -> log((e^z - 1)/z), smooth at 0"""
+    if not isinstance(expr, Add):
+        return None
+    terms = terms_of(expanded(expr))
+    parts = [split_coefficient(term) for term in terms]
+    for first, (n, log) in enumerate(parts):
+        if not isinstance(log, Apply) or log.function != "log1mexp":
+            continue
+        (z,) = log.args
+        for second, (m, other) in enumerate(parts):
+            if n + m or not isinstance(other, Apply) or other.function != "log":
+                continue
+            share = simplify(mul(const(-1), other.args[0], power(z, -1)))  # log(u) = log(-z) + log(u/-z)
+            if len(accesses(share)) < len(accesses(other)):
+                left = [t for k, t in enumerate(terms) if k not in (first, second)]
+                smooth = Apply("log", (Apply("exp_moment", (ZERO, z)),))
+                return simplify(add(*left, mul(const(n), smooth), mul(const(m), Apply("log", (share,)))))
+    return None
+
+
 def stabilised_by_hand(expr: Expr) -> Expr | None:
     """max(z, 0) + softplus(-|z|) -> softplus(z), and the same of two arguments, and of `log_cosh`"""
     if not isinstance(expr, Add):
@@ -285,4 +321,12 @@ def log_of_determinant(expr: Expr) -> Expr | None:
     return None
 
 
-__all__ = ["complements", "elu_shifted", "log_of_determinant", "quotient", "stabilised_by_hand", "tail_of_exponential"]
+__all__ = [
+    "complements",
+    "elu_shifted",
+    "log_of_determinant",
+    "logarithm_of_quotient",
+    "quotient",
+    "stabilised_by_hand",
+    "tail_of_exponential",
+]

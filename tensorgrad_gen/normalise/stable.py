@@ -36,6 +36,7 @@ from tensorgrad_gen.normalise.binomials import MINUS_INF
 from tensorgrad_gen.normalise.denominators import over_one_denominator
 from tensorgrad_gen.normalise.exponential_rules import exponentials, logarithm, logarithms_of_exponentials
 from tensorgrad_gen.normalise.multiples import positive
+from tensorgrad_gen.normalise.odds import log_beside_a_number, prod_beside_a_number, small_exponent
 from tensorgrad_gen.normalise.reading import Definitions, log_of_softmax, named_sum, open_definitions, opened
 
 
@@ -65,6 +66,10 @@ def stabilise(expr: Expr, definitions: Definitions, rules: Sequence[StableRule] 
 
 def _scalar(rule: Callable[[Expr], Expr | None]) -> Callable[[Expr, Definitions], Expr | None]:
     return lambda expr, definitions: rule(expr)
+
+
+def _quotient(expr: Expr, definitions: Definitions) -> Expr | None:
+    return forms.quotient(expr, definitions.ranges)
 
 
 def _is_exp(expr: Expr) -> bool:
@@ -285,6 +290,8 @@ STABLE_RULES = (
     StableRule("mean by exponentials", "sum_j e^x[j] v[j]/sum_j e^x[j] by a softmax", _mean_by_exponentials),
     StableRule("log of a softmax", "log(softmax[i](x[i])) -> log_softmax[i](x[i])", _log_of_softmaxes),
     *DERIVATIVE_RULES,
+    StableRule("log beside a number", "log(1 + r e^f) -> f + log(r + e^-f) where r e^f > 1", log_beside_a_number),
+    StableRule("prod beside a number", "o/(1 + o) -> sigmoid(sum_j log(x[j])), o = prod_j x[j]", prod_beside_a_number),
     StableRule("logarithms of exponentials", "log(c e^x prod (1 +- e^z)^n) -> log(c) + x + ...", _scalar(logarithm)),
     StableRule("stable by hand", "max(x, 0) + softplus(-|x|) -> softplus(x)", _scalar(forms.stabilised_by_hand)),
     StableRule("prod by logarithms", "log(prod_j x[j]) -> sum_j log(x[j]), x[j] >= 0", _prod_by_logarithms),
@@ -294,7 +301,11 @@ STABLE_RULES = (
     StableRule("masked softmax", "a softmax of what is not masked, 0 elsewhere", _masked_softmax),
     StableRule("exp of a logarithm", "exp(x[i] - logsumexp[j](x[j])) -> softmax[i](x[i])", _exp_of_difference),
     StableRule("shifted elu", "elu(z) + 1 -> where(z > 0, z + 1, exp(z))", _scalar(forms.elu_shifted)),
-    StableRule("quotients at 0", "sin(x)/x, expm1(x)/x, x/|x|, p log(p)", _scalar(forms.quotient)),
+    StableRule(
+        "log of a quotient", "log(1 - e^-x) - log(x) -> log((1 - e^-x)/x)", _scalar(forms.logarithm_of_quotient)
+    ),
+    StableRule("small exponents", "log1mexp(-e^f) -> f + log((1 - e^-e^f)/e^f) where e^f < 1", _scalar(small_exponent)),
+    StableRule("quotients at 0", "sin(x)/x, expm1(x)/x, x/|x|, p log(p)", _quotient),
     StableRule("log of a determinant", "log(det(x)) -> logdet(x)", _scalar(forms.log_of_determinant)),
     StableRule("norm", "sqrt(c sum_i x[i]^2) -> sqrt(c) norm[i](x[i]), c a positive number", _norm),
     StableRule("square of a norm", "norm[i](x[i])^2 -> sum_i x[i]^2, smooth at 0", _square_of_norm),

@@ -2,33 +2,64 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import combinations
+from typing import TypeAlias
 
 from tensorgrad_gen.algebra import accesses, by_name
-from tensorgrad_gen.algebra.hoist import Known, scalar
+from tensorgrad_gen.algebra.hoist import Known, scalar, tensors_of
 from tensorgrad_gen.algebra.naming import Namer, describe
 from tensorgrad_gen.algebra.parts import factors_of
 from tensorgrad_gen.ir import Access, Delta, Expr, Index, Iverson, LeviCivita, Mul, Statement, Sum, mul
 from tensorgrad_gen.plan.sizes import Regime
 
+# Up to so many operands the tree is the best of all; beyond, a good one.
+EXACT = 9
+# A cost in whole numbers, however many share it.
+SHARES = 840
+# The tensors that some operands of a contraction read.
+Subset: TypeAlias = "tuple[str, ...]"
+
 
 def order_contractions(statements: Sequence[Statement], names: Namer, known: Known, regime: Regime) -> list[Statement]:
     """The statements, each contraction with at most two operands."""
     out: list[Statement] = []
-    for statement in statements:
+    uses = Counter[Subset]()
+    parts = [_parts(_scaled(statement.value)[1], regime) for statement in statements]
+    for own in parts:
+        uses.update(own)
+    for statement, own in zip(statements, parts, strict=True):
         value = statement.value
         scale, contraction = _scaled(value)
-        same = None if contraction is None or scale else known.find(contraction)
+        same = None if contraction is None or scale else known.find(contraction) or known.find_flat(contraction)
         if same is not None:
             value = same
         elif contraction is not None:
-            split = _split(contraction, out, names, known, regime)
+            split = _split(contraction, out, names, known, regime, uses)
             if split is not contraction:
                 value = mul(*scale, split)
         done = Statement(statement.target, statement.indices, value, statement.kind)
         known.enter(done)
+        if contraction is not None and not scale:
+            known.enter_flat(replace(statement, value=contraction))
         out.append(done)
+        uses.subtract(own)
     return out
+
+
+def _parts(contraction: Sum | None, regime: Regime) -> set[Subset]:
+    """The tensors of every subset of the operands of a contraction that is split."""
+    operands = [] if contraction is None else _split_into(contraction, regime)
+    if not 2 < len(operands) <= EXACT:
+        return set()
+    named = [tensors_of(operand) for operand in operands]
+    return {
+        tuple(sorted(name for names in chosen for name in names))
+        for size in range(2, len(named))
+        for chosen in combinations(named, size)
+    }
 
 
 def _scaled(value: Expr) -> tuple[tuple[Expr, ...], Sum | None]:
@@ -40,12 +71,16 @@ def _scaled(value: Expr) -> tuple[tuple[Expr, ...], Sum | None]:
     return tuple(p for p in parts if p is not sums[0]), sums[0]
 
 
-def _operands(factors: tuple[Expr, ...], regime: Regime) -> list[list[Expr]]:
-    """Factors grouped: one whose indices another has is multiplied into the smallest such one."""
+def _operands(contraction: Sum, regime: Regime) -> list[Expr]:
+    """The factors, grouped: one whose indices another has is multiplied into the smallest such one.
+
+    Not a factor with an index that is summed over these two alone: a matrix times a vector is no scaled matrix.
+    """
     groups: list[list[Expr]] = []
     sets: list[frozenset[Index]] = []
+    factors = factors_of(contraction.body)
     for part in sorted(factors, key=lambda f: -len(f.free)):
-        homes = [n for n, indices in enumerate(sets) if part.free <= indices]
+        homes = [n for n, own in enumerate(sets) if part.free <= own and not _contracts(part, own, contraction)]
         if homes:
             home = min(homes, key=lambda n: regime.elements(sets[n]))
             groups[home].append(part)
@@ -54,49 +89,134 @@ def _operands(factors: tuple[Expr, ...], regime: Regime) -> list[list[Expr]]:
             sets.append(part.free)
     order = {id(f): n for n, f in enumerate(factors)}
     groups = [sorted(group, key=lambda f: order[id(f)]) for group in groups]
-    return sorted(groups, key=lambda group: order[id(group[0])])
+    return [mul(*group) for group in sorted(groups, key=lambda group: order[id(group[0])])]
 
 
-def _split(contraction: Sum, out: list[Statement], names: Namer, known: Known, regime: Regime) -> Expr:
+def _contracts(part: Expr, other: frozenset[Index], contraction: Sum) -> bool:
+    """Whether an index is summed that only the part and one other, larger factor have."""
+    if part.free == other:
+        return False
+    bound = part.free & frozenset(contraction.indices)
+    counts = Counter(index for factor in factors_of(contraction.body) for index in factor.free & bound)
+    return any(count == 2 for count in counts.values())  # in the part and in the other
+
+
+def _split_into(contraction: Sum, regime: Regime) -> list[Expr]:
+    """The operands of a contraction that may be taken in any order; none of one that may not."""
     if not isinstance(contraction.body, Mul):
-        return contraction
+        return []
     if any(isinstance(f, Iverson | Delta | LeviCivita) for f in contraction.body.factors):
-        return contraction
-    operands = [mul(*group) for group in _operands(contraction.body.factors, regime)]
+        return []
+    return _operands(contraction, regime)
+
+
+def _split(
+    contraction: Sum, out: list[Statement], names: Namer, known: Known, regime: Regime, uses: Counter[Subset]
+) -> Expr:
+    operands = _split_into(contraction, regime)
     if len(operands) <= 2:
         return contraction
-    for left, right in _path(operands, contraction.free, regime)[:-1]:
-        first, second = operands[left], operands[right]
-        rest = [o for n, o in enumerate(operands) if n not in (left, right)]
-        operands = [*rest, _pair(first, second, rest, contraction, out, names, known)]
-    remaining = frozenset().union(*(o.free for o in operands))
-    indices = tuple(i for i in contraction.indices if i in remaining)
-    return Sum(indices, mul(*operands)) if indices else mul(*operands)
+    return _Network(operands, contraction, known, regime, uses).split(names, out)
 
 
-def _pair(
-    first: Expr,
-    second: Expr,
-    rest: list[Expr],
-    contraction: Sum,
-    out: list[Statement],
-    names: Namer,
-    known: Known,
-) -> Expr:
-    """The contraction of two operands over what nothing else has, as a named tensor."""
-    needed = contraction.free.union(*(o.free for o in rest))
-    summed = tuple(i for i in contraction.indices if i in first.free | second.free and i not in needed)
-    value: Expr = mul(first, second)
-    if summed:
-        value = Sum(summed, value)
-    found = known.find(value)
-    if found is not None:
-        return found
-    indices = _in_order_of_reading(value)
-    statement = Statement(names.name(describe(value)), indices, value)
-    known.enter(statement)
-    out.append(statement)
-    return Access(statement.target, indices)
+class _Network:
+    """A contraction of several operands: subsets of them are numbers, a bit for each.
+
+    Law: the tree is the cheapest, where what has a name already costs nothing: so a gradient goes on from what the
+    value, and the gradients before it, have contracted.  What `uses` says that others need too costs each a share.
+    """
+
+    def __init__(
+        self, operands: list[Expr], contraction: Sum, known: Known, regime: Regime, uses: Counter[Subset]
+    ) -> None:
+        self.operands, self.contraction, self.known, self.regime = operands, contraction, known, regime
+        self.uses = uses
+        self.whole = (1 << len(operands)) - 1
+        self.bound = frozenset(contraction.indices)
+        self.splits: dict[int, tuple[int, int]] = {}
+
+    def split(self, names: Namer, out: list[Statement]) -> Expr:
+        """The last pair of the cheapest tree; the others become statements."""
+        if len(self.operands) <= EXACT:
+            self._search()
+        else:
+            self._follow(_path(self.operands, self.contraction.free, self.regime))
+        left, right = (self._named(part, names, out) for part in self.splits[self.whole])
+        return self._pair(self.whole, left, right)
+
+    def _members(self, subset: int) -> list[Expr]:
+        return [operand for k, operand in enumerate(self.operands) if subset >> k & 1]
+
+    def _summed(self, subset: int) -> tuple[Index, ...]:
+        """What only these operands have, and is summed."""
+        inside = frozenset[Index]().union(*(o.free for o in self._members(subset)))
+        rest = self.contraction.free.union(*(o.free for o in self._members(self.whole & ~subset)))
+        return tuple(i for i in self.contraction.indices if i in inside and i not in rest)
+
+    def _value(self, subset: int) -> Expr:
+        """The contraction of these operands over what nothing else has."""
+        product, summed = mul(*self._members(subset)), self._summed(subset)
+        return Sum(summed, product) if summed else product
+
+    def _search(self) -> None:
+        """The cheapest tree of each subset, the smaller ones first."""
+        free = {s: self._value(s).free for s in range(1, self.whole + 1)}
+        cost = {1 << k: (0, 0) for k in range(len(self.operands))}
+        for subset in sorted(free, key=int.bit_count):
+            if subset in cost:
+                continue
+            if subset != self.whole and self.known.find_flat(self._value(subset)) is not None:
+                cost[subset] = (0, 0)
+                continue
+            best = None
+            share = max(1, self.uses[tensors_of(*self._members(subset))])
+            part = (subset - 1) & subset
+            while part > subset & ~part:
+                other = subset & ~part
+                own = SHARES * self.regime.elements(free[part] | free[other]) // share
+                work = cost[part][0] + cost[other][0] + own
+                room = cost[part][1] + cost[other][1] + self.regime.elements(free[subset])
+                if best is None or (work, room) < best[0]:
+                    best = (work, room), (part, other)
+                part = (part - 1) & subset
+            assert best is not None
+            cost[subset], self.splits[subset] = best
+
+    def _follow(self, path: list[tuple[int, int]]) -> None:
+        """The tree of a path over shrinking lists."""
+        current = [1 << k for k in range(len(self.operands))]
+        for left, right in path:
+            pair = current[left], current[right]
+            current = [c for k, c in enumerate(current) if k not in (left, right)] + [pair[0] | pair[1]]
+            self.splits[pair[0] | pair[1]] = pair
+
+    def _named(self, subset: int, names: Namer, out: list[Statement]) -> Expr:
+        """The contraction of a subset as an operand: one of them, or a tensor that holds it."""
+        if subset.bit_count() == 1:
+            return self._members(subset)[0]
+        flat = self._value(subset)
+        found = self.known.find_flat(flat)
+        if found is not None:
+            return found
+        left, right = (self._named(part, names, out) for part in self.splits[subset])
+        value = self._pair(subset, left, right)
+        indices = _in_order_of_reading(value)
+        statement = Statement(names.name(describe(value)), indices, value)
+        self.known.enter(statement)
+        self.known.enter_flat(replace(statement, value=flat))
+        out.append(statement)
+        return Access(statement.target, indices)
+
+    def _pair(self, subset: int, left: Expr, right: Expr) -> Expr:
+        summed = self._summed(subset)
+        inside = left.free | right.free
+        product = mul(*sorted((left, right), key=self._place))
+        indices = tuple(i for i in summed if i in inside)
+        return Sum(indices, product) if indices else product
+
+    def _place(self, operand: Expr) -> int:
+        """Operands as they stand in the contraction, then what was made of them."""
+        return next((k for k, own in enumerate(self.operands) if own is operand), len(self.operands))
 
 
 def _in_order_of_reading(value: Expr) -> tuple[Index, ...]:
@@ -107,7 +227,7 @@ def _in_order_of_reading(value: Expr) -> tuple[Index, ...]:
 
 
 def _path(operands: list[Expr], free: frozenset[Index], regime: Regime) -> list[tuple[int, int]]:
-    """The order of pairwise contractions, found by dynamic programming at build time."""
+    """An order of pairwise contractions for many operands."""
     import opt_einsum
 
     letters: dict[Index, str] = {}
@@ -120,8 +240,7 @@ def _path(operands: list[Expr], free: frozenset[Index], regime: Regime) -> list[
     result = "".join(letters[i] for i in sorted(free, key=lambda i: i.name) if i in letters)
     shapes = [tuple(regime.extent(i) for i in sorted(o.free, key=lambda i: i.name)) for o in operands]
     equation = f"{','.join(terms)}->{result}"
-    strategy = "dp" if len(operands) <= 10 else "greedy"
-    path, _ = opt_einsum.contract_path(equation, *shapes, shapes=True, optimize=strategy)
+    path, _ = opt_einsum.contract_path(equation, *shapes, shapes=True, optimize="greedy")
     pairs: list[tuple[int, int]] = []
     for step in path:
         # A step over more than two operands (none of them shares an index) goes from the left.

@@ -27,18 +27,33 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Rows:
+    """How a body is worked in blocks of rows: the tensors `cut` have `index` as their first axis.
+
+    `inside` are the steps of a block, of which `sums` are added up over the blocks.
+    """
+
+    index: Index
+    cut: frozenset[str]
+    sums: frozenset[str]
+    inside: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
     """A linear program: from the cotangents (or tangents) `roots` to `results`.
 
     `results` pairs what is computed for (an input's name in backward, an output's or auxiliary
     output's name in a tangent block) with the tensor that holds it; a missing one is zero.
     `uses` names every saved tensor, input or output that the steps read.
+    `rows`: how its steps can be worked in blocks of rows, if they can.
     """
 
     roots: tuple[str, ...]
     steps: tuple[Step, ...]
     results: tuple[tuple[str, str], ...]
     uses: tuple[str, ...]
+    rows: Rows | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +81,7 @@ class Plan:
     `parts` are what an op with a chunk is worked in, each planned as an op of its own (`part`).
 
     With `unrounded`, derivatives read outputs as they are computed: it is the public function that rounds.
+    `rows`: how forward can be worked in blocks of rows, if it can.
     """
 
     program: Program
@@ -81,3 +97,4 @@ class Plan:
     parts: tuple[Plan, ...] = ()
     part: Part | None = None
     unrounded: bool = False
+    rows: Rows | None = None

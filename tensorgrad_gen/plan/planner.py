@@ -19,6 +19,7 @@ from tensorgrad_gen.normalise.parts import parts
 from tensorgrad_gen.plan.contraction import order_contractions
 from tensorgrad_gen.plan.inside import softmax_inside
 from tensorgrad_gen.plan.model import Block, Plan, Solver, Step
+from tensorgrad_gen.plan.rows import with_rows
 from tensorgrad_gen.plan.saving import choose_saved, clips, reads_unrounded
 from tensorgrad_gen.plan.shaping import split_contractions
 from tensorgrad_gen.plan.sharing import share_products
@@ -30,7 +31,11 @@ Results = tuple[tuple[str, str], ...]
 
 
 def plan(derivatives: Derivatives) -> Plan:
-    """The op, planned: what forward computes and saves, and the steps of every derivative."""
+    """The op, planned: what forward computes and saves, the steps of every derivative, what goes row by row."""
+    return with_rows(_plan(derivatives))
+
+
+def _plan(derivatives: Derivatives) -> Plan:
     program = derivatives.program
     planner = _Planner(program)
     main = planner.block(derivatives.adjoint.roots, derivatives.adjoint.statements, derivatives.adjoint.gradients)
@@ -106,7 +111,9 @@ class _Planner:
     def __init__(self, program: Program) -> None:
         self.regime = Regime(program)
         names = Namer(taken_names(program), derivative_names(set(program.tensors)))
-        ordered = order_contractions(program.statements, names, Known(), self.regime)
+        known = Known()
+        ordered = order_contractions(program.statements, names, known, self.regime)
+        self.flat = known.flat
         self.forward = [plain_dummies(statement) for statement in ordered]
         self.program = replace(program, statements=tuple(self.forward))
         self.taken = names.taken
@@ -131,7 +138,7 @@ class _Planner:
 
     def _known(self) -> Known:
         """The values that forward has named."""
-        known = Known()
+        known = Known(self.flat)
         for statement in self.forward:
             known.enter(statement)
         return known

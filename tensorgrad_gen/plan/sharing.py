@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -10,7 +11,7 @@ from tensorgrad_gen.algebra import abstract_key, by_name, map_nodes
 from tensorgrad_gen.algebra.hoist import scalar
 from tensorgrad_gen.algebra.indices import substitute
 from tensorgrad_gen.algebra.naming import Namer, describe
-from tensorgrad_gen.ir import Access, Delta, Expr, Index, Iverson, Mul, Statement, Where, mul
+from tensorgrad_gen.ir import Access, Delta, Expr, Index, Iverson, Mul, Statement, Sum, Where, mul
 
 
 @dataclass(slots=True)
@@ -83,28 +84,42 @@ def _under(shared: Statement, copy: Statement) -> Expr:
     return substitute(shared.value, dict(zip(shared.indices, copy.value.subs, strict=True)))
 
 
-def _candidates(product: Mul) -> list[Expr]:
+def _candidates(product: Mul, bound: frozenset[Index]) -> list[tuple[Expr, Expr]]:
+    """Pairs of factors that may be multiplied alone.
+
+    Not a matrix and a vector over whose index the product is summed, if nothing else has it: that is contracted.
+    """
     if any(isinstance(f, Iverson | Delta) for f in product.factors):
         return []  # a mask or a delta keeps its product whole
-    return [f for f in product.factors if not scalar(f)]
+    pairs = list(combinations([f for f in product.factors if not scalar(f)], 2))
+    counts = Counter(index for factor in product.factors for index in factor.free & bound)
+    return [
+        (left, right)
+        for left, right in pairs
+        if left.free == right.free or not any(counts[index] == 2 for index in left.free & right.free & bound)
+    ]
 
 
 def _masks(expr: Expr) -> bool:
     return isinstance(expr, Where) or (isinstance(expr, Mul) and any(isinstance(f, Iverson) for f in expr.factors))
 
 
-def _unmasked(expr: Expr) -> Iterator[Expr]:
-    """Every node outside of masks: what stands under one is read only where it holds."""
-    yield expr
+def _unmasked(expr: Expr, bound: frozenset[Index] = frozenset()) -> Iterator[tuple[Expr, frozenset[Index]]]:
+    """Every node outside of masks, and what is summed right over it: what a mask holds is read only where it says."""
+    yield expr, bound
     if _masks(expr):
         return
     for child in expr.children:
-        yield from _unmasked(child)
+        yield from _unmasked(child, _bound(expr))
 
 
-def _pairs(product: Mul) -> list[tuple[str, Expr]]:
+def _bound(expr: Expr) -> frozenset[Index]:
+    return frozenset(expr.indices) if isinstance(expr, Sum) else frozenset()
+
+
+def _pairs(product: Mul, bound: frozenset[Index]) -> list[tuple[str, Expr]]:
     found = []
-    for left, right in combinations(_candidates(product), 2):
+    for left, right in _candidates(product, bound):
         union = left.free | right.free
         if union in (left.free, right.free):  # never larger than its larger factor
             pair = mul(left, right)
@@ -115,10 +130,10 @@ def _pairs(product: Mul) -> list[tuple[str, Expr]]:
 def _best(statements: list[Statement]) -> tuple[str, _Pair] | None:
     table: dict[str, _Pair] = {}
     for position, statement in enumerate(statements):
-        for node in _unmasked(statement.value):
+        for node, bound in _unmasked(statement.value):
             if not isinstance(node, Mul):
                 continue
-            for name, pair in dict(_pairs(node)).items():
+            for name, pair in dict(_pairs(node, bound)).items():
                 entry = table.setdefault(name, _Pair(0, position, pair))
                 entry.count += 1
     best = max(table.items(), key=lambda item: (item[1].count, len(item[1].example.free)), default=None)
@@ -128,13 +143,13 @@ def _best(statements: list[Statement]) -> tuple[str, _Pair] | None:
 def _replace(
     statement: Statement, name: str, target: str, indices: tuple[Index, ...], order: tuple[Index, ...]
 ) -> Statement:
-    def visit(node: Expr) -> Expr:
+    def visit(node: Expr, bound: frozenset[Index] = frozenset()) -> Expr:
         if _masks(node):
             return node
         if node.children:
-            node = node.rebuild(tuple(visit(c) for c in node.children))
+            node = node.rebuild(tuple(visit(c, _bound(node)) for c in node.children))
         if isinstance(node, Mul):
-            for left, right in combinations(_candidates(node), 2):
+            for left, right in _candidates(node, bound):
                 found, own = abstract_key(mul(left, right))
                 if found == name:
                     back = dict(zip(order, own, strict=True))

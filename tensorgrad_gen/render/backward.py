@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from tensorgrad_gen.lower.names import local_name
-from tensorgrad_gen.lower.torch_ir import Attr, Call, Item, TExpr
 from tensorgrad_gen.render.bodies import (
     body_groups,
     context_loads,
     input_cast,
     needs_line,
     output_casts,
+    outside_axes,
     returned,
+    rows_call,
     saved_names,
+    size_type,
     tangent_saved,
     unpacked,
 )
 from tensorgrad_gen.render.facts import Block, Facts, test_of
+from tensorgrad_gen.render.rows import Split, split
 from tensorgrad_gen.render.view import Argument, BackwardView, BlockView
 
 
@@ -44,7 +48,7 @@ def backward_view(facts: Facts, needed: dict[str, frozenset[str]]) -> BackwardVi
     casts += output_casts(facts, saved, maybe)
     if _uses_acc(facts, blocks, casts):
         casts.insert(0, f"{facts.acc} = {facts.accumulator(f'{facts.local.ctx}.dtype')}")
-    inline = len(facts.blocks) == 1
+    inline = not blocks[0].name
     tests = [block.test + " " + " ".join(block.calls) for block in blocks]
     tests += [group.test for block in blocks if inline for group in block.groups]
     return BackwardView(
@@ -87,8 +91,9 @@ def _block(facts: Facts, block: Block, saved: tuple[str, ...]) -> BlockView:
     if needs := test_of(facts, frozenset(block.results), differentiable):
         test = f"{test} and {needs if len(block.results) == 1 else f'({needs})'}"
     guarded = {name for name in block.results if test_of(facts, frozenset((name,)), block.results)}
-    inline = len(facts.blocks) == 1
     named = {name: f"grad_{name}" for name in block.results}
+    rows = _rows(facts, block, named)
+    inline = len(facts.blocks) == 1 and rows is None
     typed = [] if inline else [named[name] for name in block.results if name not in guarded]
     groups = body_groups(facts, block.live, block.results, named, typed)
     part = facts.lowered.plan.part
@@ -96,6 +101,9 @@ def _block(facts: Facts, block: Block, saved: tuple[str, ...]) -> BlockView:
     name = "" if inline else f"_backward_{of}{'_'.join(block.roots)}"
     results = [f"grad_{result}" for result in block.results]
     arguments = _arguments(facts, block, saved, " ".join(group.test for group in groups))
+    call = f"{name}({', '.join(a.name for a in arguments)})"
+    if rows is not None:
+        call = rows_call(facts, name, rows, tuple(arguments))
     return BlockView(
         name,
         f'"""Contributions of {" and ".join(cotangents)}."""',
@@ -106,8 +114,21 @@ def _block(facts: Facts, block: Block, saved: tuple[str, ...]) -> BlockView:
         groups,
         results[0] if len(results) == 1 else returned(results),
         _annotation(len(results), bool(guarded)),
-        tuple(_calls(facts, f"{name}({', '.join(a.name for a in arguments)})", results, first)),
+        tuple(_calls(facts, call, results, first)),
     )
+
+
+def _rows(facts: Facts, block: Block, named: dict[str, str]) -> Split | None:
+    """How the block is worked in blocks of rows: all of it, or not at all."""
+    plan = next(own for own in facts.lowered.plan.backward if own.roots == block.roots)
+    axes = dict(outside_axes(facts))
+    results = {f"grad of {name}": variable for name, variable in named.items()}
+    axes |= {f"grad of {name}": axes[name] for name in named}
+    live = replace(block.live, lines=tuple(replace(line, result=f"grad of {line.result}") for line in block.live.lines))
+    found = split(live, plan.rows, axes, results)
+    if found is None or found.after or set(found.joins) != set(named.values()):
+        return None
+    return found
 
 
 def _annotation(count: int, guarded: bool) -> str:
@@ -137,17 +158,11 @@ def _arguments(facts: Facts, block: Block, saved: tuple[str, ...], tests: str) -
     out = [Argument(facts.names[f"need_{n}"], "bool") for n in block.results if facts.names[f"need_{n}"] in words]
     out += [Argument(f"grad_{root}", "Tensor") for root in block.roots if f"grad_{root}" in read]
     out += [Argument(name, "Tensor") for name in saved if name in read]
-    out += [Argument(s.target, _size_type(s.call)) for s in facts.sizes if s.target in block.live.direct]
+    out += [Argument(s.target, size_type(s.call)) for s in facts.sizes if s.target in block.live.direct]
     for param in program.params:
         if local_name(param.name) in read:
             out.append(Argument(local_name(param.name), "float" if param.kind == "real" else "int"))
     return out
-
-
-def _size_type(call: TExpr) -> str:
-    if isinstance(call, Item) and isinstance(call.key, Call):
-        return "torch.Size"
-    return "torch.Size" if isinstance(call, Attr) and call.name == "shape" else "int"
 
 
 def _calls(facts: Facts, call: str, results: list[str], first: bool) -> list[str]:

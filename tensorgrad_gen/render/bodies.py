@@ -5,16 +5,26 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from tensorgrad_gen.ir import Input
+from tensorgrad_gen.ir import Index, Input
 from tensorgrad_gen.lower.model import LoweredOp
 from tensorgrad_gen.lower.names import local_name
 from tensorgrad_gen.lower.printer import print_texpr, reads
 from tensorgrad_gen.lower.roots import NEWTON
-from tensorgrad_gen.lower.torch_ir import TExpr, TorchStatement
+from tensorgrad_gen.lower.torch_ir import Attr, Call, Item, TExpr, TorchStatement
 from tensorgrad_gen.render.facts import Facts, comment_lines, gather, grouped, test_of
-from tensorgrad_gen.render.liveness import Live
+from tensorgrad_gen.render.liveness import Guarded, Live
 from tensorgrad_gen.render.ownership import owned
-from tensorgrad_gen.render.view import Argument, ForwardView, Group, Line, SetupView, StepView, TangentView
+from tensorgrad_gen.render.rows import Axes, Split, split
+from tensorgrad_gen.render.view import (
+    Argument,
+    ForwardView,
+    Group,
+    Line,
+    RowsView,
+    SetupView,
+    StepView,
+    TangentView,
+)
 
 _DTYPES = {"bool": "torch.bool", "label": "torch.int64"}
 
@@ -51,9 +61,16 @@ def body_groups(
 
     Those in `typed` are annotated where they are first assigned: some of torch's functions return Any.
     """
+    return line_groups(facts, live.lines, among, results, typed)
+
+
+def line_groups(
+    facts: Facts, guarded: Iterable[Guarded], among: tuple[str, ...], results: dict[str, str], typed: Iterable[str] = ()
+) -> tuple[Group, ...]:
+    """As `body_groups`, of some lines of a body."""
     lines: list[tuple[str, Line]] = []
     plain = set(typed)
-    for item in live.lines:
+    for item in guarded:
         target = item.target if item.target is not None else results.get(item.result)
         text = code(facts, item.value)
         if target is not None and target != text:
@@ -106,13 +123,70 @@ def forward_view(facts: Facts) -> ForwardView:
     if program.target == "function" and facts.tangent is None:
         own |= {t: local_name(t) for t in facts.results if t not in facts.lowered.plan.outputs and "own(" in own[t]}
     items = [own[t] if facts.unrounded else result_item(facts, t, own[t], facts.dtype) for t in facts.results]
+    groups, rows = _forward_groups(facts)
     return ForwardView(
         tuple(arguments),
         device,
         (*dtype_lines(facts, " ".join((*casts, *items))), *casts, *size_lines(facts, facts.forward.sizes)),
-        body_groups(facts, facts.forward, (), {t: local_name(t) for t in facts.results}),
+        groups,
         returned(items),
+        rows,
     )
+
+
+def _forward_groups(facts: Facts) -> tuple[tuple[Group, ...], RowsView | None]:
+    """The statements of forward, and the function of those that are worked in blocks of rows."""
+    results = {t: local_name(t) for t in facts.results}
+    found = split(facts.forward, facts.lowered.plan.rows, outside_axes(facts), results)
+    if found is None:
+        return body_groups(facts, facts.forward, (), results), None
+    of = facts.op.removeprefix(f"{part.op}_") + "_" if (part := facts.lowered.plan.part) else ""
+    made = list(found.joins)
+    read = {name for line in found.inside for name in reads(line.value)}
+    before = [line.target for line in found.before if line.target in read]
+    inputs = [local_name(item.name) for item in facts.inputs if local_name(item.name) in read]
+    arguments = [Argument(name, "Tensor") for name in (*inputs, *before) if name is not None]
+    arguments += [Argument(s.target, size_type(s.call)) for s in facts.forward.sizes if s.target in read]
+    for param in facts.lowered.plan.program.params:
+        if local_name(param.name) in read:
+            arguments.append(Argument(local_name(param.name), "float" if param.kind == "real" else "int"))
+    rows = RowsView(
+        f"_forward_{of}rows",
+        f'"""{" and ".join(made)} of a block of rows."""',
+        tuple(arguments),
+        line_groups(facts, found.inside, (), results),
+        made[0] if len(made) == 1 else returned(made),
+        "Tensor" if len(made) == 1 else "tuple[Tensor, ...]",
+    )
+    targets = made[0] if len(made) == 1 else unpacked(made)
+    call = f"{targets} = {rows_call(facts, rows.name, found, rows.arguments)}"
+    before_groups = line_groups(facts, found.before, (), results)
+    return (*before_groups, Group("", (Line((), call),)), *line_groups(facts, found.after, (), results)), rows
+
+
+def outside_axes(facts: Facts) -> Axes:
+    """The axes of what bodies read from outside and return: inputs, outputs and auxiliaries, and their cotangents."""
+    plan = facts.lowered.plan
+    made = {step.target: step.indices for step in plan.forward}
+    axes: dict[str, tuple[Index | None, ...]] = {item.name: item.indices for item in facts.inputs}
+    layouts = dict(facts.lowered.layouts)
+    results = {name: layouts.get(name, made[name]) for name in facts.results}
+    return axes | results | {f"grad_{name}": own for name, own in results.items()}
+
+
+def rows_call(facts: Facts, function: str, found: Split, arguments: tuple[Argument, ...]) -> str:
+    """The call of a function for one block of rows after another."""
+    cuts = listed([str(found.cuts.get(argument.name)) for argument in arguments])
+    joins = listed([repr(join) if isinstance(join, int) else f'"{join}"' for join in found.joins.values()])
+    names = ", ".join(argument.name for argument in arguments)
+    return f"{facts.runtime}by_rows({function}, {cuts}, {joins}, {names})"
+
+
+def size_type(call: TExpr) -> str:
+    """The annotation of a size that is passed on."""
+    if isinstance(call, Item) and isinstance(call.key, Call):
+        return "torch.Size"
+    return "torch.Size" if isinstance(call, Attr) and call.name == "shape" else "int"
 
 
 def step_view(name: str, lowered: LoweredOp, runtime: str) -> StepView:

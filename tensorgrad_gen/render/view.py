@@ -44,14 +44,30 @@ class Locals:
 
 
 @dataclass(frozen=True, slots=True)
+class RowsView:
+    """The function of a block of rows."""
+
+    name: str
+    doc: str
+    arguments: tuple[Argument, ...]
+    groups: tuple[Group, ...]
+    returns: str
+    annotation: str
+
+
+@dataclass(frozen=True, slots=True)
 class ForwardView:
-    """The plain body: arguments, casts to the compute dtype, statements, results."""
+    """The plain body: arguments, casts to the compute dtype, statements, results.
+
+    One of the statements calls the function of `rows`, if there is one.
+    """
 
     arguments: tuple[Argument, ...]
     device: str
     casts: tuple[str, ...]
     groups: tuple[Group, ...]
     returns: str
+    rows: RowsView | None = None
 
 
 @dataclass(frozen=True, slots=True)

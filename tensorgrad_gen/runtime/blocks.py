@@ -5,12 +5,16 @@ This file is read as text and written beside the generated ops; the generator ne
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from tensorgrad_gen.runtime.core import call
+from tensorgrad_gen.runtime.core import call, compiling, in_transform, legacy_batched
+
+# The bytes of a tensor of a block of rows, for each thread: a core's cache holds a few of these.
+ROWS_BYTES = 1 << 18
 
 
 def in_blocks(
@@ -53,3 +57,94 @@ def cut(tensor: Tensor, count: int, axis: int) -> tuple[Tensor, ...]:
     sizes = [(k + 1) * length // count - k * length // count for k in range(count)]
     blocks: tuple[Tensor, ...] = torch.split(tensor, sizes, axis)
     return blocks
+
+
+def by_rows(
+    body: Callable[..., Any], cuts: tuple[int | None, ...], joins: tuple[int | str, ...], *args: Any
+) -> Any:
+    """The body's results; where tensors are large, of one block of rows after another.
+
+    A block stays in the cache from the first statement to the last, and needs no tensor of full
+    size but the results.  `cuts` says of each argument how many axes stand behind its rows, None:
+    it has none; `joins` the same of each result, "sum": it is a sum over the rows.  All at once
+    where autograd, a transform or the compiler looks on, and on other devices than the CPU.
+    """
+    step, lead = _block(cuts, args)
+    if step == 0:
+        return body(*args)
+    rows, count = _Rows(lead, step), lead.numel()
+    flat = [rows.flat(arg, keep) for arg, keep in zip(args, cuts, strict=True)]
+    results: list[Any] = []
+    for start in range(0, count, step):
+        made = body(*(rows.block(arg, keep, start) for arg, keep in zip(flat, cuts, strict=True)))
+        made = (made,) if isinstance(made, Tensor) else made
+        if start == 0:
+            results = [rows.room(part, join) for part, join in zip(made, joins, strict=True)]
+        for whole, part, join in zip(results, made, joins, strict=True):
+            if part is not None and join != "sum":
+                whole[start : start + step] = part
+            elif part is not None and start > 0:
+                whole.add_(part)
+    done = [rows.whole(tensor, join) for tensor, join in zip(results, joins, strict=True)]
+    return done[0] if len(done) == 1 else tuple(done)
+
+
+class _Rows:
+    """Rows of the shape `lead`, `step` of them in a block."""
+
+    def __init__(self, lead: torch.Size, step: int) -> None:
+        self.lead, self.count, self.step = lead, lead.numel(), step
+
+    def flat(self, arg: Any, keep: int | None) -> Any:
+        """The argument with the axes before its last `keep` as one."""
+        if arg is None or keep is None or _lead(arg, keep) != self.lead or len(self.lead) == 1:
+            return arg
+        return arg.reshape((self.count, *arg.shape[arg.dim() - keep :]))
+
+    def block(self, arg: Any, keep: int | None, start: int) -> Any:
+        """The rows of a block; whole where there is one row that broadcasts, or none."""
+        if arg is None or keep is None or _lead(arg, keep).numel() != self.count:
+            return arg
+        return arg[start : start + self.step]
+
+    def room(self, part: Tensor | None, join: int | str) -> Tensor | None:
+        """A tensor for what all blocks make; for a sum, a copy of what the first block makes."""
+        if part is None:
+            return None
+        return part.clone() if join == "sum" else part.new_empty((self.count, *part.shape[1:]))
+
+    def whole(self, tensor: Tensor | None, join: int | str) -> Tensor | None:
+        """A result with the axes of its rows as they were."""
+        if tensor is None or join == "sum" or len(self.lead) == 1:
+            return tensor
+        return tensor.view((*self.lead, *tensor.shape[1:]))
+
+
+def _lead(tensor: Tensor, keep: int) -> torch.Size:
+    """The shape of the axes before the last `keep`."""
+    return tensor.shape[: tensor.dim() - keep]
+
+
+def _block(cuts: tuple[int | None, ...], args: tuple[Any, ...]) -> tuple[int, torch.Size]:
+    """How many rows a block has, of rows of this shape; 0: all are worked at once."""
+    if torch.is_grad_enabled() or compiling():
+        return 0, torch.Size()
+    cut = [(a, k) for a, k in zip(args, cuts, strict=True) if not (a is None or k is None)]
+    largest, keep = max(cut, key=lambda pair: pair[0].numel())
+    lead, size = _lead(largest, keep), ROWS_BYTES // largest.element_size()
+    if largest.numel() <= size or largest.device.type != "cpu" or not _ordinary(args):
+        return 0, lead
+    count = lead.numel()
+    step = max(1, size * torch.get_num_threads() * count // largest.numel())
+    return (step if step < count else 0), lead
+
+
+def _ordinary(args: tuple[Any, ...]) -> bool:
+    """Whether all tensors are plain ones, and nobody records what is done with them."""
+    if in_transform() or torch._C._get_tracing_state() is not None:
+        return False
+    return all(
+        type(arg) in (Tensor, torch.nn.Parameter) and not legacy_batched(arg)
+        for arg in args
+        if isinstance(arg, Tensor)
+    )

@@ -111,6 +111,12 @@ def in_transform() -> bool:
     return functorch or getattr(forward_ad, "_current_level", -1) >= 0
 
 
+def legacy_batched(tensor: Tensor) -> bool:
+    """Whether the engine batched the tensor, for `is_grads_batched`: not every call takes it."""
+    batched: bool = torch._C._functorch.is_legacy_batchedtensor(tensor)
+    return batched
+
+
 def distinct(args: tuple[Any, ...]) -> list[Any]:
     """The arguments, a tensor that occurs again replaced by a view of it."""
     seen: list[Any] = []

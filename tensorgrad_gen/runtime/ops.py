@@ -13,7 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tensorgrad_gen.runtime.core import compiling, forward_mode, in_transform, primal
+from tensorgrad_gen.runtime.core import (
+    compiling,
+    forward_mode,
+    in_transform,
+    legacy_batched,
+    primal,
+)
 
 
 def rows(x: Tensor, keep: int = 1) -> Tensor:
@@ -289,9 +295,7 @@ def _over_pairs(x: Tensor, change: Tensor, dim: int) -> Tensor:
 
 def einsum(formula: str, a: Tensor, b: Tensor) -> Tensor:
     """`torch.einsum` of two operands; legacy batched tensors, which it refuses, go by `bmm`."""
-    if not torch.compiler.is_compiling() and any(
-        torch._C._functorch.is_legacy_batchedtensor(t) for t in (a, b)
-    ):
+    if not torch.compiler.is_compiling() and any(legacy_batched(t) for t in (a, b)):
         return _bmm_einsum(formula, a, b)
     return torch.einsum(formula, a, b)
 

@@ -10,6 +10,7 @@ from tensorgrad_gen.ir import Program
 from tensorgrad_gen.simplify.factor import factor
 from tensorgrad_gen.simplify.inline import inline
 from tensorgrad_gen.simplify.merge import merge_equal
+from tensorgrad_gen.simplify.shares import softmaxes
 from tensorgrad_gen.simplify.stable import stable
 from tensorgrad_gen.simplify.through_values import through_values
 from tensorgrad_gen.simplify.trace import Trace
@@ -40,7 +41,7 @@ def simplify_adjoint(program: Program, adjoint: Adjoint, trace: Trace | None = N
     trace.record("equal values", statements)
     statements = [replace(s, value=drop_vanishing(s.value, program, trace)) for s in statements]
     trace.record("vanishing", statements)
-    statements = stable([replace(s, value=factor(s.value)) for s in statements], program)
+    statements = stable([replace(s, value=factor(s.value)) for s in softmaxes(statements, program)], program)
     trace.record("common factors", statements)
     return replace(adjoint, statements=tuple(statements))
 
@@ -50,7 +51,7 @@ def simplify_tangent(program: Program, tangent: Tangent) -> Tangent:
     statements = [
         replace(s, value=factor(drop_vanishing(through_values(s.value, program), program))) for s in tangent.statements
     ]
-    statements = stable(statements, program)
+    statements = stable(softmaxes(statements, program), program)
     results = {t for _, t in tangent.tangents}
     return replace(tangent, statements=tuple(drop_broadcasts(statements, results)))
 

@@ -11,6 +11,7 @@ from tensorgrad_gen.verify import (
     checks_further,
     checks_gradcheck,
     checks_inputs,
+    checks_rows,
     checks_values,
 )
 from tensorgrad_gen.verify.model import Check
@@ -46,6 +47,7 @@ CHECKS = (
     Check("extents 0 and 1", 5, checks_inputs.edges),
     Check("same tensor twice", 5, checks_inputs.same_twice),
     Check("layouts", 5, checks_inputs.layouts),
+    Check("blocks of rows", 5, checks_rows.rows),
     Check("change in place", 5, checks_inputs.in_place),
     Check("no alias", 5, checks_inputs.no_alias),
     Check("arguments unchanged", 5, checks_inputs.unchanged),
