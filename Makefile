@@ -5,6 +5,7 @@
 #   make check    what CI runs: format, lint, types, tests, and whether generated/ is what specs/ makes
 #   make example  train a small network and a small GPT on generated ops
 #   make numerics write the tables of docs/numerics.md anew
+#   make bench    time the generated ops beside their peers, and write docs/benchmarks.md anew
 #   make format   rewrite the source in the project's format
 #   make clean    remove what the other targets made
 
@@ -15,7 +16,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help ops test check example numerics format clean format-check lint types generated-check
+.PHONY: help ops test check example numerics bench format clean format-check lint types generated-check
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -57,6 +58,9 @@ example: $(INSTALLED)
 
 numerics: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.numerics $(if $(JAX),--jax $(JAX))
+
+bench: $(INSTALLED)
+	$(BIN)/python -m benchmarks --keep $(if $(JAX),--jax $(JAX))
 
 format: $(INSTALLED)
 	$(BIN)/ruff format .

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -160,8 +161,12 @@ class _Saving:
     def __init__(self) -> None:
         self.storages: dict[int, int] = {}
 
-    def pack(self, tensor: Tensor) -> Tensor:
-        """Note a tensor that is saved; it stays alive, so that its place is its own."""
+    def hooks(self) -> saved_tensors_hooks:
+        """Sees what is saved inside."""
+        return saved_tensors_hooks(self._pack, lambda tensor: tensor)
+
+    def _pack(self, tensor: Tensor) -> Tensor:
+        """The tensor stays alive, so that its place is its own."""
         storage = tensor.untyped_storage()
         self.storages[place_of(storage)] = storage.nbytes()
         return tensor
@@ -171,7 +176,7 @@ def count(call: Call, tensors: Sequence[Tensor | None]) -> Counts:
     """The cost of a call, and of the gradients by all its tensors that require them."""
     saving, counting = _Saving(), _Counting()
     with counting:
-        with saved_tensors_hooks(saving.pack, lambda tensor: tensor):
+        with saving.hooks() if wanted(tensors) else nullcontext():  # `torch.func` refuses hooks
             result = call(*tensors)
         outputs = [result] if isinstance(result, Tensor) else list(result)
         reached = [o for o in outputs if o.requires_grad]

@@ -1,4 +1,4 @@
-"""What `verify` found, as tables for a terminal."""
+"""What `verify` and `bench` found, as tables for a terminal."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.table import Table
 from tensorgrad_gen.verify import render_table
 
 if TYPE_CHECKING:
+    from tensorgrad_gen.bench import Measured
     from tensorgrad_gen.cli.verify import Verified
 
 
@@ -45,3 +46,30 @@ def _overview(done: Sequence[Verified]) -> Table:
             style="bold red" if bad else None,
         )
     return table
+
+
+def print_measured(found: Measured) -> None:
+    """A line a side: its time, and what it costs; then how the op compares with its formula."""
+    from tensorgrad_gen.bench import FORMULA, OURS
+
+    table = Table(title=f"{found.op}, {found.extents}, float32, value and gradients", show_edge=False, pad_edge=False)
+    table.add_column("")
+    for name in ("ms", "quartiles", "of the limit", "calls", "MB moved", "MFLOP", "MB saved", "MB extra"):
+        table.add_column(name, justify="right")
+    for name, timing in found.timings.items():
+        counts = found.counts.get(name)
+        bytes_ = () if counts is None else (counts.bytes, counts.flops, counts.saved, counts.extra)
+        table.add_row(
+            name,
+            f"{timing.median * 1e3:.3f}",
+            f"{timing.low * 1e3:.3f} to {timing.high * 1e3:.3f}",
+            f"{timing.median / found.limit:.2f}",
+            "" if counts is None else str(counts.calls),
+            *(f"{number / 1e6:.3f}" for number in bytes_),
+        )
+    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    console.print(table)
+    ours, formula = found.counts[OURS], found.counts[FORMULA]
+    counters = ", ".join(f"{name} {ours.ratio(formula, name):.2f}" for name in ("bytes", "flops", "saved"))
+    times = found.timings[OURS].median / found.timings[FORMULA].median
+    console.print(f"generated / formula: time {times:.2f}, {counters}")
