@@ -299,7 +299,7 @@ SCALAR_FORMS = {
         inputs="{x: {indices: [n, j], domain: positive}}",
     ),
     "length of a vector of two": Form(
-        lambda x, y: mp.hypot(x, y),
+        mp.hypot,
         (
             "y[n] = sqrt(a[n]^2 + b[n]^2)",
             "y[n] = 0.5*sqrt(4*a[n]^2 + 4*b[n]^2)",
