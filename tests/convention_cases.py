@@ -70,7 +70,14 @@ def powers() -> list[Case]:
 
 def norms() -> list[Case]:
     """Of two zeros, of every order; of one zero where the order has a slope there that is infinite."""
-    two = ["norm[i](x[i])", "sqrt(x[i]*x[i])", "(one[i]*x[i]^2)^(1/2)", "sqrt(sum[i](x[i]^2))", "hypot(x[0], x[1])"]
+    two = [
+        "norm[i](x[i])",
+        "sqrt(x[i]*x[i])",
+        "(one[i]*x[i]^2)^(1/2)",
+        "sqrt(sum[i](x[i]^2))",
+        "hypot(x[0], x[1])",
+        "sqrt(x[0]^2 + x[1]^2)",
+    ]
     found = each([f"y = {text}" for text in two], ([0.0, 0.0],), 0.0, ([0.0, 0.0],), ([0.0, 0.0],))
     for p in (1, 3, 1.5, 0.5, "inf", "p"):
         order = 0.5 if p == "p" else float(p)

@@ -298,4 +298,15 @@ SCALAR_FORMS = {
         PRODUCTS,
         inputs="{x: {indices: [n, j], domain: positive}}",
     ),
+    "length of a vector of two": Form(
+        mp.hypot,
+        (
+            "y[n] = sqrt(a[n]^2 + b[n]^2)",
+            "y[n] = 0.5*sqrt(4*a[n]^2 + 4*b[n]^2)",
+            "{u: [m], v: [m]} => s[m] = u[m]^2; t[m] = v[m]*v[m] + s[m]; y[m] = sqrt(t[m])",
+        ),
+        [*((a, b) for a in (-3.0, 1e-6, 1e4) for b in (0.0, 1.0, -200.0, 1e-30)), (1e-30, 2e-30), (1e30, -1e30)],
+        inputs="{a: [n], b: [n]}",
+        rough=lambda x, y: abs(x) in (1e30, 1e-30),
+    ),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tensorgrad_gen.ir import Reduce, Scan
 from tensorgrad_gen.notation import print_expr
 from tensorgrad_gen.pipeline import run
 from tensorgrad_gen.reference import evaluate
@@ -112,6 +113,29 @@ def test_a_tensor_that_an_output_names_again_is_that_output(equations: str, targ
     before, after = evaluate(compiled["elaborate"], given), evaluate(compiled.program, given)
     for name in outputs:
         np.testing.assert_allclose(before[name], after[name], rtol=1e-14)
+
+
+LABELLED = "op: f\ninputs: {x: [n, v], t: {indices: [n], kind: label, labels: v}}\nequations: |\n"
+
+
+@pytest.mark.parametrize(
+    ("equations", "kinds"),
+    [
+        ("y[n] = logsumexp[v](x[n,v]) - x[n,t[n]]", ["log_softmax"]),
+        ("m[n] = logsumexp[v](x[n,v])\n  y[n] = m[n] - x[n,t[n]] + m[n]^2", ["logsumexp"]),
+        ("y[n] = logsumexp[v](x[n,v]) - x[n,t[n]]\n  z[n] = logsumexp[v](x[n,v])^2", ["logsumexp"]),
+    ],
+)
+def test_a_share_is_read_at_a_label_unless_its_logarithm_is_read_elsewhere(equations: str, kinds: list[str]) -> None:
+    program = run(f"{LABELLED}  {equations}\n", "f", until="normalise")["normalise"]
+    values = [s.value for s in program.statements]
+    assert [v.kind for v in values if isinstance(v, Reduce | Scan)] == kinds
+
+
+def test_the_default_of_a_param_is_no_domain() -> None:
+    text = "op: f\ninputs: {x: {indices: [i], domain: positive}}\nparams: {k: 2.0}\nequations: |\n"
+    program = run(f"{text}  y = log(prod[i](k*x[i]))\n", "f", until="normalise")["normalise"]
+    assert [print_expr(s.value) for s in program.statements][-1] == "log(prod_k_x)"
 
 
 def test_a_product_of_what_is_not_negative_goes_by_logarithms() -> None:

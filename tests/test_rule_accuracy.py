@@ -163,6 +163,10 @@ STABLE: dict[str, list[Expr]] = {
         power(Sum((h,), power(X, 2)), Fraction(1, 2)),
         power(mul(const(3), Sum((h,), power(X, 2))), Fraction(-1, 2)),
     ],
+    "length": [
+        power(add(power(f, 2), power(g, 2)), Fraction(1, 2)),
+        power(add(power(f, 2), power(g, 2), mul(const(4), power(s, 2))), Fraction(-1, 2)),
+    ],
     "square of a norm": [power(Reduce("norm", (h,), X), 2)],
 }
 

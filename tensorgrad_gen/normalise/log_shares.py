@@ -1,7 +1,8 @@
 """Cross-entropies: a logit at a label or on the diagonal, less the logsumexp of its row, read off a log_softmax.
 
 Law: `x[n,t[n]] - m[n]`, where `m[n] = logsumexp[v](x[n,v])`, is `p[n,t[n]]`, `p[n,v] = log_softmax[v](x[n,v])`, which
-does not round the logarithm first.  Taken where nothing else reads `m`, or both would be computed.
+does not round the logarithm first.  Taken where nothing else reads `m`, or both would be computed; and where rows are
+read at places alone, since backward holds the cotangent of a row that is read whole beside its softmax.
 """
 
 from __future__ import annotations
@@ -43,7 +44,10 @@ def _as_shares(statements: list[Statement], total: Statement, value: Reduce, nam
         return replace(statement, value=simplify(map_nodes(statement.value, lambda e: _read(e, total, value, share))))
 
     changed = [read(statement) for statement in statements]
-    if changed == statements or any(a.tensor == total.target for s in changed for a in accesses(s.value)):
+    reads = [a for s in changed for a in accesses(s.value)]
+    if changed == statements or any(a.tensor == total.target for a in reads):
+        return statements
+    if found is None and any(a.tensor == share.tensor and len(set(a.subs) & set(a.free)) == len(a.subs) for a in reads):
         return statements
     own = next((s for s in changed if found and s.target == found.tensor), None)
     new = own or Statement(share.tensor, tuple(i for i in share.subs if isinstance(i, Index)), logs)

@@ -140,8 +140,13 @@ def _pointwise(expr: Expr) -> list[Expr]:
 
 def named_sum(factor: Expr, definitions: Definitions) -> Expr:
     """A sum or other reduction that has a name, for the name."""
+    return named(factor, definitions, (Sum, Reduce))
+
+
+def named(factor: Expr, definitions: Definitions, kinds: tuple[type[Expr], ...]) -> Expr:
+    """What has a name and is of one of these kinds, for the name."""
     statement = definitions.get(factor.tensor) if isinstance(factor, Access) else None
-    if statement is None or not isinstance(factor, Access) or not isinstance(statement.value, Sum | Reduce):
+    if statement is None or not isinstance(factor, Access) or not isinstance(statement.value, kinds):
         return factor
     if any(isinstance(sub, Expr) for sub in factor.subs):
         return factor  # what is collected by label is collected once

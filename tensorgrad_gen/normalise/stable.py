@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import reduce
 from itertools import permutations
 
 from tensorgrad_gen.algebra import all_indices, apart, key, map_nodes, simplify, substitute
+from tensorgrad_gen.algebra.hoist import scalar
 from tensorgrad_gen.algebra.parts import factors_of, split_coefficient, terms_of
 from tensorgrad_gen.ir import (
     Access,
@@ -25,6 +27,7 @@ from tensorgrad_gen.ir import (
     Sum,
     Where,
     add,
+    const,
     mul,
     number,
     power,
@@ -35,9 +38,9 @@ from tensorgrad_gen.normalise import scalar_forms as forms
 from tensorgrad_gen.normalise.binomials import MINUS_INF
 from tensorgrad_gen.normalise.denominators import over_one_denominator
 from tensorgrad_gen.normalise.exponential_rules import exponentials, logarithm, logarithms_of_exponentials
-from tensorgrad_gen.normalise.multiples import positive
+from tensorgrad_gen.normalise.multiples import positive, rational_power
 from tensorgrad_gen.normalise.odds import log_beside_a_number, prod_beside_a_number, small_exponent
-from tensorgrad_gen.normalise.reading import Definitions, log_of_softmax, named_sum, open_definitions, opened
+from tensorgrad_gen.normalise.reading import Definitions, log_of_softmax, named, named_sum, open_definitions, opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,14 +260,38 @@ def _norm(expr: Expr, definitions: Definitions) -> Expr | None:
     total = sums[0] if len(sums) == 1 else None
     if not isinstance(total, Sum):
         return None
+    root = _root(total.body)
+    if root is None:
+        return None
+    norm = power(Reduce("norm", total.indices, root), exponent * 2)
+    return mul(power(mul(*scale), exponent), norm) if scale else norm
+
+
+def _root(square: Expr) -> Expr | None:
+    """What the expression is the square of, factor by factor."""
     roots = []
-    for factor in factors_of(total.body):
+    for factor in factors_of(square):
         inner = number(factor.exponent) if isinstance(factor, Pow) else None
         if not isinstance(factor, Pow) or inner is None or inner.denominator != 1 or inner % 2:
             return None
         roots.append(power(factor.base, inner / 2))
-    norm = power(Reduce("norm", total.indices, mul(*roots)), exponent * 2)
-    return mul(power(mul(*scale), exponent), norm) if scale else norm
+    return mul(*roots)
+
+
+def _hypot(expr: Expr, definitions: Definitions) -> Expr | None:
+    """sqrt(a^2 + b^2 + ...) -> hypot(hypot(a, b), ...), which has a derivative at 0"""
+    exponent = number(expr.exponent) if isinstance(expr, Pow) else None
+    base = named(expr.base, definitions, (Add,)) if isinstance(expr, Pow) else expr
+    if not isinstance(base, Add) or exponent is None or exponent.denominator != 2:
+        return None
+    sides: list[Expr] = []
+    for coefficient, square in map(split_coefficient, base.terms):
+        scale = rational_power(coefficient, Fraction(1, 2)) if coefficient > 0 else None
+        root = _root(named(square, definitions, (Pow, Mul)))
+        if scale is None or root is None or scalar(root):
+            return None
+        sides.append(mul(const(scale), root))
+    return power(reduce(lambda a, b: Apply("hypot", (a, b)), sides), exponent * 2)
 
 
 def _square_of_norm(expr: Expr, definitions: Definitions) -> Expr | None:
@@ -308,5 +335,6 @@ STABLE_RULES = (
     StableRule("quotients at 0", "sin(x)/x, expm1(x)/x, x/|x|, p log(p)", _quotient),
     StableRule("log of a determinant", "log(det(x)) -> logdet(x)", _scalar(forms.log_of_determinant)),
     StableRule("norm", "sqrt(c sum_i x[i]^2) -> sqrt(c) norm[i](x[i]), c a positive number", _norm),
+    StableRule("length", "sqrt(a^2 + b^2) -> hypot(a, b)", _hypot),
     StableRule("square of a norm", "norm[i](x[i])^2 -> sum_i x[i]^2, smooth at 0", _square_of_norm),
 )

@@ -173,13 +173,13 @@ class _Planner:
         A clip takes the whole cotangent at once, whatever it comes from: there, all of backward is one block.
         """
         if auxiliary and any(map(clips, self.forward)):
-            return [self.block_from((*outputs, *auxiliary))]
-        return [main, *(self.block_from((name,)) for name in auxiliary)]
+            return [self.block_from((*outputs, *auxiliary), auxiliary)]
+        return [main, *(self.block_from((name,), auxiliary) for name in auxiliary)]
 
-    def block_from(self, roots: tuple[str, ...]) -> Block:
+    def block_from(self, roots: tuple[str, ...], kept: tuple[str, ...]) -> Block:
         """Backward from the cotangents of these tensors, jointly."""
         names = Namer(self.taken | {f"grad_{name}" for name in roots}, self.reserved)
-        part = simplify_adjoint(self.program, adjoint(self.program, roots, names))
+        part = simplify_adjoint(self.program, adjoint(self.program, roots, names), kept=kept)
         return self.block(part.roots, part.statements, part.gradients)
 
     def tangent_block(self, derived: Tangent, auxiliary: tuple[str, ...]) -> Block:

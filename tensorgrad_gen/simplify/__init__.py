@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from tensorgrad_gen.algebra.broadcasts import drop_broadcasts
@@ -29,8 +30,13 @@ __all__ = [
 ]
 
 
-def simplify_adjoint(program: Program, adjoint: Adjoint, trace: Trace | None = None) -> Adjoint:
-    """The adjoint with fewer, smaller statements; `trace`, if given, records every rewrite."""
+def simplify_adjoint(
+    program: Program, adjoint: Adjoint, trace: Trace | None = None, kept: Collection[str] = ()
+) -> Adjoint:
+    """The adjoint with fewer, smaller statements; `trace`, if given, records every rewrite.
+
+    `kept` are tensors of forward that another adjoint keeps already.
+    """
     trace = Trace() if trace is None else trace
     trace.record("derived", adjoint.statements)
     wanted = {name for _, name in adjoint.gradients}
@@ -41,7 +47,8 @@ def simplify_adjoint(program: Program, adjoint: Adjoint, trace: Trace | None = N
     trace.record("equal values", statements)
     statements = [replace(s, value=drop_vanishing(s.value, program, trace)) for s in statements]
     trace.record("vanishing", statements)
-    statements = stable([replace(s, value=factor(s.value)) for s in softmaxes(statements, program)], program)
+    statements = softmaxes(statements, program, kept)
+    statements = stable([replace(s, value=factor(s.value)) for s in statements], program)
     trace.record("common factors", statements)
     return replace(adjoint, statements=tuple(statements))
 

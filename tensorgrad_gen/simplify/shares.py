@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from tensorgrad_gen.algebra import accesses, map_nodes, walk
@@ -11,13 +11,13 @@ from tensorgrad_gen.algebra.hoist import renamed
 from tensorgrad_gen.ir import Access, Apply, Expr, Index, Program, Scan, Statement
 
 
-def softmaxes(statements: Iterable[Statement], program: Program) -> list[Statement]:
-    """`exp(p[n,v])`, where `p[n,v] = log_softmax[v](x[n,v])`, as `softmax[v](x[n,v])`, if `p` is not kept anyway."""
+def softmaxes(statements: Iterable[Statement], program: Program, kept: Collection[str] = ()) -> list[Statement]:
+    """`exp(p[n,v])`, where `p[n,v] = log_softmax[v](x[n,v])`, as `softmax[v](x[n,v])`, if `p` is not `kept` anyway."""
     statements = list(statements)
     logs = {
         s.target: s
         for s in program.statements
-        if isinstance(s.value, Scan) and s.value.kind == "log_softmax" and s.target not in program.outputs
+        if isinstance(s.value, Scan) and s.value.kind == "log_softmax" and s.target not in (*program.outputs, *kept)
     }
     if not logs or program.save == "all":
         return statements
