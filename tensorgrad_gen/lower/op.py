@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from tensorgrad_gen.algebra import all_indices
+from tensorgrad_gen.algebra import all_indices, apart, map_nodes
 from tensorgrad_gen.ir import (
     Access,
     Apply,
@@ -29,6 +29,7 @@ from tensorgrad_gen.lower.fused import Fused, fused
 from tensorgrad_gen.lower.layouts import Axes, as_layout, decide_layouts
 from tensorgrad_gen.lower.model import Body, LoweredOp
 from tensorgrad_gen.lower.names import Names, local_name
+from tensorgrad_gen.lower.norms import NormCall, gradient_calls, value_calls
 from tensorgrad_gen.lower.printer import reads, walk
 from tensorgrad_gen.lower.sizes import Sizes
 from tensorgrad_gen.lower.torch_ir import Attr, Call, Lit, Method, TExpr, TorchStatement, Var
@@ -36,6 +37,7 @@ from tensorgrad_gen.lower.values import LEAD, LoweringError, Val, align, fits, p
 from tensorgrad_gen.plan.model import Block, Plan, Solver, Step
 
 NOTHING: Mapping[Expr, Fused] = {}
+NO_NORMS: Mapping[str, NormCall] = {}
 RULES: dict[str, dict[type, Rule]] = {
     "real": {
         **pointwise.REAL,
@@ -142,7 +144,8 @@ class _Lowering:
         b = self.builder(self.inputs(), self.anchor())
         b.bare = self.plan.of is not None
         b.traced = traced or b.bare
-        self.run(b, self.plan.forward)
+        norms = {} if b.traced or self.complex else value_calls(self.plan.forward, self.program)
+        self.run(b, self.plan.forward, norms)
         names = [*self.plan.outputs, *(n for n in self.plan.auxiliary if n not in self.plan.outputs)]
         return self.finish(b, [(name, name, self.layout(name)) for name in names], fresh=True)
 
@@ -161,8 +164,9 @@ class _Lowering:
         given = {root for root in roots if root.removeprefix(prefix) in self.complex}
         b.complex = complex_tensors(block.steps, self.complex | given)
         if prefix == "grad_":
+            norms = {} if self.complex else gradient_calls(block.steps, self.plan.forward, self.program)
             for step in block.steps:
-                self.step(b, step, fused(step, block.steps, self.program))
+                self.step(b, step, fused(step, block.steps, self.program), norms.get(step.target))
         else:
             self.run(b, block.steps)
         wanted = [(name, tensor, self.layout(name)) for name, tensor in block.results]
@@ -201,21 +205,24 @@ class _Lowering:
         outside = frozenset(tensors)
         return Builder(self.program, names, sizes, RULES, like, tensors, outside=outside, complex=self.complex)
 
-    def run(self, b: Builder, steps: Iterable[Step]) -> None:
+    def run(self, b: Builder, steps: Iterable[Step], norms: Mapping[str, NormCall] = NO_NORMS) -> None:
         for step in steps:
-            self.step(b, step)
+            self.step(b, step, norm=norms.get(step.target))
 
-    def step(self, b: Builder, step: Step, one_call: Mapping[Expr, Fused] = NOTHING) -> None:
-        """One step: its temporaries, then its own statement; these products in it are one call each."""
+    def step(
+        self, b: Builder, step: Step, products: Mapping[Expr, Fused] = NOTHING, norm: NormCall | None = None
+    ) -> None:
+        """One step: its temporaries, then its own statement; products in it are one call each, or all of it is."""
         if any(i.extent == LEAD.extent and i.name != LEAD.name for i in all_indices(step.value)):
             raise LoweringError(f"two sets of leading axes in the statement of {step.target}")
-        b.needed_by, b.shared, b.fused = step.needed_by, repeated(step.value), one_call
+        b.needed_by, b.shared, b.fused = step.needed_by, repeated(step.value), products
         order = as_layout(self.axes[step.target], step.indices)
         lower = {"bool": b.condition, "label": b.integer}.get(step.kind, b.lower)
-        val = b.tensor(lower(step.value, order))
+        val = b.tensor(lower(step.value, order)) if norm is None else calls.lower_norm(b, norm)
         val = align(b.real(val) if step.kind == "real" else val, order)
         name = local_name(step.target)
-        b.statements.append(TorchStatement(name, val.expr, self.formula(step), step.needed_by))
+        said = _said(step, products, norm)
+        b.statements.append(TorchStatement(name, val.expr, self.formula(said), step.needed_by))
         places = {index: k for k, index in enumerate(step.indices)}
         axes = tuple(None if axis is None else places[axis] for axis in val.layout)
         b.locals[step.target] = Local(name, step.indices, axes, val.kind, frozenset(places[a] for a in val.loose))
@@ -253,6 +260,17 @@ class _Lowering:
     def renamed(self, local: Local, name: str) -> tuple[Index, ...]:
         """The local's indices under the names that the result declares."""
         return self.indices[name] if len(self.indices[name]) == len(local.indices) else local.indices
+
+
+def _said(step: Step, products: Mapping[Expr, Fused], norm: NormCall | None) -> Step:
+    """The step with what its calls compute beside: a formula names no tensor that the code has not."""
+    if norm is not None and norm.meaning is not None:
+        return replace(step, value=apart(norm.meaning, frozenset(step.indices)), formula=None)
+    hidden = dict(found.inside for found in products.values() if found.inside is not None)
+    if not hidden or step.formula is not None:
+        return step
+    value = map_nodes(step.value, lambda node: hidden.get(node, node) if isinstance(node, Access) else node)
+    return replace(step, value=apart(value, frozenset(step.indices)))
 
 
 def _shaped(b: Builder, val: Val, layout: tuple[Index | None, ...]) -> tuple[Val, bool]:
