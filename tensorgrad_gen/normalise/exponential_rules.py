@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 from tensorgrad_gen.algebra import key, simplify
 from tensorgrad_gen.algebra.parts import split_coefficient, terms_of
@@ -173,6 +174,7 @@ RISKS = {
 }
 
 
+@lru_cache(maxsize=20_000)
 def risk(expr: Expr) -> int:
     """How much of the expression may overflow or cancel: what a rule makes less of."""
     own = 0
@@ -199,6 +201,7 @@ def _exponential(term: Expr) -> bool:
     return isinstance(rest, Apply) and rest.function in RISKS and rest.function != "softplus"
 
 
+@lru_cache(maxsize=20_000)
 def exponentials(expr: Expr) -> Expr | None:
     """Quotients, powers and sums of exponentials of one argument, by bounded functions of it."""
     if isinstance(expr, Add):
