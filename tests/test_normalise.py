@@ -147,3 +147,12 @@ def test_a_product_of_what_is_not_negative_goes_by_logarithms() -> None:
     assert canonical("positive", "y = prod[i](x[i])^(1/size(i))") == "sum[i](log(x[i])); exp(1/size(i)*sum_log_x)"
     # Two negative factors have a product with a logarithm, and no logarithms of their own.
     assert canonical("real", "y = log(prod[i](x[i]))") == "prod[i](x[i]); log(prod_x)"
+
+
+EXPONENTIALS = ("exp", "expm1", "cosh", "sinh", "sigmoid", "tanh", "softplus", "logsigmoid")
+
+
+@pytest.mark.parametrize("outer", EXPONENTIALS)
+def test_no_rule_undoes_another_in_derivatives_of_compositions(outer: str) -> None:
+    for inner in EXPONENTIALS:
+        run(SPEC.format(equations=f"  y[i] = {outer}({inner}(x[i]))"), "form.yaml", until="simplify")

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
-from tensorgrad_gen.algebra import simplify
+from tensorgrad_gen.algebra import key, simplify
 from tensorgrad_gen.algebra.parts import split_coefficient, terms_of
 from tensorgrad_gen.ir import Add, Apply, Expr, Mul, Pow, Reduce, add, const, mul, neg, number, power
 from tensorgrad_gen.ir.build import ONE, ZERO
@@ -22,6 +23,7 @@ from tensorgrad_gen.normalise.scalar_forms import without
 
 HALF, MINUS = Fraction(1, 2), Fraction(-1)
 LOG_2 = Apply("log", (const(2),))
+_LOGARITHMS = ("logaddexp", "softplus", "logsigmoid", "log_cosh")  # of sums of exponentials
 
 
 @dataclass(slots=True)
@@ -172,6 +174,7 @@ RISKS = {
 }
 
 
+@lru_cache(maxsize=20_000)
 def risk(expr: Expr) -> int:
     """How much of the expression may overflow or cancel: what a rule makes less of."""
     own = 0
@@ -198,6 +201,7 @@ def _exponential(term: Expr) -> bool:
     return isinstance(rest, Apply) and rest.function in RISKS and rest.function != "softplus"
 
 
+@lru_cache(maxsize=20_000)
 def exponentials(expr: Expr) -> Expr | None:
     """Quotients, powers and sums of exponentials of one argument, by bounded functions of it."""
     if isinstance(expr, Add):
@@ -209,12 +213,15 @@ def exponentials(expr: Expr) -> Expr | None:
     if form.plain or not (form.binomials or divided):
         return None
     new = product(form)
-    return new if divided and new is not expr and risk(new) == risk(expr) else _if_better(expr, new)
+    if divided and risk(new) == risk(expr) and key(new) != key(expr):  # the order of factors alone is no change
+        return new
+    return _if_better(expr, new)
 
 
 def _divided(exponent: Expr) -> bool:
-    """Whether something was divided by a sum of exponentials."""
-    return any(isinstance(split_coefficient(t)[1], Reduce | Apply) for t in terms_of(exponent))
+    """Whether something was divided by a sum of exponentials: the exponent has its logarithm."""
+    logs = (split_coefficient(term)[1] for term in terms_of(exponent))
+    return any(isinstance(log, Reduce) or (isinstance(log, Apply) and log.function in _LOGARITHMS) for log in logs)
 
 
 def _if_better(old: Expr, new: Expr) -> Expr | None:

@@ -75,20 +75,33 @@ def _definition(access: Access, definitions: Definitions, sums: bool) -> Expr | 
     if sums and isinstance(statement.value, Scan) and statement.value.kind == "softmax":
         log = log_of_softmax(statement.value, statement, access)
         return None if log is None else Apply("exp", (log,))
-    name = (access.tensor, sums)
-    if name not in definitions.opened:
-        whole = open_definitions(statement.value, definitions, sums)
-        worth = (
-            _by_exponentials(whole) or _multiple(whole) or (sums and (_sums_exponentials(whole) or _with_one(whole)))
-        )
-        definitions.opened[name] = whole if worth and total(whole) <= LARGEST else None
-    found = definitions.opened[name]
+    found = _whole(access.tensor, definitions, sums)
     if found is None or (_sums_exponentials(found) and any(isinstance(s, Expr) for s in access.subs)):
         return None  # what is collected by label is collected once
     try:
         return renamed(apart(found, all_indices(access)), statement.indices, access.subs)
     except IRError:
         return None  # it is read at a label where only an index can stand
+
+
+def _whole(name: str, definitions: Definitions, sums: bool) -> Expr | None:
+    """The value of a statement read through those before it, if it is worth opening."""
+    key = (name, sums)
+    if key not in definitions.opened:
+        whole = open_definitions(definitions[name].value, definitions, sums)
+        worth = (
+            _by_exponentials(whole) or _multiple(whole) or (sums and (_sums_exponentials(whole) or _with_one(whole)))
+        )
+        definitions.opened[key] = whole if worth and total(whole) <= LARGEST else None
+    return definitions.opened[key]
+
+
+def open_all(definitions: Definitions) -> Definitions:
+    """Every definition read through those before it, in their order: a chain of them makes no deep recursion."""
+    for name in definitions:
+        for sums in (False, True):
+            _whole(name, definitions, sums)
+    return definitions
 
 
 def _sums_exponentials(expr: Expr) -> bool:

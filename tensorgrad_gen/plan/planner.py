@@ -28,6 +28,8 @@ from tensorgrad_gen.plan.solvers import solver
 from tensorgrad_gen.simplify import simplify, simplify_adjoint, simplify_tangent
 
 Results = tuple[tuple[str, str], ...]
+# So many auxiliary outputs have a block of backward each; of more, the text of an op would grow as their square.
+MOST_APART = 4
 
 
 def plan(derivatives: Derivatives) -> Plan:
@@ -170,10 +172,13 @@ class _Planner:
     def blocks(self, main: Block, outputs: tuple[str, ...], auxiliary: tuple[str, ...]) -> list[Block]:
         """Backward from the outputs, and from what else forward returns: apart, as most calls have no cotangent of it.
 
+        Of many auxiliary outputs all cotangents go down together: one that is missing is zero.
         A clip takes the whole cotangent at once, whatever it comes from: there, all of backward is one block.
         """
         if auxiliary and any(map(clips, self.forward)):
             return [self.block_from((*outputs, *auxiliary), auxiliary)]
+        if len(auxiliary) > MOST_APART:
+            return [main, self.block_from(auxiliary, auxiliary)]
         return [main, *(self.block_from((name,), auxiliary) for name in auxiliary)]
 
     def block_from(self, roots: tuple[str, ...], kept: tuple[str, ...]) -> Block:

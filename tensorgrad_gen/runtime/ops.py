@@ -39,6 +39,17 @@ def split_axis(x: Tensor, dim: int, sizes: tuple[int, ...]) -> Tensor:
     return x.reshape((*x.shape[:dim], *sizes, *after))
 
 
+def matmul(a: Tensor, b: Tensor, batch: int, inner: int) -> Tensor:
+    """The sum of `a[batch.., rows.., inner..] b[batch.., inner.., cols..]` over `inner`."""
+    split = a.dim() - inner
+    lead, rows_, summed = a.shape[:batch], a.shape[batch:split], a.shape[split:]
+    cols = b.shape[batch + inner :]
+    many = (lead.numel(),) if batch else ()
+    left = a.reshape((*many, rows_.numel(), summed.numel()))
+    right = b.reshape((*many, summed.numel(), cols.numel()))
+    return (left @ right).reshape((*lead, *rows_, *cols))
+
+
 def sum_lead(x: Tensor, keep: int = 1) -> Tensor:
     """Sum over all axes but the last `keep`.  (`x.sum(dim=())` would sum everything.)"""
     return x.sum(tuple(range(x.dim() - keep))) if x.dim() > keep else x
