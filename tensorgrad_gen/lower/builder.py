@@ -72,6 +72,8 @@ class Builder:
         rule = self.rules[what].get(type(expr))
         if rule is None:
             raise LoweringError(f"no rule to lower {type(expr).__name__} as {what}")
+        if what == "real" and expr in self.fused:
+            return self.rules["call"][Fused](self, self.fused[expr], order)
         if expr not in self.shared:
             return rule(self, expr, order)
         key = (what, expr, order, self.guards, self.padded)

@@ -27,12 +27,11 @@ from tensorgrad_gen.ir import (
 from tensorgrad_gen.ir import number as constant
 from tensorgrad_gen.lower.arith import ONE, over, pointwise, product, times, total
 from tensorgrad_gen.lower.builder import Builder, Rule, is_integer, rational
-from tensorgrad_gen.lower.fused import Fused
 from tensorgrad_gen.lower.model import Layout
 from tensorgrad_gen.lower.names import local_name
 from tensorgrad_gen.lower.torch_functions import SAFE_AT_TWO, SINGULAR, SINGULAR_AT_ONE, SPELLINGS
 from tensorgrad_gen.lower.torch_ir import Call, Infix, Lit, Method, Prefix, TExpr, Var
-from tensorgrad_gen.lower.values import LoweringError, Val, align, axis_number
+from tensorgrad_gen.lower.values import LoweringError, Val, align
 from tensorgrad_gen.lower.windows import unpadded
 
 HALF = Fraction(1, 2)
@@ -77,8 +76,6 @@ def _lower_position(b: Builder, node: Position, order: Layout) -> Val:
 def _lower_add(b: Builder, node: Add, order: Layout) -> Val:
     from tensorgrad_gen.lower.deltas import add_diagonals, add_scattered, scattered
 
-    if node in b.fused:
-        return _lower_fused(b, b.fused[node], order)
     found = add_diagonals(b, node, order) if b.bare else None
     if found is not None:
         return found
@@ -92,27 +89,11 @@ def _lower_add(b: Builder, node: Add, order: Layout) -> Val:
 def _lower_mul(b: Builder, node: Mul, order: Layout) -> Val:
     from tensorgrad_gen.lower.deltas import lower_delta_product, scattered
 
-    if node in b.fused:
-        return _lower_fused(b, b.fused[node], order)
     if scattered(node):
         return lower_delta_product(b, node.factors, order)
     padded, factors = unpadded(b, node.factors)
     with b.padding(padded):
         return _product(b, factors, order)
-
-
-def _lower_fused(b: Builder, node: Fused, order: Layout) -> Val:
-    """The call, of tensors of one layout."""
-    values = [b.tensor(b.lower(operand, order)) for operand in node.operands]
-    expressions = tuple(value.expr for value in values)
-    if node.axis is not None:
-        layout = values[-1].layout
-        dim = Lit(axis_number(layout, layout.index(node.axis)))
-        above, below = collect(b, node.numbers, order)
-        called = pointwise(Call(f"_runtime.{node.name}", (*expressions, dim)), *values, kind="real")
-        return product(b, [called, *above], below)
-    numbers = tuple(b.lower(value, order).expr for value in node.numbers if constant(value) != 1)
-    return pointwise(Call(f"_runtime.{node.name}", (*expressions, *numbers)), *values, kind="real")
 
 
 def _product(b: Builder, factors: tuple[Expr, ...], order: Layout) -> Val:
