@@ -74,6 +74,7 @@ def renamed(statements: tuple[Statement, ...]) -> tuple[Statement, ...]:
         ("exp(-log(a[i]))", "1/a[i]"),
         ("log(a[i]*b[i])", "log(a[i]) + log(b[i])"),
         ("softmax[i](a[i])", "exp(a[i] - logsumexp[j](a[j]))"),
+        ("softmax[i](a[i])", "exp(log_softmax[i](a[i]))"),
         ("(a[i] + b[i])^2", "a[i]^2 + 2*a[i]*b[i] + b[i]^2"),
         ("max(a[i], b[i])", "(a[i] + b[i] + abs(a[i] - b[i]))/2"),
         ("m[i,j]*delta[j,k]*b[k]", "m[i,j]*b[j]"),

@@ -36,6 +36,7 @@ from tensorgrad_gen.ir import (
     Pow,
     Program,
     Reduce,
+    Scan,
     Sub,
     number,
 )
@@ -166,16 +167,29 @@ class Modular:
             statement = self.statements[expr.tensor]
             inner = dict(zip(statement.indices, (self.position(s, at) for s in expr.subs), strict=True))
             return self.exponential(statement.value, inner, scale)
-        value = self.value(expr, at)
+        if isinstance(expr, Scan) and expr.kind == "log_softmax":
+            row = self.exponential_of(-self.row_logarithm(expr, at), scale)
+            return self.exponential(expr.body, at, scale) * row % PRIME
+        return self.exponential_of(self.value(expr, at), scale)
+
+    def exponential_of(self, value: int, scale: Fraction) -> int:
+        """exp of `scale` times a residue."""
+        value %= PRIME
         if scale.denominator != 1:
             return self.atom("exp", value * rational(scale) % PRIME)
-        if value in self.logs:
-            return integer_power(self.logs[value], int(scale))
         if value == 0:
             return 1
+        for power, known in ((int(scale), value), (-int(scale), PRIME - value)):
+            if known in self.logs:
+                return integer_power(self.logs[known], power)
         low = min(value, PRIME - value)
         base = self.atom("exp", low)
         return integer_power(base, int(scale) if low == value else -int(scale))
+
+    def row_logarithm(self, scan: Scan, at: At) -> int:
+        """What a log_softmax takes from each entry: the logarithm of the sum of the exponentials of its row."""
+        places = self.places(scan.indices, at)
+        return self.logarithm(sum(self.exponential(scan.body, place) for place in places) % PRIME)
 
     def log_of(self, expr: Expr, at: At) -> int:
         """The logarithm of an expression, factor by factor, so that log(a b) = log(a) + log(b) and log(exp(a)) = a."""

@@ -242,11 +242,11 @@ def _product(values: Iterable[int]) -> int:
 
 def _scan(m: Modular, e: Scan, at: At) -> int:
     here = m.value(e.body, at)
-    if e.kind in ("softmax", "log_softmax"):
+    if e.kind == "softmax":
         total = sum(m.exponential(e.body, place) for place in m.places(e.indices, at)) % PRIME
-        if e.kind == "softmax":
-            return m.exponential(e.body, at) * reciprocal(total)
-        return here - m.logarithm(total)
+        return m.exponential(e.body, at) * reciprocal(total)
+    if e.kind == "log_softmax":
+        return here - m.row_logarithm(e, at)
     if e.kind == "prod_others":
         others = (place for place in m.places(e.indices, at) if any(place[i] != at[i] for i in e.indices))
         return _product(m.value(e.body, place) for place in others)

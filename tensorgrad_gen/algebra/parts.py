@@ -33,6 +33,12 @@ def split_coefficient(term: Expr) -> tuple[Fraction, Expr]:
     return Fraction(1), term
 
 
+def split_power(factor: Expr) -> tuple[Expr, Fraction]:
+    """The base of a factor and its exponent, where that is a number."""
+    exponent = number(factor.exponent) if isinstance(factor, Pow) else None
+    return (factor.base, exponent) if isinstance(factor, Pow) and exponent is not None else (factor, Fraction(1))
+
+
 def has_delta(term: Expr) -> bool:
     """Whether the term has a Kronecker delta as a factor."""
     return any(isinstance(f, Delta) for f in factors_of(term))

@@ -11,6 +11,7 @@ from tensorgrad_gen.ir import Program
 from tensorgrad_gen.simplify.factor import factor
 from tensorgrad_gen.simplify.inline import inline
 from tensorgrad_gen.simplify.merge import merge_equal
+from tensorgrad_gen.simplify.quotients import quotients
 from tensorgrad_gen.simplify.shares import softmaxes
 from tensorgrad_gen.simplify.stable import stable
 from tensorgrad_gen.simplify.through_values import through_values
@@ -47,7 +48,7 @@ def simplify_adjoint(
     trace.record("equal values", statements)
     statements = [replace(s, value=drop_vanishing(s.value, program, trace)) for s in statements]
     trace.record("vanishing", statements)
-    statements = softmaxes(statements, program, kept)
+    statements = quotients(softmaxes(statements, program, kept), program)
     statements = stable([replace(s, value=factor(s.value)) for s in statements], program)
     trace.record("common factors", statements)
     return replace(adjoint, statements=tuple(statements))
@@ -56,9 +57,10 @@ def simplify_adjoint(
 def simplify_tangent(program: Program, tangent: Tangent) -> Tangent:
     """The tangent program with derivatives read off values that are there."""
     statements = [
-        replace(s, value=factor(drop_vanishing(through_values(s.value, program), program))) for s in tangent.statements
+        replace(s, value=drop_vanishing(through_values(s.value, program), program)) for s in tangent.statements
     ]
-    statements = stable(softmaxes(statements, program), program)
+    statements = quotients(softmaxes(statements, program), program)
+    statements = stable([replace(s, value=factor(s.value)) for s in statements], program)
     results = {t for _, t in tangent.tangents}
     return replace(tangent, statements=tuple(drop_broadcasts(statements, results)))
 

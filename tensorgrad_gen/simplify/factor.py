@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from tensorgrad_gen.algebra import key
-from tensorgrad_gen.algebra.parts import factors_of, split_coefficient
+from tensorgrad_gen.algebra.parts import factors_of, split_coefficient, split_power
 from tensorgrad_gen.ir import (
     Add,
     Apply,
@@ -21,7 +21,6 @@ from tensorgrad_gen.ir import (
     add,
     const,
     mul,
-    number,
     power,
 )
 
@@ -44,11 +43,7 @@ def _powers(term: Expr) -> dict[str, tuple[Expr, Fraction]]:
     for part in factors_of(term):
         if isinstance(part, Const | Delta):
             continue
-        base, exponent = part, Fraction(1)
-        if isinstance(part, Pow):
-            value = number(part.exponent)
-            if value is not None:
-                base, exponent = part.base, value
+        base, exponent = split_power(part)
         name = key(base)
         if name not in found:
             found[name] = (base, exponent)
@@ -94,14 +89,10 @@ def _without(term: Expr, common: list[Expr], outer: Fraction) -> Expr:
     coefficient, rest = split_coefficient(term)
     remaining = list(factors_of(rest))
     for part in common:
-        base, exponent = (part.base, number(part.exponent)) if isinstance(part, Pow) else (part, Fraction(1))
-        if exponent is None:
-            base, exponent = part, Fraction(1)
+        base, exponent = split_power(part)
         name = key(base)
         for position, candidate in enumerate(remaining):
-            own, power_of = candidate, Fraction(1)
-            if isinstance(candidate, Pow) and number(candidate.exponent) is not None:
-                own, power_of = candidate.base, number(candidate.exponent) or Fraction(1)
+            own, power_of = split_power(candidate)
             if key(own) == name:
                 remaining[position] = power(own, power_of - exponent)
                 break
