@@ -1,6 +1,6 @@
 """What contractions are lowered to, against every other way to compute them.
 
-    python -m benchmarks.lowering [--rounds 15] [--write]
+    python -m benchmarks.lowering [--rounds 15] [--threads 1 2] [--write]
 
 The compiler's choice is taken from it: a spec of the contraction is lowered, and the calls of its body are run.  All
 ways run in turn; a ratio is the median of those of each round, and what looks odd is measured three times, of which the
@@ -170,10 +170,11 @@ def main() -> None:
     """Print the rows, the odd ones marked; keep them if asked to."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     found = []
-    for threads in (1, 2):
+    for threads in options.threads:
         for row in rows(threads, options.rounds):
             mark = "" if row["ratio"] <= NEAR else " <-" if row["ratio"] <= WORST else " <=="
             name, time_ = f"{row['formula']:22} {row['sizes']:28}", f"{row['microseconds']:9}"
