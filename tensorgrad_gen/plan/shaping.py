@@ -1,4 +1,4 @@
-"""Contractions of several products split: each is one matrix product."""
+"""Contractions made ready for their order: several products split, numbers that scale one taken into it."""
 
 from __future__ import annotations
 
@@ -32,6 +32,32 @@ def split_contractions(expr: Expr) -> Expr:
         return add(*(Sum(node.indices, term) for term in terms))
 
     return map_nodes(expr, visit)
+
+
+def scale_inside(expr: Expr) -> Expr:
+    """`s[] (sum_k a[i,k] b[k])` -> `sum_k s[] a[i,k] b[k]`: the order of contraction says what is scaled.
+
+    That is the smallest of the operands and the result, or what has a name already.
+    """
+
+    def visit(node: Expr) -> Expr:
+        if not isinstance(node, Mul):
+            return node
+        inside = [f for f in node.factors if isinstance(f, Access) and not f.free]
+        sums = [f for f in node.factors if isinstance(f, Sum)]
+        rest = [f for f in node.factors if f not in inside and f not in sums]
+        if not inside or len(sums) != 1 or not all(map(scalar, rest)) or not _spreads(sums[0]):
+            return node
+        return Sum(sums[0].indices, mul(*rest, *inside, sums[0].body))
+
+    return map_nodes(expr, visit)
+
+
+def _spreads(contraction: Sum) -> bool:
+    """Whether the operands are plain tensors, with different indices, of which some are left."""
+    factors = factors_of(contraction.body)
+    plain = all(isinstance(f, Access) for f in factors)
+    return plain and bool(contraction.free) and len({f.free for f in factors}) > 1
 
 
 def _outer_products(body: Mul) -> tuple[Expr, ...]:

@@ -91,7 +91,8 @@ def _under(shared: Statement, copy: Statement) -> Expr:
 def _candidates(product: Mul, bound: frozenset[Index]) -> list[tuple[Expr, Expr]]:
     """Pairs of factors that may be multiplied alone.
 
-    Not a matrix and a vector over whose index the product is summed, if nothing else has it: that is contracted.
+    Not a matrix and a vector over whose index the product is summed, if nothing else has it: that is contracted; nor,
+    under a sum, a tensor without indices: the order of contraction says what it scales.
     """
     if any(isinstance(f, Iverson | Delta) for f in product.factors):
         return []  # a mask or a delta keeps its product whole
@@ -100,7 +101,8 @@ def _candidates(product: Mul, bound: frozenset[Index]) -> list[tuple[Expr, Expr]
     return [
         (left, right)
         for left, right in pairs
-        if left.free == right.free or not any(counts[index] == 2 for index in left.free & right.free & bound)
+        if not (bound and len(left.free) * len(right.free) == 0)
+        and (left.free == right.free or not any(counts[index] == 2 for index in left.free & right.free & bound))
     ]
 
 
