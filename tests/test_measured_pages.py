@@ -10,8 +10,8 @@ import torch
 
 from benchmarks import build, lowering
 from benchmarks.contractions import GRID, Case
-from benchmarks.pages import written
 from benchmarks.lines import lines
+from benchmarks.pages import written
 from tensorgrad_gen.runtime import ops
 from tests.full_road import build_spec
 
