@@ -42,6 +42,14 @@ OF_TWO = "{x: [n, i], y: [n, i]}"
 MASKED = "{x: [n, i], m: {indices: [n, i], kind: bool}}"
 LABELLED = "{x: [n, i], t: {indices: [n], kind: label, labels: i}}"
 
+# Its derivative is one of terms that cancel, exactly where the row is along an axis.
+NORMALISED = (
+    "y[n,i] = x[n,i]/sqrt(x[n,j]*x[n,j])",
+    "y[n,i] = x[n,i]*sum[j](x[n,j]^2)^(-1/2)",
+    "{a: [b, k]} => s[b] = norm[l](a[b,l]); y[b,k] = a[b,k]/s[b]",
+    "{a: [b, k]} => s[b] = a[b,l]*a[b,l]; y[b,k] = a[b,k]*rsqrt(s[b])",
+)
+
 ROW_FORMS = {
     "softmax": Form(
         exact.softmax,
@@ -229,6 +237,18 @@ ROW_FORMS = {
         of_rows(),
         OF_X,
         rough=lambda x: not any(x),
+    ),
+    "row over its norm": Form(
+        lambda x: [z / exact.norm(x) for z in x],
+        NORMALISED,
+        [([1.0, -20.0, 20.0],), ([88.0, -88.0, 200.0],), ([1e-6, 1e-4, 0.0],), ([0.0, 0.0, -1e4],), ([1e4, 1e4, 9.0],)],
+        OF_X,
+    ),
+    "number over its norm": Form(
+        lambda x: [mp.sign(x[0])],
+        NORMALISED,
+        [([z],) for z in (1e-6, -1e-4, 0.3, 1.0, -3.0, 20.0, 88.0, -200.0, 1e4)],
+        OF_X,
     ),
     "log of a determinant": Form(
         exact.log_det,

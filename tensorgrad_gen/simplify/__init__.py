@@ -24,6 +24,7 @@ __all__ = [
     "factor",
     "inline",
     "merge_equal",
+    "quotients",
     "simplify",
     "simplify_adjoint",
     "simplify_tangent",

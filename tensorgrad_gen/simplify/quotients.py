@@ -6,7 +6,7 @@ and not `g/n - u (sum_d g u)/n^3`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
@@ -56,35 +56,48 @@ class _Quotient(NamedTuple):
 def quotients(statements: Iterable[Statement], program: Program) -> list[Statement]:
     """The statements with quotients read that are outputs, or are computed for a derivative anyway."""
     statements = list(statements)
-    there = _there(statements, program)
-    table = [q for q in map(_quotient, program.statements) if q is not None and q.target in there]
+    read = {access.tensor for s in statements for access in accesses(s.value)}
+    there = _computed(read, program.statements, program.outputs) | set(program.outputs)
+    table = [quotient for quotient in _quotients(program.statements) if quotient.target in there]
     if not table:
         return statements
     return [replace(s, value=normal(_read(s.value, table))) for s in statements]
 
 
-def _there(statements: Sequence[Statement], program: Program) -> set[str]:
-    """Outputs, what the statements read, and what that is computed from again."""
-    found = {access.tensor for s in statements for access in accesses(s.value)}
-    for s in reversed(program.statements):
-        if s.target in found and s.target not in program.outputs and not any(heavy(node) for node in walk(s.value)):
+def _computed(tensors: Iterable[str], statements: Sequence[Statement], kept: Collection[str] = ()) -> set[str]:
+    """The tensors, and what those that are pointwise and not `kept` are computed from."""
+    found = set(tensors)
+    for s in reversed(statements):
+        if s.target in found and s.target not in kept and not any(heavy(node) for node in walk(s.value)):
             found |= {access.tensor for access in accesses(s.value)}
-    return found | set(program.outputs)
+    return found
 
 
-@lru_cache(maxsize=4096)
-def _quotient(statement: Statement) -> _Quotient | None:
-    """The statement as a product of powers with a divisor, one of them as large as the product."""
-    coefficient, rest = split_coefficient(statement.value)
-    factors = factors_of(rest)
-    if statement.kind != "real" or coefficient == 0 or any(heavy(node) for node in walk(rest)):
-        return None
-    if any(isinstance(f, _APART) for f in factors) or not any(f.free == frozenset(statement.indices) for f in factors):
-        return None
-    signs = {split_power(f)[1] > 0 for f in factors if not scalar(f)}
-    if signs != {True, False}:
-        return None
-    return _Quotient(statement.target, statement.indices, coefficient, tuple(map(_power, factors)))
+@lru_cache(maxsize=64)
+def _quotients(statements: tuple[Statement, ...]) -> tuple[_Quotient, ...]:
+    """The statements that are quotients, where a divisor is no function of what it divides at the same place.
+
+    Of `x/(1 + x)`, the derivative is better off as `1/(1 + x)^2` than as `(1 - y)/(1 + x)`.
+    """
+    found = []
+    for s in statements:
+        coefficient, rest = split_coefficient(s.value)
+        factors = [f for f in factors_of(rest) if not scalar(f)]
+        above = [f for f in factors if split_power(f)[1] > 0]
+        below = [f for f in factors if split_power(f)[1] < 0]
+        # Made of vectors, it would be larger than what it is read for.
+        whole = any(f.free == frozenset(s.indices) for f in factors)
+        plain = s.kind == "real" and not any(heavy(n) or isinstance(n, _APART) for n in walk(s.value))
+        if above and below and whole and plain and not _common(above, below, statements):
+            powers = tuple(map(_power, factors_of(rest)))
+            found.append(_Quotient(s.target, s.indices, coefficient, powers))
+    return tuple(found)
+
+
+def _common(above: Iterable[Expr], below: Iterable[Expr], statements: Sequence[Statement]) -> set[str]:
+    """The tensors that both are computed from, pointwise."""
+    first, second = ({a.tensor for f in part for a in accesses(f)} for part in (above, below))
+    return _computed(first, statements) & _computed(second, statements)
 
 
 def _power(factor: Expr) -> _Power:
