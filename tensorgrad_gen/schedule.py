@@ -22,7 +22,7 @@ Results = tuple[tuple[str, TExpr], ...]
 _MOVES = {"transpose", "permute", "movedim", "unsqueeze", "squeeze", "expand"}
 _VIEWS = _MOVES | {"diagonal", "select", "narrow", "detach", "numel"}
 # Functions that may change their first argument, which then has no name by which others could read it.
-_CHANGING = {"_runtime.add_diagonal"}
+_CHANGING = {"_runtime.add_diagonal", "_runtime.add_into"}
 _WORDS = {"*": "product", "/": "quotient", "@": "product", "+": "total", "-": "difference", "sum": "total"}
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from tensorgrad_gen.runtime.core import call, compiling, in_transform, legacy_batched
 
 # The bytes of a tensor of a block of rows, for each thread: a core's cache holds a few of these.
-ROWS_BYTES = 1 << 18
+ROWS_BYTES = 1 << 19
 
 
 def in_blocks(

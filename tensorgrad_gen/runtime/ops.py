@@ -101,6 +101,15 @@ def add_at(y: Tensor, label: Tensor, x: Tensor) -> Tensor:
     return y.scatter_add(-1, label.expand(shape), x.expand(shape))
 
 
+def add_into(y: Tensor, label: Tensor, x: Tensor) -> Tensor:
+    """As `add_at`, to a tensor that nothing else reads: in place where nothing looks on."""
+    watched = torch.is_grad_enabled() and (y.requires_grad or x.requires_grad)
+    if watched or compiling() or in_transform() or legacy_batched(y) or legacy_batched(x):
+        return add_at(y, label, x)
+    shape = (*y.shape[:-1], max(label.shape[-1], x.shape[-1]))
+    return y.scatter_add_(-1, label.expand(shape), x.expand(shape))
+
+
 def add_diagonal(y: Tensor, x: Tensor, dim1: int, dim2: int) -> Tensor:
     """`y`, which nothing else reads, with `x` added on the diagonal of two axes: its last one.
 
