@@ -322,5 +322,5 @@ def test_every_row_of_numbers_is_tried() -> None:
     of_conditions = {"decide a comparison", "fold conditions", "absorb a condition", "delta of itself"}
     assert {row.name for rows in RULES.values() for row in rows} - set(algebra) == of_conditions
     # Products want to know the domain of their factors: `tests/test_normalise.py` and the stable forms have them.
-    assert {row.name for row in STABLE_RULES} - set(forms) == {"prod by logarithms", "prod beside a number"}
+    assert {row.name for row in STABLE_RULES} - set(forms) == {"prod by logarithms", "odds beside a number"}
     assert {row.name for row in DERIVATIVE_RULES} <= set(forms)

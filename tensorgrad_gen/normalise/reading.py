@@ -29,8 +29,8 @@ from tensorgrad_gen.ir import (
     sub,
     total,
 )
-from tensorgrad_gen.normalise.exponential_rules import RISKS
 from tensorgrad_gen.normalise.ranges import Ranges
+from tensorgrad_gen.normalise.risks import RISKS
 
 
 class Definitions(dict[str, Statement]):

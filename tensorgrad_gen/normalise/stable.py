@@ -39,7 +39,7 @@ from tensorgrad_gen.normalise.binomials import MINUS_INF
 from tensorgrad_gen.normalise.denominators import over_one_denominator
 from tensorgrad_gen.normalise.exponential_rules import exponentials, logarithm, logarithms_of_exponentials
 from tensorgrad_gen.normalise.multiples import positive, rational_power
-from tensorgrad_gen.normalise.odds import log_beside_a_number, prod_beside_a_number, small_exponent
+from tensorgrad_gen.normalise.odds import log_beside_a_number, odds_beside_a_number, small_exponent
 from tensorgrad_gen.normalise.reading import Definitions, log_of_softmax, named, named_sum, open_definitions, opened
 
 
@@ -318,7 +318,7 @@ STABLE_RULES = (
     StableRule("log of a softmax", "log(softmax[i](x[i])) -> log_softmax[i](x[i])", _log_of_softmaxes),
     *DERIVATIVE_RULES,
     StableRule("log beside a number", "log(1 + r e^f) -> f + log(r + e^-f) where r e^f > 1", log_beside_a_number),
-    StableRule("prod beside a number", "o/(1 + o) -> sigmoid(sum_j log(x[j])), o = prod_j x[j]", prod_beside_a_number),
+    StableRule("odds beside a number", "o/(1 + o) -> sigmoid(log(o)), o a product, > 0", odds_beside_a_number),
     StableRule("logarithms of exponentials", "log(c e^x prod (1 +- e^z)^n) -> log(c) + x + ...", _scalar(logarithm)),
     StableRule("stable by hand", "max(x, 0) + softplus(-|x|) -> softplus(x)", _scalar(forms.stabilised_by_hand)),
     StableRule("prod by logarithms", "log(prod_j x[j]) -> sum_j log(x[j]), x[j] >= 0", _prod_by_logarithms),
