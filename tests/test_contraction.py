@@ -82,3 +82,21 @@ def test_gradients_are_those_of_the_product(case: tuple[str, str, str]) -> None:
     for got, want in zip(ours, theirs, strict=True):
         torch.testing.assert_close(got, want, rtol=1e-10, atol=1e-10)
     assert torch.autograd.gradgradcheck(op, tensors)
+
+
+def test_a_product_in_another_order_of_axes_is_returned_as_it_is() -> None:
+    text = spec("a: [i, j, b], c: [b, k, j]", "y[i,k,b] = a[i,j,b]*c[b,k,j]")
+    assert ".clone()" not in compile_spec(text).source.split("def jvp")[0]
+    op = load_op(text)
+    a, c = torch.randn(2, 3, 4, requires_grad=True), torch.randn(4, 5, 3, requires_grad=True)
+    y = op(a, c)
+    assert not y._is_view()
+    want = torch.einsum("ijb,bkj->ikb", a, c)
+    torch.testing.assert_close(y.mul_(2), 2 * want)
+    torch.testing.assert_close(torch.autograd.grad(y.sum(), a), torch.autograd.grad(2 * want.sum(), a))
+
+
+def test_an_output_keeps_no_tensor_that_it_is_a_part_of() -> None:
+    text = spec("a: [i, j], c: [j, i]", "s[i,k] = a[i,j]*c[j,k]\n  y[i] = s[i,i]")
+    y = load_op(text)(torch.randn(5, 3), torch.randn(3, 5))
+    assert y.untyped_storage().nbytes() == y.numel() * y.element_size()

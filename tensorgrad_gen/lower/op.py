@@ -80,6 +80,13 @@ _VIEWS = frozenset(
         "conj",
     ],
 )
+# Of these, those that leave nothing out.
+_WHOLE = frozenset(
+    {
+        *("transpose", "permute", "movedim", "unsqueeze", "squeeze", "reshape", "mT"),
+        *(f"_runtime.{name}" for name in ("rows", "merge_last", "split_axis", "einsum")),
+    }
+)
 
 
 def lower_plan(plan: Plan) -> LoweredOp:
@@ -170,7 +177,7 @@ class _Lowering:
         else:
             self.run(b, block.steps)
         wanted = [(name, tensor, self.layout(name)) for name, tensor in block.results]
-        body = self.finish(b, wanted, fresh=prefix == "tangent_")
+        body = self.finish(b, wanted, fresh=prefix == "tangent_", tangent=prefix == "tangent_")
         return self.with_zeros(body, block) if prefix == "tangent_" else body
 
     def with_zeros(self, body: Body, block: Block) -> Body:
@@ -237,7 +244,9 @@ class _Lowering:
             return f"{print_left(statement, 'math')} = {step.formula}"
         return print_statement(statement, "math", size_names(self.program))
 
-    def finish(self, b: Builder, wanted: list[tuple[str, str, tuple[Index | None, ...]]], fresh: bool) -> Body:
+    def finish(
+        self, b: Builder, wanted: list[tuple[str, str, tuple[Index | None, ...]]], fresh: bool, tangent: bool = False
+    ) -> Body:
         """The results in their layouts; `fresh`: none of them an input, a view of one, or twice the same."""
         given: set[str] = {local.name for name, local in b.locals.items() if name in b.outside} if fresh else set()
         results = []
@@ -249,8 +258,9 @@ class _Lowering:
             loose = frozenset(self.renamed(local, name)[place] for place in local.loose)
             val, widened = _shaped(b, replace(val, loose=loose), layout)
             root = _root(val.expr, b.statements)
-            # A view of anything cannot be changed in place by who gets it.
-            view = name in self.plan.outputs and not b.bare and _viewed(val.expr, b.statements) is not None
+            # No tangent is a view; an output may be all of a tensor made here (`render.ownership`), which it else kept.
+            view = name in self.plan.outputs and not b.bare and (tangent or not _all_of(val.expr, b.statements))
+            view = view and _viewed(val.expr, b.statements) is not None
             if fresh and (widened or view or root in given):
                 val = val.over(Method(val.expr, "clone"))
             given |= {root} if root and fresh else set()
@@ -298,6 +308,17 @@ def _viewed(expr: TExpr, statements: list[TorchStatement]) -> TExpr | None:
             viewed = None if made is None else _viewed(made, statements)
             return made if isinstance(made, Var) else viewed
     return None
+
+
+def _all_of(expr: TExpr, statements: list[TorchStatement]) -> bool:
+    """Whether the expression has every element of the tensor that it is a view of: the axes alone are others."""
+    match expr:
+        case Method(of, name) | Attr(of, name) | Call(name, (of, *_)) if _viewed(expr, statements) is not None:
+            return name in _WHOLE and _all_of(of, statements)
+        case Var(name):
+            made = next((s.call for s in statements if s.target == name), None)
+            return made is None or _all_of(made, statements)
+    return True
 
 
 def _root(expr: TExpr, statements: list[TorchStatement]) -> str | None:
