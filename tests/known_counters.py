@@ -50,7 +50,6 @@ KNOWN: dict[tuple[str, str], float] = {
     ("tanh_op", "bytes"): 3.600,
     ("tanh_op", "flops"): 4.000,
     # Contractions: orders chosen without the extents, copies where autograd has views, products taken again.
-<<<<<<< HEAD
     ("a_sin_axb", "bytes"): 1.078,
     ("attention", "bytes"): 1.262,
     ("attention", "flops"): 1.166,
@@ -58,18 +57,6 @@ KNOWN: dict[tuple[str, str], float] = {
     ("bilinear", "flops"): 1.006,
     ("bilinear", "saved"): 1.250,
     ("bilinear_form", "bytes"): 1.020,
-    ("bmm_reversed", "bytes"): 1.267,
-=======
-    ("a_sin_axb", "bytes"): 1.080,
-    ("attention", "bytes"): 1.036,
-    ("attention", "flops"): 1.010,
-    ("attention_grouped", "bytes"): 1.107,
-    ("attention_grouped", "flops"): 1.011,
-    ("bilinear", "bytes"): 1.177,
-    ("bilinear", "flops"): 1.006,
-    ("bilinear", "saved"): 1.250,
-    ("bilinear_form", "bytes"): 1.033,
->>>>>>> counters2
     ("broadcast", "bytes"): 2.000,
     ("complex_mse", "bytes"): 1.256,
     ("complex_mse", "flops"): 1.103,
@@ -77,17 +64,10 @@ KNOWN: dict[tuple[str, str], float] = {
     ("cross_attention", "flops"): 1.006,
     ("dft", "bytes"): 1.437,
     ("dft", "flops"): 1.031,
-<<<<<<< HEAD
-    ("embedding_bag", "bytes"): 1.177,
+    ("embedding_bag", "bytes"): 1.170,
     ("expectation", "bytes"): 1.415,
     ("gram_form", "bytes"): 1.219,
-    ("kronecker_layer", "bytes"): 1.199,
-=======
-    ("embedding_bag", "bytes"): 1.802,
-    ("expectation", "bytes"): 1.415,
-    ("gram_form", "bytes"): 1.223,
     ("kronecker_layer", "bytes"): 1.133,
->>>>>>> counters2
     ("laplace_kernel_sum", "bytes"): 1.190,
     ("laplace_kernel_sum", "flops"): 1.175,
     ("levi_civita_cross", "bytes"): 6.182,
@@ -101,40 +81,24 @@ KNOWN: dict[tuple[str, str], float] = {
     ("pairwise_distance", "flops"): 1.265,
     ("power_spectrum", "bytes"): 1.257,
     ("power_spectrum", "flops"): 1.026,
-<<<<<<< HEAD
     ("relu_mlp_loss", "bytes"): 1.143,
     ("relu_mlp_loss", "flops"): 1.007,
     ("sinkhorn_step", "bytes"): 1.201,
     ("tensor_train_layer", "bytes"): 2.252,
     ("tensor_train_layer", "flops"): 1.900,
-=======
-    ("quadratic_form", "bytes"): 1.010,
-    ("relu_mlp_loss", "bytes"): 1.143,
-    ("relu_mlp_loss", "flops"): 1.007,
-    ("sinkhorn_step", "bytes"): 1.212,
-    ("symmetric_quadratic", "bytes"): 1.010,
-    ("tensor_train_layer", "bytes"): 1.929,
-    ("tensor_train_layer", "flops"): 1.478,
->>>>>>> counters2
     ("trace", "flops"): 1.985,
     ("trace_axb", "bytes"): 1.382,
     ("trace_axb", "saved"): 1.600,
     ("trace_axbxtc", "bytes"): 1.288,
     ("trace_axbxtc", "flops"): 1.402,
-<<<<<<< HEAD
     ("trilinear", "bytes"): 1.624,
     ("tucker_loss", "bytes"): 1.078,
-=======
-    ("trace_xtbxc", "bytes"): 1.074,
-    ("trilinear", "bytes"): 1.625,
-    ("tucker_loss", "bytes"): 1.031,
->>>>>>> counters2
     # Matrix functions: a factorisation is taken again in backward, or more of it than is needed.
     ("cholesky", "flops"): 1.299,
     ("cholesky_factor", "flops"): 1.299,
     ("eigvalsh", "bytes"): 1.120,
     ("eigvalsh", "flops"): 1.803,
-    ("linear_ode", "bytes"): 1.054,
+    ("linear_ode", "bytes"): 1.051,
     ("logdet", "flops"): 1.016,
     ("logdet_gram", "flops"): 1.004,
     ("nuclear_norm", "bytes"): 1.531,
@@ -168,7 +132,6 @@ KNOWN: dict[tuple[str, str], float] = {
     ("mae", "bytes"): 1.417,
     ("mae", "flops"): 1.334,
     ("max_pool", "flops"): 1.273,
-    ("mixture_gate", "bytes"): 1.014,
     ("mse", "bytes"): 1.072,
     ("quantile_loss", "bytes"): 1.138,
     ("quantile_loss", "flops"): 1.053,
@@ -181,19 +144,15 @@ KNOWN: dict[tuple[str, str], float] = {
     # Worked in blocks: what has not the index of the blocks is read for each of them, and these extents are small.
     ("gaussian_kernel_sum", "bytes"): 1.165,
     ("gaussian_kernel_sum", "flops"): 1.220,
-    ("linear_cross_entropy", "bytes"): 2.646,
-    ("linear_cross_entropy", "flops"): 1.338,
+    ("linear_cross_entropy", "bytes"): 2.559,
+    ("linear_cross_entropy", "flops"): 1.335,
     ("gmm_log_likelihood", "flops"): 1.065,
     ("soft_assignment", "flops"): 1.012,
     ("bilinear_form", "saved"): 1.334,
     ("gaussian_process_nll", "flops"): 1.058,
     ("gram_form", "saved"): 1.167,
     ("trace_axbxtc", "saved"): 1.576,
-<<<<<<< HEAD
     ("attention_grouped", "bytes"): 1.160,
-=======
-    ("tensor_train_layer", "saved"): 1.197,
->>>>>>> counters2
 }
 
 
