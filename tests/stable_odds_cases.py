@@ -2,18 +2,110 @@
 
 from __future__ import annotations
 
-from mpmath import mp
+from typing import Any
+
+from mpmath import mp, mpf
 
 from tests import stable_truth as exact
 from tests.stable_cases import PAIRS, SCALARS, Form
+from tests.stable_row_cases import ROWS, shifted
 
 WEIGHTS = [(w, x) for w in (1e-6, 1e-4, 0.7, 88.0, 1e4) for x in (0.0, -20.0, 20.0, 88.0, -200.0, 200.0, 1e4, -1e4)]
 POSITIVE_PAIRS = [(a, b) for a in (1e-6, 0.3, 88.0, 1e4, 1e30) for b in (1e-4, 2.0, 200.0, 1e20)]
 BELOW_ONE = [(a, b) for a in (-0.1, -0.7, -20.0, -200.0, -1e4) for b in (-0.3, -2.0, -60.0, -1e4)]
+BY_WIDTH = "s[n,i] = exp(r[n,i]); z[n,i] = m[n,i]/s[n,i]; g[n,i] = exp(-z[n,i]^2/2)/(s[n,i]*sqrt(2*pi))"
 OF_WEIGHTS = "{w: {indices: [n], domain: positive}, x: [n]}"
 OF_POSITIVE = "{w: {indices: [n], domain: positive}, x: {indices: [n], domain: positive}}"
 
+ROWS_OF_TWO = [(row, other) for row, other in zip(ROWS, shifted(ROWS))]
+
+
+def with_one(row: list[Any]) -> list[Any]:
+    """The softmax with one more logit, 0."""
+    return exact.softmax([*row, mpf(0)])[:-1]
+
+
+def weighted_mean(row: list[Any]) -> Any:
+    """By weights that fall with what they weigh."""
+    return mp.fsum(p * x for p, x in zip(exact.softmax([-3 * x for x in row]), row))
+
+
+def responsibilities(row: list[Any], width: list[Any], distance: list[Any]) -> list[Any]:
+    """Of normal distributions for what lies at these distances from their means."""
+    return exact.softmax([a - (d * mp.exp(-b)) ** 2 / 2 - b for a, b, d in zip(row, width, distance)])
+
+
 ODDS_FORMS = {
+    "softmax with a one": Form(
+        with_one,
+        (
+            "y[n,i] = exp(x[n,i])/(1 + sum[j](exp(x[n,j])))",
+            "z[n] = 1 + sum[i](exp(x[n,i])); y[n,i] = exp(x[n,i])/z[n]",
+            "{a: [b, k]} => e[b,k] = exp(a[b,k]); s[b] = sum[k](e[b,k]); z[b] = s[b] + 1; p[b,k] = e[b,k]/z[b]",
+        ),
+        [*((row,) for row in ROWS), ([-200.0, 200.0, -88.0],), ([88.0, 88.0, -1.0],), ([-200.0, -1e4, -20.0],)],
+        inputs="{x: [n, i]}",
+        terms=1.0,
+    ),
+    "what a softmax with a one leaves": Form(
+        lambda row: exact.softmax([*row, mpf(0)])[-1],
+        (
+            "y[n] = 1/(1 + sum[j](exp(x[n,j])))",
+            "z[n] = 1 + sum[i](exp(x[n,i])); y[n] = 1/z[n]",
+            "{a: [b, k]} => e[b,k] = exp(a[b,k]); s[b] = sum[k](e[b,k]); z[b] = s[b] + 1; p[b] = 1/z[b]",
+        ),
+        [*((row,) for row in ROWS), ([-200.0, 200.0, -88.0],), ([88.0, 88.0, -1.0],), ([-200.0, -1e4, -20.0],)],
+        inputs="{x: [n, i]}",
+        terms=1.0,
+    ),
+    "logsumexp with a one": Form(
+        lambda row: exact.logsumexp([*row, mpf(0)]),
+        (
+            "y[n] = log(1 + sum[j](exp(x[n,j])))",
+            "z[n] = 1 + sum[i](exp(x[n,i])); s[n] = 1/z[n]; y[n] = -log(s[n])",
+            "{a: [b, k]} => e[b,k] = exp(a[b,k]); z[b] = sum[k](e[b,k]) + 1; p[b] = log(z[b])",
+        ),
+        [*((row,) for row in ROWS), ([-200.0, 200.0, -88.0],), ([88.0, 88.0, -1.0],), ([-200.0, -1e4, -20.0],)],
+        inputs="{x: [n, i]}",
+        terms=1.0,
+    ),
+    "mean by inverses of exponentials": Form(
+        weighted_mean,
+        (
+            "e[n,i] = exp(3*x[n,i]); y[n] = sum[i](x[n,i]/e[n,i])/sum[i](1/e[n,i])",
+            "y[n] = sum[i](x[n,i]*exp(-3*x[n,i]))/sum[i](exp(-3*x[n,i]))",
+            "{a: [b, k]} => e[b,k] = exp(3*a[b,k]); w[b,k] = 1/e[b,k]; y[b] = w[b,k]*a[b,k]/sum[k](w[b,k])",
+        ),
+        [(row,) for row in ROWS if max(row) < 1e3],
+        inputs="{x: [n, i]}",
+        rough=lambda row: min(row) < -100,  # what is weighed cancels
+        terms=1.0,
+    ),
+    "effective sample size": Form(
+        lambda a, b: mp.exp(
+            2 * exact.logsumexp([x - z for x, z in zip(a, b)]) - exact.logsumexp([2 * (x - z) for x, z in zip(a, b)])
+        ),
+        (
+            "w[n,i] = exp(x[n,i] - z[n,i]); y[n] = sum[i](w[n,i])^2/sum[i](w[n,i]^2)",
+            "y[n] = sum[i](exp(x[n,i] - z[n,i]))^2/sum[i](exp(2*x[n,i] - 2*z[n,i]))",
+            "w[n,i] = exp(x[n,i])/exp(z[n,i]); s[n] = sum[i](w[n,i]); t[n] = sum[i](w[n,i]^2); y[n] = s[n]^2/t[n]",
+        ),
+        [(a, b) for a, b in ROWS_OF_TWO if max(a) < 1e2],
+        inputs="{x: [n, i], z: [n, i]}",
+        terms=1.0,
+    ),
+    "responsibilities": Form(
+        responsibilities,
+        (
+            f"{BY_WIDTH}; q[n] = one[i]*exp(w[n,i]); d[n,i] = exp(w[n,i])/q[n]*g[n,i]; y[n,i] = d[n,i]/(one[j]*d[n,j])",
+            f"{BY_WIDTH}; d[n,i] = softmax[i](w[n,i])*g[n,i]; t[n] = sum[i](d[n,i]); y[n,i] = d[n,i]/t[n]",
+            "y[n,i] = softmax[i](w[n,i] - r[n,i] - m[n,i]^2*exp(-2*r[n,i])/2)",
+        ),
+        [(row, [0.0, 0.5, -1.0], [0.5, -0.5, 1.5]) for row in ROWS if max(map(abs, row)) < 1e3],
+        rough=lambda row, *_: max(row) - min(row) > 30,
+        inputs="{w: [n, i], r: [n, i], m: [n, i]}",
+        terms=1.0,
+    ),
     "share of a weighted exponential": Form(
         lambda w, x: exact.sigmoid(mp.log(w) + x),
         (

@@ -74,6 +74,8 @@ GREATEST = apply("max", f, ZERO)
 
 # Of each row of the stable forms: expressions in which it does something.
 STABLE: dict[str, list[Expr]] = {
+    "softmax with a one": [mul(apply("exp", X), apply("sigmoid", neg(Reduce("logsumexp", (h,), X))))],
+    "sums over sums": [mul(power(TOTAL, 2), apply("exp", neg(Reduce("logsumexp", (h,), mul(TWO, X)))))],
     "softmax": [
         mul(apply("exp", A("f", i)), power(Sum((j,), apply("exp", A("f", j))), -1)),
         mul(apply("exp", A("g", i)), power(Sum((j,), apply("exp", A("f", j))), -1)),

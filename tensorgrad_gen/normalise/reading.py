@@ -105,7 +105,9 @@ def open_all(definitions: Definitions) -> Definitions:
 
 
 def _sums_exponentials(expr: Expr) -> bool:
-    """Whether the value is a sum or product of what exponentials make, times what does not matter."""
+    """Whether the value is a sum or product of what exponentials make, times what does not matter, or 1 more."""
+    if isinstance(expr, Add) and len(expr.terms) == 2 and number(expr.terms[1]) is not None:
+        return _sums_exponentials(expr.terms[0])
     sums = [f for f in factors_of(expr) if isinstance(f, Sum) or (isinstance(f, Reduce) and f.kind == "prod")]
     return len(sums) == 1 and _by_exponentials(sums[0].body)
 
