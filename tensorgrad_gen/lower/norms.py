@@ -23,6 +23,7 @@ from tensorgrad_gen.ir import (
     Pow,
     Program,
     Statement,
+    Sub,
     Sum,
     add,
     const,
@@ -81,14 +82,13 @@ class _Statistics:
 
 def value_calls(steps: Sequence[Step], program: Program) -> dict[str, NormCall]:
     """The tensors of forward that are results of `layer_norm`: mean, spread and value of each normalisation."""
-    whole = replace(program, statements=tuple(_statement(step) for step in steps))
+    near = _Near(steps, program)
     found: dict[str, NormCall] = {}
-    for own in _statistics(steps, whole):
+    for own in _statistics(steps, near):
         for step in steps:
             if step.target in found or not _like(step, own.x) or own.spread.tensor not in _read(step):
                 continue
-            parameters = _parameters(step, own)
-            match = next((pair for pair in parameters if _is_value(step, own, *pair, whole)), None)
+            match = next((pair for pair in _parameters(step, own) if _is_value(step, own, *pair, near)), None)
             if match is not None:
                 call = NormCall("layer_norm", (own.x,), *match, own.eps)
                 found[step.target] = replace(call, item=0)
@@ -100,18 +100,50 @@ def value_calls(steps: Sequence[Step], program: Program) -> dict[str, NormCall]:
 
 def gradient_calls(steps: Sequence[Step], forward: Sequence[Step], program: Program) -> dict[str, NormCall]:
     """The gradients that are results of `layer_norm_backward`, by the tensor, or of its weight."""
-    whole = replace(program, statements=tuple(_statement(step) for step in forward))
-    local = replace(program, statements=tuple(_statement(step) for step in steps))
+    near = _Near(steps, program)
     made = {step.target for step in steps}
     found: dict[str, NormCall] = {}
-    for own in _statistics(forward, whole):
+    for own in _statistics(forward, _Near(forward, program)):
         if {own.mean.tensor, own.spread.tensor} & made:
             continue
+        like = {f"grad_{other.target}" for other in forward if _like(other, own.x)}
         for step in steps:
-            call = _gradient(step, own, [f"grad_{other.target}" for other in forward if _like(other, own.x)], local)
-            if call is not None:
-                found.setdefault(step.target, call)
+            reached = near.reached(step.target)
+            if own.spread.tensor in reached:
+                call = _gradient(step, own, sorted(like & reached), near)
+                if call is not None:
+                    found.setdefault(step.target, call)
     return found
+
+
+class _Near:
+    """The steps of a body, of which only those a few steps away are looked through: the work grows as their number."""
+
+    HOPS = 5
+
+    def __init__(self, steps: Sequence[Step], program: Program) -> None:
+        self.steps = {step.target: step for step in steps}
+        self.bare = replace(program, statements=())
+        self._reached: dict[str, frozenset[str]] = {}
+
+    def reached(self, name: str) -> frozenset[str]:
+        """What a tensor is computed from, so many steps back."""
+        if name not in self._reached:
+            found, last = {name}, {name}
+            for _ in range(self.HOPS):
+                last = {read for own in last if own in self.steps for read in _read(self.steps[own])} - found
+                found |= last
+            self._reached[name] = frozenset(found)
+        return self._reached[name]
+
+    def equal(self, name: str, subs: tuple[Sub, ...], value: Expr, given: Sequence[str]) -> bool:
+        """Whether a tensor has this value, whatever those that are given hold."""
+        local = [self.steps[n] for n in self.reached(name) if n in self.steps and n not in given]
+        program = replace(self.bare, statements=tuple(map(_statement, local)))
+        try:
+            return equal_as_functions(Access(name, subs), value, program)
+        except UndecidedError:
+            return False
 
 
 def _statement(step: Step) -> Statement:
@@ -127,20 +159,23 @@ def _like(step: Step, x: Access) -> bool:
     return [i.extent for i in step.indices] == [s.extent for s in x.subs if isinstance(s, Index)]
 
 
-def _statistics(steps: Sequence[Step], program: Program) -> Iterator[_Statistics]:
+def _statistics(steps: Sequence[Step], near: _Near) -> Iterator[_Statistics]:
     """Means along the last axis of a tensor, each with the square roots of variances that go with it."""
     for step in steps:
         x = _averaged(step)
         for other in steps if x is not None else ():
             root = _root(other)
-            if x is None or root is None or [i.extent for i in other.indices] != [i.extent for i in step.indices]:
+            if x is None or root is None or step.target not in near.reached(other.target):
+                continue
+            if [i.extent for i in other.indices] != [i.extent for i in step.indices]:
                 continue
             exponent, eps = root
             lead = tuple(s for s in x.subs[:-1] if isinstance(s, Index))
             own = _Statistics(x, Access(step.target, lead), Access(other.target, lead), exponent < 0, eps)
             square = power(sub(x, own.mean), 2)
             variance = mul(inverse(Extent(str(own.axis.extent))), Sum((own.axis,), square))
-            if _equal(own.spread, power(add(variance, eps), const(exponent)), program):
+            value = power(add(variance, eps), const(exponent))
+            if near.equal(other.target, own.spread.subs, value, (x.tensor, step.target)):
                 yield own
 
 
@@ -176,37 +211,38 @@ def _parameters(step: Step, own: _Statistics) -> list[tuple[Expr | None, Expr | 
     return [*pairs, *((a, None) for a in vectors), *((None, a) for a in vectors), (None, None)]
 
 
-def _is_value(step: Step, own: _Statistics, weight: Expr | None, bias: Expr | None, program: Program) -> bool:
+def _is_value(step: Step, own: _Statistics, weight: Expr | None, bias: Expr | None, near: _Near) -> bool:
     if {access.tensor for access in (weight, bias) if isinstance(access, Access)} != {
         a.tensor for a in accesses(step.value) if a.subs == (step.indices[-1],)
     }:
         return False
     value = add(mul(own.normalised(), weight or ONE), bias or ZERO)
-    return _equal(Access(step.target, own.x.subs), value, program)
+    return near.equal(step.target, own.x.subs, value, (own.x.tensor, own.mean.tensor, own.spread.tensor))
 
 
-def _gradient(step: Step, own: _Statistics, cotangents: list[str], program: Program) -> NormCall | None:
+def _gradient(step: Step, own: _Statistics, cotangents: list[str], near: _Near) -> NormCall | None:
     """The call that gives the step, if it is a gradient by what is normalised, or by its weight."""
     for name in cotangents:
         grad = Access(name, own.x.subs)
         operands = (grad, own.x, own.mean, own.spread)
+        given = [operand.tensor for operand in operands]
         if _like(step, own.x):
-            for weight in (None, *_vectors(program, own)):
+            for weight in (None, *_vectors(near, step, own)):
                 meaning = _by_value(own, grad, weight)
-                if _equal(Access(step.target, own.x.subs), meaning, program):
+                if near.equal(step.target, own.x.subs, meaning, given):
                     return NormCall("layer_norm_backward", operands, weight, inverted=own.inverted, meaning=meaning)
         elif [i.extent for i in step.indices] == [own.axis.extent]:
             lead = tuple(s for s in own.x.subs[:-1] if isinstance(s, Index))
             meaning = Sum(lead, mul(grad, own.normalised())) if lead else grad
-            if lead and _equal(Access(step.target, (own.axis,)), meaning, program):
+            if lead and near.equal(step.target, (own.axis,), meaning, given):
                 return NormCall("layer_norm_weight_backward", operands, inverted=own.inverted, meaning=meaning)
     return None
 
 
-def _vectors(program: Program, own: _Statistics) -> list[Access]:
-    """The inputs along the normalised axis."""
-    found = [item.name for item in program.inputs if [i.extent for i in item.indices] == [own.axis.extent]]
-    return [Access(name, (own.axis,)) for name in found]
+def _vectors(near: _Near, step: Step, own: _Statistics) -> list[Access]:
+    """The inputs along the normalised axis that the step is computed from."""
+    inputs = [item for item in near.bare.inputs if item.name in near.reached(step.target)]
+    return [Access(item.name, (own.axis,)) for item in inputs if [i.extent for i in item.indices] == [own.axis.extent]]
 
 
 def _by_value(own: _Statistics, grad: Expr, weight: Expr | None) -> Expr:
@@ -215,10 +251,3 @@ def _by_value(own: _Statistics, grad: Expr, weight: Expr | None) -> Expr:
     of = inverse(Extent(str(own.axis.extent)))
     mean, along = mul(of, Sum((own.axis,), a)), mul(of, n, Sum((own.axis,), mul(a, n)))
     return mul(own.over(), sub(sub(a, mean), along))
-
-
-def _equal(first: Expr, second: Expr, program: Program) -> bool:
-    try:
-        return equal_as_functions(first, second, program)
-    except UndecidedError:
-        return False
