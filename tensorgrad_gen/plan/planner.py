@@ -180,7 +180,8 @@ class _Planner:
         """
         if any(map(clips, self.forward)):
             return [self.block_from((*outputs, *auxiliary), auxiliary) if auxiliary else main]
-        infinite = any(may_be_infinite(step.value) or _grows(step.value) for step in (*self.forward, *main.steps))
+        values = [s.value for s in self.forward] + [s.value for s in main.steps]
+        infinite = any(may_be_infinite(value) or _grows(value) for value in values)
         alone = outputs if len(outputs) > 1 and infinite else ()
         return [main, *(self.block_from((name,), auxiliary) for name in (*alone, *auxiliary))]
 
