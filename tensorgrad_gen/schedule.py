@@ -22,7 +22,7 @@ Results = tuple[tuple[str, TExpr], ...]
 _MOVES = {"transpose", "permute", "movedim", "unsqueeze", "squeeze", "expand"}
 _VIEWS = _MOVES | {"diagonal", "select", "narrow", "detach", "numel"}
 # Functions that may change their first argument, which then has no name by which others could read it.
-_CHANGING = {"_runtime.add_diagonal"}
+_CHANGING = {"_runtime.add_diagonal", "_runtime.add_into"}
 _WORDS = {"*": "product", "/": "quotient", "@": "product", "+": "total", "-": "difference", "sum": "total"}
 
 
@@ -166,6 +166,7 @@ class _Parts:
         self.numbers = numbers
         # By identity; the expression is kept too, so that no other one gets its identity.
         self._known: dict[int, tuple[TExpr, int, tuple[tuple[int, TExpr], ...]]] = {}
+        self._inside_of: dict[int, frozenset[int]] = {}  # by the number of an expression, those of its parts
         self._numbers: dict[object, int] = {}
         self._reads: list[bool] = []  # of each number: whether it reads a tensor
         self._lengths: dict[int, int] = {}
@@ -187,7 +188,11 @@ class _Parts:
 
     def has(self, expr: TExpr, number: int) -> bool:
         """Whether the expression has a part of that number."""
-        return any(own == number for own, _ in self.of(expr))
+        known = self._known.get(id(expr)) or self._look(expr)
+        inside = self._inside_of.get(known[1])
+        if inside is None:
+            inside = self._inside_of[known[1]] = frozenset(own for own, _ in known[2])
+        return number in inside
 
     def replaced(self, expr: TExpr, number: int, by: Var) -> TExpr:
         """The expression with the variable in place of each part of that number."""
@@ -234,24 +239,63 @@ def _changed(expr: TExpr) -> TExpr | None:
     return expr.args[0] if isinstance(expr, Call) and expr.function in _CHANGING else None
 
 
+class _Tally:
+    """How often each part occurs in all expressions together, which are counted one by one."""
+
+    def __init__(self, lookup: _Parts) -> None:
+        self.lookup = lookup
+        self.parts: dict[int, TExpr] = {}
+        self.repeated: set[int] = set()
+        self._counts: Counter[int] = Counter()
+
+    def count(self, expr: TExpr, times: int = 1) -> None:
+        """Count the parts of an expression that is there now, or (-1) is there no more."""
+        for number, part in self.lookup.of(expr):
+            self.parts[number] = part
+            self._counts[number] += times
+            (self.repeated.add if self._counts[number] > 1 else self.repeated.discard)(number)
+
+    def change(self, before: list[TExpr], after: list[TExpr]) -> None:
+        """Count what has come and what has gone; most expressions stay."""
+        stay = Counter(map(id, before)) & Counter(map(id, after))
+        for exprs, times in ((before, -1), (after, 1)):
+            left = Counter(stay)
+            for expr in exprs:
+                left[id(expr)] -= 1
+                if left[id(expr)] < 0:
+                    self.count(expr, times)
+
+    def largest(self, exprs: Iterable[TExpr]) -> int:
+        """The repeated part with the longest text; among equals the first in the expressions."""
+        lengths = {number: self.lookup.length(number, self.parts[number]) for number in self.repeated}
+        most = max(lengths.values())
+        longest = {number for number, length in lengths.items() if length == most}
+        if len(longest) == 1:
+            return longest.pop()
+        return next(number for expr in exprs for number, _ in self.lookup.of(expr) if number in longest)
+
+
 def _share(
     statements: list[TorchStatement], results: Results, numbers: frozenset[str], names: Names
 ) -> tuple[list[TorchStatement], Results]:
     """A part that several places compute becomes a statement before the first, the largest part first."""
     lookup = _Parts(numbers)
-    while True:
-        counts: Counter[int] = Counter()
-        parts: dict[int, TExpr] = {}
-        for expr in (*(s.call for s in statements), *(expr for _, expr in results)):
-            for number, part in lookup.of(expr):
-                counts[number] += 1
-                parts[number] = part
-        repeated = [number for number, count in counts.items() if count > 1]
-        if not repeated:
-            return statements, results
-        largest = max(repeated, key=lambda number: lookup.length(number, parts[number]))
-        statements, target = _named(statements, largest, parts[largest], lookup, names)
+    tally = _Tally(lookup)
+    exprs = _calls(statements, results)
+    for expr in exprs:
+        tally.count(expr)
+    while tally.repeated:
+        largest = tally.largest(exprs)
+        before = exprs
+        statements, target = _named(statements, largest, tally.parts[largest], lookup, names)
         results = tuple((name, lookup.replaced(expr, largest, Var(target))) for name, expr in results)
+        exprs = _calls(statements, results)
+        tally.change(before, exprs)
+    return statements, results
+
+
+def _calls(statements: list[TorchStatement], results: Results) -> list[TExpr]:
+    return [*(s.call for s in statements), *(expr for _, expr in results)]
 
 
 def _named(
@@ -264,14 +308,12 @@ def _named(
         needs = [statements[k].needed_by for k in readers]
         needed_by = frozenset[str]().union(*needs) if needs and all(needs) else frozenset[str]()
         made = TorchStatement(names.fresh(_word(part)), part, "", needed_by)
+    out = list(statements)
+    for k in readers:
+        if statements[k] is not made:
+            out[k] = replace(out[k], call=lookup.replaced(out[k].call, number, Var(made.target)))
     first = min(readers, default=len(statements))
-    out: list[TorchStatement] = []
-    for k, statement in enumerate(statements):
-        if k == first:
-            out.append(made)
-        if statement is not made:
-            out.append(replace(statement, call=lookup.replaced(statement.call, number, Var(made.target))))
-    return out if readers else [*out, made], made.target
+    return [*out[:first], made, *(s for s in out[first:] if s is not made)], made.target
 
 
 def _computes(expr: TExpr) -> bool:
@@ -313,10 +355,13 @@ def _live(statements: list[TorchStatement], results: Results) -> list[TorchState
 
 def _sink(statements: list[TorchStatement]) -> list[TorchStatement]:
     """Helpers without a formula move down to just before their first reader: they live no longer than needed."""
-    placed: list[TorchStatement] = []
-    for statement in reversed(statements):
-        readers = [k for k, later in enumerate(placed) if statement.target in reads(later.call)]
+    readers: dict[str, list[int]] = {}
+    for number, statement in enumerate(statements):
+        for name in reads(statement.call):
+            readers.setdefault(name, []).append(number)
+    placed: list[int] = []
+    for number in reversed(range(len(statements))):
+        later = () if statements[number].formula else readers.get(statements[number].target, ())
         # `placed` is in reverse: the first reader is the last of it.
-        place = readers[-1] + 1 if readers and not statement.formula else len(placed)
-        placed.insert(place, statement)
-    return placed[::-1]
+        placed.insert(max((placed.index(reader) + 1 for reader in later), default=len(placed)), number)
+    return [statements[number] for number in reversed(placed)]

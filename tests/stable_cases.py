@@ -309,4 +309,32 @@ SCALAR_FORMS = {
         inputs="{a: [n], b: [n]}",
         rough=lambda x, y: abs(x) in (1e30, 1e-30),
     ),
+    "x/(exp(x) - 1)": Form(
+        lambda x: x / mp.expm1(x) if x else mpf(1),
+        (
+            "y[n] = x[n]/(exp(x[n]) - 1)",
+            "y[n] = -x[n]/(1 - exp(x[n]))",
+            "y[n] = -x[n]/2*(1 - 1/tanh(x[n]/2))",
+            "{z: [m]} => e[m] = exp(z[m]); d[m] = e[m] - 1; y[m] = z[m]/d[m]",
+        ),
+        SCALARS,
+    ),
+    "x/(1 - exp(-x))": Form(
+        lambda x: -x / mp.expm1(-x) if x else mpf(1),
+        (
+            "y[n] = x[n]/(1 - exp(-x[n]))",
+            "y[n] = x[n]*exp(x[n])/(exp(x[n]) - 1)",
+            "{z: [m]} => e[m] = exp(-z[m]); d[m] = 1 - e[m]; y[m] = z[m]/d[m]",
+        ),
+        SCALARS,
+    ),
+    "x^3/(exp(x) - 1)": Form(
+        lambda x: x**3 / mp.expm1(x) if x else mpf(0),
+        (
+            "y[n] = x[n]^3/(exp(x[n]) - 1)",
+            "y[n] = x[n]^3*exp(-x[n])/(1 - exp(-x[n]))",
+            "{z: [m]} => e[m] = exp(z[m]); c[m] = z[m]^3; y[m] = c[m]/(e[m] - 1)",
+        ),
+        SCALARS,
+    ),
 }

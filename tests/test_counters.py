@@ -123,6 +123,10 @@ def test_a_view_costs_nothing() -> None:
     assert counted(lambda x: x.T.unsqueeze(0).expand(7, 3, 4)[:, 1:], x.detach()) == Counts(0, 0, 0, 0, 0, 0)
 
 
+def test_an_operator_that_changes_a_shape_in_place_is_a_view() -> None:
+    assert counted(lambda x: x.unsqueeze_(0).squeeze_(0), torch.ones(3)) == Counts(0, 0, 0, 0, 0, 0)
+
+
 def test_what_is_expanded_is_read_once() -> None:
     # forward reads 4 and 1 and writes 4 values; backward reads the cotangent, writes its sum
     cost = counted(lambda x: x + torch.ones(1).expand(4), leaf(4))

@@ -1,4 +1,4 @@
-"""PyTorch's backward operators: found by what a product is, equal to their composed forms, which take over when watched."""
+"""Backward operators of PyTorch: found by what a product is, equal to their composed forms."""
 
 from __future__ import annotations
 

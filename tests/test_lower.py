@@ -15,6 +15,7 @@ from tensorgrad_gen.ir import Access, Apply, Const, Index, Input, Linalg, Progra
 from tensorgrad_gen.lower import lower_plan, print_texpr
 from tensorgrad_gen.lower.torch_ir import Attr, Call, Infix, Lit, Method, Prefix, Tup, Var
 from tensorgrad_gen.reference import evaluate, sample_inputs
+from tensorgrad_gen.render.ownership import owned
 
 
 def has_batch(program: Program) -> bool:
@@ -246,11 +247,18 @@ def test_printed_expressions_have_the_parentheses_they_need(expr: Any, text: str
 
 
 @pytest.mark.parametrize("case", [*SUMS, *REDUCTIONS, *LABELS])
-def test_an_output_is_no_view_of_anything(case: str) -> None:
+def test_an_output_is_no_view_but_of_all_of_a_tensor_that_nothing_else_sees(case: str) -> None:
     program = program_of(spec(case))
     inputs, params = samples(program)[0]
-    for result in function(lowered(program).forward, arguments_of(program))(*tensors(program, inputs, params)):
-        assert not result._is_view()
+    body, given = lowered(program).forward, tensors(program, inputs, params)
+    results = function(body, arguments_of(program))(*given)
+    held = {tensor.untyped_storage().data_ptr() for tensor in given if isinstance(tensor, torch.Tensor)}
+    for (name, _), result in zip(body.results, results, strict=True):
+        if result._is_view():
+            assert owned(body)[name] == "own"  # which render writes
+            assert result.untyped_storage().nbytes() == result.numel() * result.element_size()
+            assert result.untyped_storage().data_ptr() not in held
+            held.add(result.untyped_storage().data_ptr())
 
 
 @pytest.mark.parametrize("case", [SUMS[4], REDUCTIONS[3], LABELS[3], LABELS[-1], CONDITIONS[2], POINTWISE[0]])

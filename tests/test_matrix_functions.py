@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -12,9 +13,20 @@ from torch import Tensor
 from torch.func import hessian, jacfwd, jacrev, vmap
 
 from tensorgrad_gen import compile_spec, load_op
+from tensorgrad_gen.runtime import matrices
 
 SPEC = "op: f\ninputs: {{x: {axes}}}\nequations: |\n  {equation}\n"
 Function = Callable[[Tensor], Tensor]
+
+
+def _root(m: Tensor) -> Tensor:
+    """By Denman and Beavers' iteration, whose derivatives PyTorch has to any order."""
+    root, inverse = m, torch.eye(m.shape[0], dtype=m.dtype)
+    for _ in range(20):
+        root, inverse = (root + torch.linalg.inv(inverse)) / 2, (inverse + torch.linalg.inv(root)) / 2
+    return root
+
+
 # Of each: the axes of x, the equation, PyTorch's own, the shapes to try.
 CASES: dict[str, tuple[str, str, Function, tuple[tuple[int, ...], ...]]] = {
     "matrix_exp": ("[..., i, i]", "y[...,i,j] = matrix_exp(x)[...,i,j]", torch.linalg.matrix_exp, ((3, 3), (2, 2, 2))),
@@ -23,6 +35,12 @@ CASES: dict[str, tuple[str, str, Function, tuple[tuple[int, ...], ...]]] = {
         "t[i,j] = x[j,i]\n  y[i] = one[j]*matrix_exp(t)[i,j]",
         lambda x: torch.linalg.matrix_exp(x.mT).sum(-1),
         ((3, 3),),
+    ),
+    "root of a positive matrix": (
+        "[i, j]",
+        "m[i,k] = x[i,j]*x[k,j] + delta[i,k]\n  y[i,k] = matrix_sqrt(m)[i,k]",
+        lambda x: _root(x @ x.mT + torch.eye(x.shape[0], dtype=x.dtype)),
+        ((3, 3), (2, 3)),
     ),
     "svdvals": (
         "[..., i, j]",
@@ -161,3 +179,25 @@ def test_what_is_differentiable_once_is_right_twice_all_the_same() -> None:
     op = load_op("op: f\ninputs: {x: [h]}\ndifferentiable: once\nequations: |\n  y = (one[h]*exp(x[h]))^2\n")
     x = sample((3,))
     torch.testing.assert_close(hessian(op)(x), hessian(lambda x: x.exp().sum() ** 2)(x))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.complex128])
+@pytest.mark.parametrize("spread", [1.0, 1e4])
+def test_an_equation_of_roots_is_solved_without_its_system(dtype: torch.dtype, spread: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+
+    def right_of_zero(n: int) -> Tensor:
+        vectors = torch.randn(n, n, generator=generator, dtype=dtype) + 2 * torch.eye(n, dtype=dtype)
+        values = torch.logspace(0, math.log10(spread), n, dtype=torch.float64).to(dtype)
+        return vectors @ torch.diag(values) @ torch.linalg.inv(vectors)
+
+    a, b = right_of_zero(4), right_of_zero(3)
+    x = torch.randn(2, 4, 3, generator=generator, dtype=dtype)
+    got = matrices.sylvester(a, b, a @ x + x @ b)
+    torch.testing.assert_close(got, x, rtol=1e-8, atol=1e-9)
+
+
+def test_the_derivative_of_a_root_takes_no_system_of_all_its_entries() -> None:
+    backward = compile_spec(SPEC.format(axes="[i, i]", equation="y[i,j] = matrix_sqrt(x)[i,j]")).source
+    assert "_runtime.sylvester(y.mT, y.mT, grad_y)" in backward
+    assert "diag_embed" not in backward

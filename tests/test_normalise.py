@@ -132,6 +132,38 @@ def test_a_share_is_read_at_a_label_unless_its_logarithm_is_read_elsewhere(equat
     assert [v.kind for v in values if isinstance(v, Reduce | Scan)] == kinds
 
 
+@pytest.mark.parametrize(
+    ("equations", "label"),
+    [
+        ("p[n,v] = softmax[v](x[n,v]); e = sum[n,v](p[n,v]*log(1/p[n,v])); y[n] = log(p[n,t[n]]) + e", "[n]"),
+        ("p[n,v] = softmax[v](x[n,v]); h[n] = -sum[v](p[n,v]*log(p[n,v])); y[n] = -exp(-h[n])*log(p[n,t[n]])", "[n]"),
+        ("p[n,v] = softmax[v](x[n,v]); y[n] = log(p[n,t[n]]); h[n] = sum[v](p[n,v]*log(p[n,v]))", "[n]"),
+        ("p[v] = softmax[v](x[v]); e = sum[v](p[v]*log(1/p[v])); y = log(p[t]) + e", "[]"),
+        ("p[v] = softmax[v](x[v]); y = log(p[t]) + one[v]*p[v]*log(p[v])", "[]"),
+    ],
+)
+def test_a_log_softmax_comes_before_all_who_read_it(equations: str, label: str) -> None:
+    axes = "[n, v]" if "n" in label else "[v]"
+    lines = "".join(f"  {line.strip()}\n" for line in equations.split(";"))
+    text = f"op: f\ninputs: {{x: {axes}, t: {{indices: {label}, kind: label, labels: v}}}}\nequations: |\n{lines}"
+    compiled = run(text, "f.yaml", until="simplify")
+    scans = [s.value.kind for s in compiled["normalise"].statements if isinstance(s.value, Scan)]
+    given = {"x": np.array([[0.3, -1.7, 0.9], [2.0, 0.1, 0.4]]), "t": np.array([2, 0])}
+    given = given if "n" in label else {name: array[0] for name, array in given.items()}
+    before, after = evaluate(compiled["elaborate"], given), evaluate(compiled["normalise"], given)
+    assert scans.count("log_softmax") == 1
+    for name in compiled["elaborate"].outputs:
+        np.testing.assert_allclose(before[name], after[name], rtol=1e-12)
+
+
+def test_a_diagonal_of_a_log_softmax_is_read_from_that_of_its_rows() -> None:
+    lines = "p[n,v] = softmax[v](x[n,v])\n  h[n] = -sum[v](p[n,v]*log(p[n,v]))\n  y = mean[n](exp(-h[n])*log(p[n,n]))"
+    compiled = run(f"op: f\ninputs: {{x: [n, n]}}\nequations: |\n  {lines}\n", "f.yaml", until="simplify")
+    given = {"x": np.array([[0.3, -1.7], [2.0, 0.1]])}
+    before, after = evaluate(compiled["elaborate"], given), evaluate(compiled["normalise"], given)
+    np.testing.assert_allclose(before["y"], after["y"], rtol=1e-12)
+
+
 def test_the_default_of_a_param_is_no_domain() -> None:
     text = "op: f\ninputs: {x: {indices: [i], domain: positive}}\nparams: {k: 2.0}\nequations: |\n"
     program = run(f"{text}  y = log(prod[i](k*x[i]))\n", "f", until="normalise")["normalise"]
@@ -147,3 +179,12 @@ def test_a_product_of_what_is_not_negative_goes_by_logarithms() -> None:
     assert canonical("positive", "y = prod[i](x[i])^(1/size(i))") == "sum[i](log(x[i])); exp(1/size(i)*sum_log_x)"
     # Two negative factors have a product with a logarithm, and no logarithms of their own.
     assert canonical("real", "y = log(prod[i](x[i]))") == "prod[i](x[i]); log(prod_x)"
+
+
+EXPONENTIALS = ("exp", "expm1", "cosh", "sinh", "sigmoid", "tanh", "softplus", "logsigmoid")
+
+
+@pytest.mark.parametrize("outer", EXPONENTIALS)
+def test_no_rule_undoes_another_in_derivatives_of_compositions(outer: str) -> None:
+    for inner in EXPONENTIALS:
+        run(SPEC.format(equations=f"  y[i] = {outer}({inner}(x[i]))"), "form.yaml", until="simplify")

@@ -74,6 +74,8 @@ GREATEST = apply("max", f, ZERO)
 
 # Of each row of the stable forms: expressions in which it does something.
 STABLE: dict[str, list[Expr]] = {
+    "softmax with a one": [mul(apply("exp", X), apply("sigmoid", neg(Reduce("logsumexp", (h,), X))))],
+    "sums over sums": [mul(power(TOTAL, 2), apply("exp", neg(Reduce("logsumexp", (h,), mul(TWO, X)))))],
     "softmax": [
         mul(apply("exp", A("f", i)), power(Sum((j,), apply("exp", A("f", j))), -1)),
         mul(apply("exp", A("g", i)), power(Sum((j,), apply("exp", A("f", j))), -1)),
@@ -322,5 +324,5 @@ def test_every_row_of_numbers_is_tried() -> None:
     of_conditions = {"decide a comparison", "fold conditions", "absorb a condition", "delta of itself"}
     assert {row.name for rows in RULES.values() for row in rows} - set(algebra) == of_conditions
     # Products want to know the domain of their factors: `tests/test_normalise.py` and the stable forms have them.
-    assert {row.name for row in STABLE_RULES} - set(forms) == {"prod by logarithms", "prod beside a number"}
+    assert {row.name for row in STABLE_RULES} - set(forms) == {"prod by logarithms", "odds beside a number"}
     assert {row.name for row in DERIVATIVE_RULES} <= set(forms)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 
 from tensorgrad_gen.ir import (
     Access,
@@ -155,7 +156,15 @@ def apart(expr: Expr, used: frozenset[Index]) -> Expr:
     return _apart(expr, taken)
 
 
+@lru_cache(maxsize=100_000)
+def _binds(expr: Expr) -> bool:
+    """Whether a node in the expression binds an index."""
+    return bool(expr.bound) or any(_binds(child) for child in expr.children)
+
+
 def _apart(expr: Expr, taken: set[str]) -> Expr:
+    if not _binds(expr):
+        return expr
     clashing = [i for i in expr.bound if i.name in taken]
     if clashing:
         expr = rename_bound(expr, taken | {i.name for i in all_indices(expr)}, clashing)

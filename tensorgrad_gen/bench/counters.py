@@ -17,7 +17,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_leaves
 
-from tensorgrad_gen.bench.operators import FLOPS, MOVES, NO_BYTES, PICKS, PUTS, WRITES_ONLY
+from tensorgrad_gen.bench.operators import FLOPS, MOVES, NO_BYTES, PICKS, PUTS, VIEWS_IN_PLACE, WRITES_ONLY
 
 # What is measured: tensors in, a tensor or several out.
 Call = Callable[..., "Tensor | Sequence[Tensor]"]
@@ -87,7 +87,7 @@ class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for tensor in results:
             self._live(tensor.untyped_storage(), places)
         made = [t for t in results if place_of(t.untyped_storage()) not in places]
-        changed = _changed(func, args, kwargs)
+        changed = [] if func.overloadpacket.__name__ in VIEWS_IN_PLACE else _changed(func, args, kwargs)
         if made or changed:  # else it is a view
             self._count(func, (args, kwargs, out), given, made, changed)
         return out

@@ -14,6 +14,8 @@ _aten: Any = torch.ops.aten
 
 # Memory is asked for, nothing is written.
 NO_BYTES = frozenset({"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "empty_permuted"})
+# Named as if they changed their operand, of which they change the shape: views.
+VIEWS_IN_PLACE = frozenset({"squeeze_", "unsqueeze_", "t_", "transpose_", "detach_", "as_strided_"})
 # The operand that is written to is not read.
 WRITES_ONLY = frozenset({"copy_", "fill_", "zero_"})
 # Of the first operand is read what labels pick.

@@ -103,7 +103,7 @@ def _is_negative(val: Val) -> bool:
 
 
 def product(b: Builder, above: list[Val], below: list[Val]) -> Val:
-    """The quotient of two products, factors with the same indices first, then larger by smaller ones."""
+    """The quotient of two products: each factor goes into the smallest that has its indices, larger by smaller ones."""
     scale_above, scale_below = _scale(
         [v for v in above if v.kind == "number"], [v for v in below if v.kind == "number"]
     )
@@ -119,13 +119,24 @@ def product(b: Builder, above: list[Val], below: list[Val]) -> Val:
         smallest = next((key for key in sorted(groups, key=len) if groups[key][0]), smallest)
     if len(groups) == 1 and not _reduced(next(iter(groups.values()))):
         scale_above, scale_below = _joined(scale_above, scale_below)
-    parts: list[tuple[Val, bool]] = []
+    parts: dict[frozenset[Index], tuple[Val, bool]] = {}
     for key in sorted(groups, key=lambda k: -len(k)):
         numerator, denominator = groups[key]
         top = scale_above if key == smallest else ONE
         bottom = scale_below if key == smallest else ONE
-        parts.append(_quotient(numerator, denominator, top, bottom))
-    return _combine(parts)
+        parts[key] = _quotient(numerator, denominator, top, bottom)
+    return _combine(_gathered(parts))
+
+
+def _gathered(parts: dict[frozenset[Index], tuple[Val, bool]]) -> list[tuple[Val, bool]]:
+    """The parts, the larger first, each factor multiplied into the smallest one that has its indices and more."""
+    left = dict(parts)
+    for key in sorted(parts, key=len):
+        homes = [other for other in left if other > key and not left[other][1]]
+        if homes and not left[key][1]:
+            home = min(homes, key=len)
+            left[home] = times(left[home][0], left.pop(key)[0]), False
+    return list(left.values())
 
 
 def _scale(above: list[Val], below: list[Val]) -> tuple[Val, Val]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from tensorgrad_gen.ir import number
+from tensorgrad_gen.ir import Index, number
 from tensorgrad_gen.lower.arith import pointwise, product
 from tensorgrad_gen.lower.builder import Builder
 from tensorgrad_gen.lower.fused import Fused
 from tensorgrad_gen.lower.model import Layout
+from tensorgrad_gen.lower.norms import NormCall
 from tensorgrad_gen.lower.pointwise import collect
-from tensorgrad_gen.lower.torch_ir import Call, Lit
+from tensorgrad_gen.lower.torch_ir import Call, Infix, Item, Lit, TExpr
 from tensorgrad_gen.lower.values import Val, axis_number
 
 
@@ -24,3 +25,24 @@ def lower_fused(b: Builder, node: Fused, order: Layout) -> Val:
         return product(b, [called, *above], below)
     numbers = tuple(b.lower(value, order).expr for value in node.numbers if number(value) != 1)
     return pointwise(Call(f"_runtime.{node.name}", (*expressions, *numbers)), *values, kind="real")
+
+
+def lower_norm(b: Builder, node: NormCall) -> Val:
+    """The call, on the axes of what is normalised, which is last; statistics keep that axis with size 1."""
+    full = tuple(sub for sub in node.operands[0].subs if isinstance(sub, Index))
+    kept = (*full[:-1], None)
+    values = [b.tensor(b.lower(operand, full)) for operand in node.operands]
+    arguments: list[TExpr] = [value.expr for value in values]
+    if node.name != "layer_norm" and not node.inverted:
+        arguments[-1] = Infix("/", Lit(1), arguments[-1])
+    for vector in (node.weight, node.bias) if node.name == "layer_norm" else (node.weight,):
+        arguments.append(Lit(None) if vector is None else b.tensor(b.lower(vector, full[-1:])).expr)
+    if node.eps is not None:
+        arguments.append(b.lower(node.eps, ()).expr)
+    if node.name == "layer_norm_weight_backward":
+        return Val(Call(f"_runtime.{node.name}", tuple(arguments[:-1])), full[-1:])
+    called: TExpr = Call(f"_runtime.{node.name}", tuple(arguments))
+    if node.item is None:
+        return Val(called, full)
+    result = Item(called, Lit(node.item))
+    return Val(Infix("/", Lit(1), result) if node.inverted else result, full if node.item == 0 else kept)

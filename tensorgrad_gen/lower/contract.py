@@ -90,14 +90,22 @@ def contract(b: Builder, bound: tuple[Index, ...], factors: tuple[Expr, ...], or
     groups: dict[frozenset[Index], list[Expr]] = {}
     for factor in factors:
         groups.setdefault(factor.free, []).append(factor)
-    if len(groups) == 1:
+    if len(groups) == 1 and not (order == () and _dotted(factors, bound)):
         inner = natural_order(factors, bound, order)
         return reduce_sum(b, b.lower(product_of(factors), inner), bound, order)
     vals = []
-    products = [product_of(tuple(group)) for group in groups.values()]
-    for group, whole in zip(groups.values(), products, strict=True):
+    several = list(groups.values()) if len(groups) > 1 else [[factor] for factor in factors]
+    products = [product_of(tuple(group)) for group in several]
+    for group, whole in zip(several, products, strict=True):
         vals.append(b.real(b.tensor(b.lower(whole, natural_order(group, bound, order)))))
     return contract_values(b, b.of_one_kind(vals, products), frozenset(bound), order)
+
+
+def _dotted(factors: tuple[Expr, ...], bound: tuple[Index, ...]) -> bool:
+    """Whether this is the dot product of two tensors, all of whose axes are summed, as if each were one vector."""
+    if len(factors) != 2 or any(isinstance(f, Pow) for f in factors) or LEAD in bound:
+        return False
+    return factors[0].free == factors[1].free == frozenset(bound)
 
 
 def contract_values(b: Builder, vals: list[Val], bound: frozenset[Index], order: Layout) -> Val:

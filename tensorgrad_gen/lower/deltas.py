@@ -137,7 +137,9 @@ def add_scattered(b: Builder, term: Expr, others: tuple[Expr, ...], order: Layou
     onto = b.solid(align(b.real(b.tensor(b.lower(base, (*lead, index)))), (*lead, index)), (*lead, index))
     source, places = _scattered_parts(b, label, tuple(f for f in factors if f is not delta), lead)
     onto, source = b.of_one_kind([onto, source], (base, term))
-    return align(Val(Call("_runtime.add_at", (onto.expr, places.expr, source.expr)), (*lead, index)), order)
+    # What is computed here is nobody else's: it may be changed.
+    call = "_runtime.add_into" if isinstance(onto.expr, Infix | Prefix) else "_runtime.add_at"
+    return align(Val(Call(call, (onto.expr, places.expr, source.expr)), (*lead, index)), order)
 
 
 def sum_with_delta(b: Builder, bound: tuple[Index, ...], factors: tuple[Expr, ...], order: Layout) -> Val:

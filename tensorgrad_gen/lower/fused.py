@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tensorgrad_gen.algebra import accesses, walk
+from tensorgrad_gen.algebra import accesses, substitute, walk
 from tensorgrad_gen.algebra.equal import UndecidedError, equal_as_functions
 from tensorgrad_gen.algebra.hoist import scalar
 from tensorgrad_gen.algebra.parts import factors_of, terms_of
@@ -48,6 +48,7 @@ class Fused:
     operands: tuple[Expr, ...]
     numbers: tuple[Expr, ...] = ()
     axis: Index | None = None
+    inside: tuple[Access, Expr] | None = None  # a tensor that is computed by the call, and what it is
 
 
 def fused(step: Step, steps: Iterable[Step], program: Program) -> dict[Expr, Fused]:
@@ -161,11 +162,11 @@ def _softmax(term: Mul, table: dict[str, Step]) -> Fused | None:
             continue
         for cotangent, other in (factor.terms, factor.terms[::-1]):
             for value in (f for f in term.factors if _plain(f)):
-                axis = _summed(neg(other), cotangent, value, table)
-                if axis is not None and cotangent.free == value.free == term.free:
+                found = _summed(neg(other), cotangent, value, table)
+                if found is not None and cotangent.free == value.free == term.free:
                     numbers = [f for f in term.factors if f is not factor and f is not value]
                     if all(scalar(f) for f in numbers):
-                        return Fused("softmax_backward", (cotangent, value), tuple(numbers), axis)
+                        return Fused("softmax_backward", (cotangent, value), tuple(numbers), *found)
     return None
 
 
@@ -178,19 +179,19 @@ def _log_softmax(whole: Add, table: dict[str, Step]) -> Fused | None:
         powers = [f.args[0] for f in factors if isinstance(f, Apply) and f.function == "exp" and _plain(f.args[0])]
         sums = [f for f in factors if isinstance(f, Access)]
         if len(factors) == 2 and len(powers) == len(sums) == 1 and cotangent.free == powers[0].free == whole.free:
-            axis = _summed(sums[0], cotangent, ONE, table)
-            if axis is not None:
-                return Fused("log_softmax_backward", (cotangent, powers[0]), (), axis)
+            found = _summed(sums[0], cotangent, ONE, table)
+            if found is not None:
+                return Fused("log_softmax_backward", (cotangent, powers[0]), (), *found)
     return None
 
 
-def _summed(expr: Expr, cotangent: Expr, value: Expr, table: dict[str, Step]) -> Index | None:
-    """The index `h`, if the expression is a tensor that holds the sum over it of the product of these two."""
+def _summed(
+    expr: Expr, cotangent: Expr, value: Expr, table: dict[str, Step]
+) -> tuple[Index, tuple[Access, Expr]] | None:
+    """The index `h`, if the expression is a tensor that holds the sum over it of the product of these two; that sum."""
     step = table.get(expr.tensor) if isinstance(expr, Access) and _plain(expr) else None
     if step is None or not isinstance(step.value, Sum) or len(step.value.indices) != 1:
         return None
-    from tensorgrad_gen.algebra import substitute
-
     assert isinstance(expr, Access)
     here = dict(zip(step.indices, (s for s in expr.subs if isinstance(s, Index)), strict=True))
     missing = cotangent.free - expr.free
@@ -198,4 +199,6 @@ def _summed(expr: Expr, cotangent: Expr, value: Expr, table: dict[str, Step]) ->
         return None
     (axis,) = missing
     body = substitute(step.value.body, here | {step.value.indices[0]: axis})
-    return axis if set(factors_of(body)) == {cotangent, value} - {ONE} else None
+    if set(factors_of(body)) != {cotangent, value} - {ONE}:
+        return None
+    return axis, (expr, substitute(step.value, here))

@@ -10,7 +10,7 @@ from tensorgrad_gen.lower.builder import Builder
 from tensorgrad_gen.lower.model import Layout
 from tensorgrad_gen.lower.reduce_axes import reduce_sum
 from tensorgrad_gen.lower.torch_ir import Attr, Call, Infix, Lit, TExpr
-from tensorgrad_gen.lower.values import LEAD, Val, align, permute, squeeze
+from tensorgrad_gen.lower.values import LEAD, Val, align, method, permute, squeeze
 
 Axes = tuple[Index, ...]
 
@@ -27,9 +27,12 @@ def pair(b: Builder, left: Val, right: Val, bound: frozenset[Index], order: Layo
     first, second = squeeze(left), squeeze(right)
     found: Val | None = None
     if not batch and not (mine and yours):
-        large, small = (first, second) if mine else (second, first)
+        large, small = (second, first) if yours else (first, second)
         found = _by_vector(large, small, common, order)
-    elif mine and yours:
+    elif not (mine and yours):
+        large, small = (second, first) if yours else (first, second)
+        found = _by_vectors(large, small, batch, common)
+    else:
         found = _matrix(b, first, second, (batch, mine, yours, common), order)
     if found is not None:
         return align(found, order)
@@ -64,8 +67,9 @@ def _by_vector(matrix: Val, vector: Val, common: Axes, order: Layout) -> Val | N
     rest = tuple(k for k in matrix.indices if k not in common)
     layout = matrix.indices
     if not rest:
-        keep = any(a is None for a in order)
-        return None if keep or len(common) > 1 or LEAD in common else Val(_at(matrix.expr, vector.expr))
+        if any(a is None for a in order) or LEAD in common:
+            return None
+        return Val(_at(_flat(matrix), _flat(permute(vector, layout))))
     if len(common) > 1 or LEAD in common:
         return _by_long_vector(matrix, vector, rest)
     (axis,) = common
@@ -76,6 +80,24 @@ def _by_vector(matrix: Val, vector: Val, common: Axes, order: Layout) -> Val | N
     if layout[-2] is axis:
         return Val(_at(Attr(matrix.expr, "mT"), vector.expr), rest)
     return None
+
+
+def _flat(val: Val) -> TExpr:
+    """All axes as one."""
+    return val.expr if len(val.layout) == 1 else Call("_runtime.rows", (val.expr, Lit(0)))
+
+
+def _by_vectors(matrix: Val, vector: Val, batch: Axes, common: Axes) -> Val | None:
+    """A batch of matrices, each by a vector of its own: the vectors as rows, which is faster than as columns."""
+    own = tuple(k for k in matrix.indices if k not in vector.indices)
+    if not own or LEAD in (*own, *common):
+        return None
+    lead = tuple(k for k in matrix.indices if k in batch)
+    if len(own) > 1 or len(common) > 1:
+        return None if LEAD in batch else _grouped(vector, matrix, (lead, (), own), ())
+    row = method(permute(vector, (*lead, *common)), "unsqueeze", -2)
+    product = Val(_at(row, permute(matrix, (*lead, *common, *own)).expr), (*lead, None, *own))
+    return Val(method(product, "squeeze", -2), (*lead, *own))
 
 
 def _by_long_vector(matrix: Val, vector: Val, rest: Axes) -> Val | None:
@@ -98,9 +120,9 @@ def _matrix(b: Builder, left: Val, right: Val, kinds: tuple[Axes, Axes, Axes, Ax
         if _reversed(order, mine, yours):
             left, right, mine, yours = right, left, yours, mine
         (axis,) = common
-        if len(yours) == 1 and yours[0] is not LEAD:
+        if len(yours) == 1 and yours[0] is not LEAD and (len(mine) == 1 or _ends(left, common)):
             return _plain(left, right, mine, yours[0], axis)
-        if len(mine) == 1 and mine[0] is not LEAD:
+        if len(mine) == 1 and mine[0] is not LEAD and (len(yours) == 1 or _ends(right, common)):
             return _plain(right, left, yours, mine[0], axis)
     single = len(mine) == len(yours) == 1 and LEAD not in (*mine, *yours)
     # One index of its own on the other side: `...` is none, it may be any number of axes.
@@ -117,7 +139,22 @@ def _matrix(b: Builder, left: Val, right: Val, kinds: tuple[Axes, Axes, Axes, Ax
         first = permute(left, (*lead, *mine, *common))
         second = permute(right, (*lead, *common, *yours))
         return Val(_at(first.expr, second.expr), (*lead, *mine, *yours))
-    return _einsum(b, left, right, order, frozenset(common))
+    if LEAD in (*left.indices, *right.indices):
+        return _einsum(b, left, right, order, frozenset(common))
+    if _reversed(order, mine, yours):
+        left, right, mine, yours = right, left, yours, mine
+    return _grouped(left, right, (batch, mine, yours), order)
+
+
+def _grouped(left: Val, right: Val, groups: tuple[Axes, Axes, Axes], order: Layout) -> Val:
+    """Batch, own and contracted axes each taken as one: any contraction is one batched matrix product."""
+    batch, mine, yours = groups
+    lead = tuple(axis for axis in order if axis in batch) if set(batch) <= set(order) else batch
+    large = left if len(left.indices) >= len(right.indices) else right
+    inner = tuple(k for k in large.indices if k not in (*batch, *mine, *yours))
+    first, second = permute(left, (*lead, *mine, *inner)), permute(right, (*lead, *inner, *yours))
+    counts = (Lit(len(lead)), Lit(len(inner)))
+    return Val(Call("_runtime.matmul", (first.expr, second.expr, *counts)), (*lead, *mine, *yours))
 
 
 def _reversed(order: Layout, mine: Axes, yours: Axes) -> bool:

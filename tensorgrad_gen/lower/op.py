@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from tensorgrad_gen.algebra import all_indices
+from tensorgrad_gen.algebra import all_indices, apart, map_nodes
 from tensorgrad_gen.ir import (
     Access,
     Apply,
@@ -29,6 +29,7 @@ from tensorgrad_gen.lower.fused import Fused, fused
 from tensorgrad_gen.lower.layouts import Axes, as_layout, decide_layouts
 from tensorgrad_gen.lower.model import Body, LoweredOp
 from tensorgrad_gen.lower.names import Names, local_name
+from tensorgrad_gen.lower.norms import NormCall, gradient_calls, value_calls
 from tensorgrad_gen.lower.printer import reads, walk
 from tensorgrad_gen.lower.sizes import Sizes
 from tensorgrad_gen.lower.torch_ir import Attr, Call, Lit, Method, TExpr, TorchStatement, Var
@@ -36,6 +37,7 @@ from tensorgrad_gen.lower.values import LEAD, LoweringError, Val, align, fits, p
 from tensorgrad_gen.plan.model import Block, Plan, Solver, Step
 
 NOTHING: Mapping[Expr, Fused] = {}
+NO_NORMS: Mapping[str, NormCall] = {}
 RULES: dict[str, dict[type, Rule]] = {
     "real": {
         **pointwise.REAL,
@@ -60,7 +62,7 @@ RULES: dict[str, dict[type, Rule]] = {
 
 _VIEW_CALLS = {
     f"_runtime.{name}"
-    for name in ("rows", "merge_last", "split_axis", "take", "sum_lead", "einsum", "window", "window_sum")
+    for name in ("matmul", "rows", "merge_last", "split_axis", "take", "sum_lead", "einsum", "window", "window_sum")
 }
 _VIEWS = frozenset(
     [
@@ -77,6 +79,13 @@ _VIEWS = frozenset(
         "reshape",
         "conj",
     ],
+)
+# Of these, those that leave nothing out.
+_WHOLE = frozenset(
+    {
+        *("transpose", "permute", "movedim", "unsqueeze", "squeeze", "reshape", "mT"),
+        *(f"_runtime.{name}" for name in ("rows", "merge_last", "split_axis", "einsum")),
+    }
 )
 
 
@@ -142,7 +151,8 @@ class _Lowering:
         b = self.builder(self.inputs(), self.anchor())
         b.bare = self.plan.of is not None
         b.traced = traced or b.bare
-        self.run(b, self.plan.forward)
+        norms = {} if b.traced or self.complex else value_calls(self.plan.forward, self.program)
+        self.run(b, self.plan.forward, norms)
         names = [*self.plan.outputs, *(n for n in self.plan.auxiliary if n not in self.plan.outputs)]
         return self.finish(b, [(name, name, self.layout(name)) for name in names], fresh=True)
 
@@ -161,12 +171,13 @@ class _Lowering:
         given = {root for root in roots if root.removeprefix(prefix) in self.complex}
         b.complex = complex_tensors(block.steps, self.complex | given)
         if prefix == "grad_":
+            norms = {} if self.complex else gradient_calls(block.steps, self.plan.forward, self.program)
             for step in block.steps:
-                self.step(b, step, fused(step, block.steps, self.program))
+                self.step(b, step, fused(step, block.steps, self.program), norms.get(step.target))
         else:
             self.run(b, block.steps)
         wanted = [(name, tensor, self.layout(name)) for name, tensor in block.results]
-        body = self.finish(b, wanted, fresh=prefix == "tangent_")
+        body = self.finish(b, wanted, fresh=prefix == "tangent_", tangent=prefix == "tangent_")
         return self.with_zeros(body, block) if prefix == "tangent_" else body
 
     def with_zeros(self, body: Body, block: Block) -> Body:
@@ -201,21 +212,24 @@ class _Lowering:
         outside = frozenset(tensors)
         return Builder(self.program, names, sizes, RULES, like, tensors, outside=outside, complex=self.complex)
 
-    def run(self, b: Builder, steps: Iterable[Step]) -> None:
+    def run(self, b: Builder, steps: Iterable[Step], norms: Mapping[str, NormCall] = NO_NORMS) -> None:
         for step in steps:
-            self.step(b, step)
+            self.step(b, step, norm=norms.get(step.target))
 
-    def step(self, b: Builder, step: Step, one_call: Mapping[Expr, Fused] = NOTHING) -> None:
-        """One step: its temporaries, then its own statement; these products in it are one call each."""
+    def step(
+        self, b: Builder, step: Step, products: Mapping[Expr, Fused] = NOTHING, norm: NormCall | None = None
+    ) -> None:
+        """One step: its temporaries, then its own statement; products in it are one call each, or all of it is."""
         if any(i.extent == LEAD.extent and i.name != LEAD.name for i in all_indices(step.value)):
             raise LoweringError(f"two sets of leading axes in the statement of {step.target}")
-        b.needed_by, b.shared, b.fused = step.needed_by, repeated(step.value), one_call
+        b.needed_by, b.shared, b.fused = step.needed_by, repeated(step.value), products
         order = as_layout(self.axes[step.target], step.indices)
         lower = {"bool": b.condition, "label": b.integer}.get(step.kind, b.lower)
-        val = b.tensor(lower(step.value, order))
+        val = b.tensor(lower(step.value, order)) if norm is None else calls.lower_norm(b, norm)
         val = align(b.real(val) if step.kind == "real" else val, order)
         name = local_name(step.target)
-        b.statements.append(TorchStatement(name, val.expr, self.formula(step), step.needed_by))
+        said = _said(step, products, norm)
+        b.statements.append(TorchStatement(name, val.expr, self.formula(said), step.needed_by))
         places = {index: k for k, index in enumerate(step.indices)}
         axes = tuple(None if axis is None else places[axis] for axis in val.layout)
         b.locals[step.target] = Local(name, step.indices, axes, val.kind, frozenset(places[a] for a in val.loose))
@@ -230,7 +244,9 @@ class _Lowering:
             return f"{print_left(statement, 'math')} = {step.formula}"
         return print_statement(statement, "math", size_names(self.program))
 
-    def finish(self, b: Builder, wanted: list[tuple[str, str, tuple[Index | None, ...]]], fresh: bool) -> Body:
+    def finish(
+        self, b: Builder, wanted: list[tuple[str, str, tuple[Index | None, ...]]], fresh: bool, tangent: bool = False
+    ) -> Body:
         """The results in their layouts; `fresh`: none of them an input, a view of one, or twice the same."""
         given: set[str] = {local.name for name, local in b.locals.items() if name in b.outside} if fresh else set()
         results = []
@@ -242,8 +258,9 @@ class _Lowering:
             loose = frozenset(self.renamed(local, name)[place] for place in local.loose)
             val, widened = _shaped(b, replace(val, loose=loose), layout)
             root = _root(val.expr, b.statements)
-            # A view of anything cannot be changed in place by who gets it.
-            view = name in self.plan.outputs and not b.bare and _viewed(val.expr, b.statements) is not None
+            # No tangent is a view; an output may be all of a tensor made here (`render.ownership`), which it else kept.
+            view = name in self.plan.outputs and not b.bare and (tangent or not _all_of(val.expr, b.statements))
+            view = view and _viewed(val.expr, b.statements) is not None
             if fresh and (widened or view or root in given):
                 val = val.over(Method(val.expr, "clone"))
             given |= {root} if root and fresh else set()
@@ -253,6 +270,17 @@ class _Lowering:
     def renamed(self, local: Local, name: str) -> tuple[Index, ...]:
         """The local's indices under the names that the result declares."""
         return self.indices[name] if len(self.indices[name]) == len(local.indices) else local.indices
+
+
+def _said(step: Step, products: Mapping[Expr, Fused], norm: NormCall | None) -> Step:
+    """The step with what its calls compute beside: a formula names no tensor that the code has not."""
+    if norm is not None and norm.meaning is not None:
+        return replace(step, value=apart(norm.meaning, frozenset(step.indices)), formula=None)
+    hidden = dict(found.inside for found in products.values() if found.inside is not None)
+    if not hidden or step.formula is not None:
+        return step
+    value = map_nodes(step.value, lambda node: hidden.get(node, node) if isinstance(node, Access) else node)
+    return replace(step, value=apart(value, frozenset(step.indices)))
 
 
 def _shaped(b: Builder, val: Val, layout: tuple[Index | None, ...]) -> tuple[Val, bool]:
@@ -280,6 +308,17 @@ def _viewed(expr: TExpr, statements: list[TorchStatement]) -> TExpr | None:
             viewed = None if made is None else _viewed(made, statements)
             return made if isinstance(made, Var) else viewed
     return None
+
+
+def _all_of(expr: TExpr, statements: list[TorchStatement]) -> bool:
+    """Whether the expression has every element of the tensor that it is a view of: the axes alone are others."""
+    match expr:
+        case Method(of, name) | Attr(of, name) | Call(name, (of, *_)) if _viewed(expr, statements) is not None:
+            return name in _WHOLE and _all_of(of, statements)
+        case Var(name):
+            made = next((s.call for s in statements if s.target == name), None)
+            return made is None or _all_of(made, statements)
+    return True
 
 
 def _root(expr: TExpr, statements: list[TorchStatement]) -> str | None:

@@ -31,7 +31,7 @@ from tensorgrad_gen.lower.model import Layout
 from tensorgrad_gen.lower.names import local_name
 from tensorgrad_gen.lower.torch_functions import SAFE_AT_TWO, SINGULAR, SINGULAR_AT_ONE, SPELLINGS
 from tensorgrad_gen.lower.torch_ir import Call, Infix, Lit, Method, Prefix, TExpr, Var
-from tensorgrad_gen.lower.values import LoweringError, Val, align
+from tensorgrad_gen.lower.values import LoweringError, Val, align, named
 from tensorgrad_gen.lower.windows import unpadded
 
 HALF = Fraction(1, 2)
@@ -117,7 +117,7 @@ def collect(b: Builder, factors: tuple[Expr, ...], order: Layout) -> tuple[list[
         exponent = constant(factor.exponent) if isinstance(factor, Pow) else None
         if isinstance(factor, Pow) and exponent is not None and exponent < 0:
             single = b.lower(factor.base, order) if exponent in (-2, -3) and not b.guards else None
-            if single is not None and isinstance(single.expr, Var) and single.kind != "number":
+            if single is not None and named(single.expr) and single.kind != "number":
                 below += [single] * -int(exponent)  # divided by twice: the square may be beyond the dtype
                 continue
             val, divides = _reciprocal_power(b, factor.base, -exponent, order)

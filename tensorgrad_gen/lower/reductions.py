@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tensorgrad_gen.ir import Expr, Index, Linalg, Reduce, Scan, is_complex
+from tensorgrad_gen.ir import Access, Add, Apply, Delta, Expr, Index, Linalg, Mul, Reduce, Scan, is_complex
 from tensorgrad_gen.lower.builder import Builder
 from tensorgrad_gen.lower.model import Layout
 from tensorgrad_gen.lower.reading import natural_order
@@ -217,6 +217,8 @@ def _solve(b: Builder, node: Linalg, batch: tuple[Index, ...], matrix: TExpr, or
     """A solve with a right side of the same number of axes, so that it is never taken for vectors."""
     if node.rhs is None:
         raise LoweringError("solve without a right side")
+    if (sides := _sides(b, node)) is not None:
+        return _sylvester(b, node, batch, sides, order)
     own = node.rhs.free - set(node.rows) - set(batch)
     columns = tuple(axis for axis in natural_order((node.rhs,), node.rows, order) if axis in own)
     right = _placed(b, node.rhs, (*batch, *node.rows, *columns))
@@ -230,3 +232,43 @@ def _solve(b: Builder, node: Linalg, batch: tuple[Index, ...], matrix: TExpr, or
     solved = Call("_runtime.solve", (matrix, Method(side, "unsqueeze", (Lit(-1),))))
     solved = _unflatten(b, Method(solved, "squeeze", (Lit(-1),)), node.cols, -1)
     return align(Val(solved, (*batch, *node.cols)), order)
+
+
+def _sides(b: Builder, node: Linalg) -> tuple[Expr, Expr] | None:
+    """`A`, `B` of a system `A[i,m] delta[n,j] + delta[i,m] B[n,j]` for `X[m,n]`, if both are principal roots.
+
+    Their eigenvalues are then right of 0, as the iteration needs, which takes n^3 operations where the system has n^6.
+    """
+    if len(node.rows) != 2 or len(node.cols) != 2 or not isinstance(node.matrix, Add) or node.rhs is None:
+        return None
+    if node.rhs.free - node.matrix.free:
+        return None
+    (i, j), (m, n) = node.rows, node.cols
+    found: dict[frozenset[Index], Expr] = {}
+    for term in node.matrix.terms:
+        factors = term.factors if isinstance(term, Mul) else ()
+        deltas = [f for f in factors if isinstance(f, Delta)]
+        others = [f for f in factors if not isinstance(f, Delta)]
+        if len(deltas) != 1 or len(others) != 1 or not _is_root(b, others[0]):
+            return None
+        found[deltas[0].free] = others[0]
+    if set(found) != {frozenset((j, n)), frozenset((i, m))}:
+        return None
+    return found[frozenset((j, n))], found[frozenset((i, m))]
+
+
+def _is_root(b: Builder, expr: Expr) -> bool:
+    """Whether the tensor, or its conjugate, is a principal square root."""
+    if isinstance(expr, Apply) and expr.function == "conj":
+        expr = expr.args[0]
+    made = {s.target: s.value for s in b.program.statements}
+    value = made.get(expr.tensor) if isinstance(expr, Access) else None
+    return isinstance(value, Linalg) and value.kind == "matrix_sqrt"
+
+
+def _sylvester(b: Builder, node: Linalg, batch: tuple[Index, ...], sides: tuple[Expr, Expr], order: Layout) -> Val:
+    assert node.rhs is not None
+    (i, j), (m, n) = node.rows, node.cols
+    left, right = _placed(b, sides[0], (*batch, i, m)), _placed(b, sides[1], (*batch, n, j))
+    whole = b.beside(_placed(b, node.rhs, (*batch, i, j)), node.rhs, (node.matrix,))
+    return align(Val(Call("_runtime.sylvester", (left.expr, right.expr, whole.expr)), (*batch, m, n)), order)

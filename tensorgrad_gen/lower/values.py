@@ -11,7 +11,7 @@ from itertools import zip_longest
 
 from tensorgrad_gen.ir import Index
 from tensorgrad_gen.lower.model import Layout
-from tensorgrad_gen.lower.torch_ir import Attr, Lit, Method, TExpr, Tup
+from tensorgrad_gen.lower.torch_ir import Attr, Lit, Method, TExpr, Tup, Var
 
 LEAD = Index("...", "...")
 
@@ -150,6 +150,13 @@ def _respace(val: Val, target: Layout) -> Val:
             grown = (*val.layout[:have], None, *val.layout[have:])
             val = val.over(method(val, "unsqueeze", -(right + 1)), grown)
             right += 1
+
+
+def named(expr: TExpr) -> bool:
+    """Whether the expression is a tensor with a name, or has axes of size 1 more or less than one."""
+    while isinstance(expr, Method) and expr.name in ("unsqueeze", "squeeze"):
+        expr = expr.receiver
+    return isinstance(expr, Var)
 
 
 def tighten(val: Val, loose: frozenset[Index]) -> Val:

@@ -13,6 +13,7 @@ from tensorgrad_gen.normalise.log_shares import log_shares
 from tensorgrad_gen.normalise.ranges import Ranges
 from tensorgrad_gen.normalise.reading import Definitions
 from tensorgrad_gen.normalise.stable import STABLE_RULES, stabilise
+from tensorgrad_gen.normalise.weighted_shares import weighted_shares
 
 __all__ = ["STABLE_RULES", "normalise"]
 
@@ -24,9 +25,8 @@ def normalise(program: Program) -> Program:
     for statement in program.statements:
         value = simplify(_aliases(statement.value, definitions))
         value = simplify(stabilise(value, definitions))
-        done = replace(statement, value=value)
-        definitions[statement.target] = done
-        statements.append(done)
+        definitions[statement.target] = replace(statement, value=value)
+        statements.append(replace(statement, value=simplify(weighted_shares(value, definitions))))
     statements = _named_as_outputs(used(statements, program.outputs), program.outputs)
     statements = drop_broadcasts(statements, set(program.outputs))
     taken = set(program.tensors) | {p.name for p in program.params} | {n for n, _ in program.size_names}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 from math import lcm
 
 from tensorgrad_gen.algebra import key, simplify
@@ -161,6 +162,7 @@ _FUNCTIONS: dict[str, Callable[[Expr], Form]] = {
 }
 
 
+@lru_cache(maxsize=20_000)
 def analyse(expr: Expr, sums: bool = False) -> Form:
     """The expression as a product; `sums`: sums of exponentials too, as what a logarithm or a divisor has."""
     match expr:

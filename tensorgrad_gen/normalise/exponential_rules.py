@@ -10,18 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
-from tensorgrad_gen.algebra import simplify
+from tensorgrad_gen.algebra import key, simplify
 from tensorgrad_gen.algebra.parts import split_coefficient, terms_of
 from tensorgrad_gen.ir import Add, Apply, Expr, Mul, Pow, Reduce, add, const, mul, neg, number, power
 from tensorgrad_gen.ir.build import ONE, ZERO
 from tensorgrad_gen.normalise.binomials import Form, analyse, combine
 from tensorgrad_gen.normalise.multiples import ratio, rational_power, scaled, vector
 from tensorgrad_gen.normalise.polynomials import conjugates_joined
+from tensorgrad_gen.normalise.risks import exponential, risk
 from tensorgrad_gen.normalise.scalar_forms import without
 
 HALF, MINUS = Fraction(1, 2), Fraction(-1)
 LOG_2 = Apply("log", (const(2),))
+_LOGARITHMS = ("logaddexp", "softplus", "logsigmoid", "log_cosh")  # of sums of exponentials
 
 
 @dataclass(slots=True)
@@ -71,7 +74,7 @@ def even(z: Expr) -> Expr:
     return z
 
 
-def _share(exponent: Expr, unit: Expr) -> Fraction:
+def share(exponent: Expr, unit: Expr) -> Fraction:
     """`a` where `exponent - a unit` has nothing of the unit left; 0 if there is none."""
     own, whole = vector(unit), vector(exponent)
     ratios = {whole.get(name, Fraction(0)) / value for name, value in own.items()}
@@ -154,9 +157,9 @@ def product(form: Form) -> Expr:
     coefficient, exponent, found = directions(form)
     written = _Product(coefficient, [], [])
     for own in found:
-        share = _share(exponent, own.unit)
-        exponent = add(exponent, scaled(own.unit, -share))
-        left = written.along(own, share)
+        taken = share(exponent, own.unit)
+        exponent = add(exponent, scaled(own.unit, -taken))
+        left = written.along(own, taken)
         exponent = simplify(add(exponent, scaled(own.unit, left)))
     sigmoids = [power(Apply("sigmoid", (z,)), n) for z, n in written.sigmoids]
     if exponent is not ZERO:
@@ -166,38 +169,7 @@ def product(form: Form) -> Expr:
     return simplify(mul(const(written.coefficient), *form.rest, *written.factors, *sigmoids))
 
 
-RISKS = {
-    **dict.fromkeys(("exp", "cosh", "sinh", "expm1"), 2),
-    **dict.fromkeys(("sigmoid", "tanh", "sech", "sech_squared", "softplus", "logsigmoid", "log_cosh"), 1),
-}
-
-
-def risk(expr: Expr) -> int:
-    """How much of the expression may overflow or cancel: what a rule makes less of."""
-    own = 0
-    if isinstance(expr, Apply):
-        own = RISKS.get(expr.function, 0)
-    if isinstance(expr, Pow):
-        exponent = number(expr.exponent)
-        own = 2 if exponent is None else int(exponent.denominator != 1 and _exponential(expr.base))
-    if isinstance(expr, Pow) and isinstance(expr.base, Apply) and expr.base.function == "expm1":
-        own = max(-int(number(expr.exponent) or 0) - 1, 0)  # its power overflows before it does
-    if isinstance(expr, Add):
-        own = 2 * (sum(_exponential(term) or number(term) is not None for term in expr.terms) - 1)
-        own = max(own, 0) if any(_exponential(term) for term in expr.terms) else 0
-    return own + sum(risk(child) for child in expr.children)
-
-
-def _exponential(term: Expr) -> bool:
-    """Whether a function of exponentials is a factor of the term."""
-    _, rest = split_coefficient(term)
-    if isinstance(rest, Mul):
-        return any(_exponential(f) for f in rest.factors)
-    if isinstance(rest, Pow):
-        return _exponential(rest.base) or number(rest.exponent) is None
-    return isinstance(rest, Apply) and rest.function in RISKS and rest.function != "softplus"
-
-
+@lru_cache(maxsize=20_000)
 def exponentials(expr: Expr) -> Expr | None:
     """Quotients, powers and sums of exponentials of one argument, by bounded functions of it."""
     if isinstance(expr, Add):
@@ -209,12 +181,15 @@ def exponentials(expr: Expr) -> Expr | None:
     if form.plain or not (form.binomials or divided):
         return None
     new = product(form)
-    return new if divided and new is not expr and risk(new) == risk(expr) else _if_better(expr, new)
+    if divided and risk(new) == risk(expr) and key(new) != key(expr):  # the order of factors alone is no change
+        return new
+    return _if_better(expr, new)
 
 
 def _divided(exponent: Expr) -> bool:
-    """Whether something was divided by a sum of exponentials."""
-    return any(isinstance(split_coefficient(t)[1], Reduce | Apply) for t in terms_of(exponent))
+    """Whether something was divided by a sum of exponentials: the exponent has its logarithm."""
+    logs = (split_coefficient(term)[1] for term in terms_of(exponent))
+    return any(isinstance(log, Reduce) or (isinstance(log, Apply) and log.function in _LOGARITHMS) for log in logs)
 
 
 def _if_better(old: Expr, new: Expr) -> Expr | None:
@@ -223,7 +198,7 @@ def _if_better(old: Expr, new: Expr) -> Expr | None:
 
 def _part_of_sum(expr: Add) -> Expr | None:
     """A sum, or those of its terms that are exponentials and numbers, as a product."""
-    chosen = [t for t in expr.terms if number(t) is not None or _exponential(t)]
+    chosen = [t for t in expr.terms if number(t) is not None or exponential(t)]
     whole = [chosen] if len(chosen) == len(expr.terms) else [list(expr.terms), chosen]
     for terms in whole:
         if len(terms) < 2:
@@ -329,13 +304,13 @@ def _flipped(found: list[Direction]) -> Expr | None:
 
 def _softplus(y: Expr, n: Fraction, exponent: Expr) -> tuple[Expr, Expr, int]:
     """`n log(1 + e^y)` with what it can take of the exponent; the exponent left, and a power of 2 that goes out."""
-    share = _share(exponent, y) / n
-    left = simplify(add(exponent, mul(const(-share * n), y)))
-    if share == -1:  # softplus(y) - y
+    taken = share(exponent, y) / n
+    left = simplify(add(exponent, mul(const(-taken * n), y)))
+    if taken == -1:  # softplus(y) - y
         return softplus(scaled(y, MINUS), n), left, 0
-    if share == Fraction(-1, 2) and n.denominator == 1:
+    if taken == Fraction(-1, 2) and n.denominator == 1:
         return mul(const(n), Apply("log_cosh", (even(scaled(y, HALF)),))), left, int(n)
-    if exponent is not ZERO and share == 0 and n.denominator == 1 and vector(exponent).keys() & vector(y).keys():
+    if exponent is not ZERO and taken == 0 and n.denominator == 1 and vector(exponent).keys() & vector(y).keys():
         first = simplify(mul(const(1 / n), exponent))
         return mul(const(n), Apply("logaddexp", (first, simplify(add(first, y))))), ZERO, 0
     return softplus(y, n), exponent, 0
@@ -390,4 +365,4 @@ def _partners(z: Expr, n: Fraction) -> Iterator[tuple[Expr, Expr]]:
                 yield scaled(term, -n), mul(const(n), Apply("logaddexp", (other, scaled(term, MINUS))))
 
 
-__all__ = ["RISKS", "directions", "exponentials", "logarithm", "logarithms_of_exponentials", "product", "risk"]
+__all__ = ["directions", "exponentials", "logarithm", "logarithms_of_exponentials", "product", "share"]

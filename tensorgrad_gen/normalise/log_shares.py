@@ -51,7 +51,8 @@ def _as_shares(statements: list[Statement], total: Statement, value: Reduce, nam
         return statements
     own = next((s for s in changed if found and s.target == found.tensor), None)
     new = own or Statement(share.tensor, tuple(i for i in share.subs if isinstance(i, Index)), logs)
-    return [new if s.target == total.target else s for s in changed if s is not own]
+    first, *rest = (s.target for s in changed if s is own or s.target == total.target)  # before the readers of either
+    return [new if s.target == first else s for s in changed if s.target not in rest]
 
 
 def _axes(total: Statement, value: Reduce) -> tuple[Index, ...]:

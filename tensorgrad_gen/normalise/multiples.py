@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
+from functools import lru_cache
 from math import isqrt
 
 from tensorgrad_gen.algebra import key, simplify
@@ -14,6 +16,7 @@ from tensorgrad_gen.ir.build import ONE
 MOST = 24
 
 
+@lru_cache(maxsize=20_000)
 def scaled(expr: Expr, n: Fraction) -> Expr:
     """`n` times the expression, term by term."""
     return simplify(add(*(mul(const(n), term) for term in terms_of(expr))))
@@ -41,7 +44,8 @@ def expanded(expr: Expr) -> Expr:
     return simplify(add(*found))
 
 
-def vector(expr: Expr) -> dict[str, Fraction]:
+@lru_cache(maxsize=20_000)
+def vector(expr: Expr) -> Mapping[str, Fraction]:
     """The expression as a combination of what is no sum, products with one sum multiplied out."""
     found: dict[str, Fraction] = {}
     for term in terms_of(expanded(expr)):

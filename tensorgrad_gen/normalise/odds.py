@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from tensorgrad_gen.algebra import key, map_nodes, simplify, walk
+from dataclasses import replace
+from fractions import Fraction
+
+from tensorgrad_gen.algebra import key, simplify
 from tensorgrad_gen.algebra.hoist import scalar
-from tensorgrad_gen.algebra.parts import factors_of, terms_of
+from tensorgrad_gen.algebra.parts import factors_of, split_coefficient, terms_of
 from tensorgrad_gen.ir import (
     Access,
     Add,
@@ -22,12 +25,14 @@ from tensorgrad_gen.ir import (
     mul,
     neg,
     number,
+    power,
 )
 from tensorgrad_gen.ir.build import ONE, ZERO
-from tensorgrad_gen.normalise.binomials import Form, analyse
-from tensorgrad_gen.normalise.exponential_rules import exponentials, logarithm
+from tensorgrad_gen.normalise.binomials import Binomial, Form, analyse
+from tensorgrad_gen.normalise.exponential_rules import directions, logarithm, product, share
+from tensorgrad_gen.normalise.multiples import vector
 from tensorgrad_gen.normalise.ranges import Ranges
-from tensorgrad_gen.normalise.reading import Definitions, named_sum, open_definitions
+from tensorgrad_gen.normalise.reading import Definitions, named, named_sum, open_definitions
 
 MINUS = const(-1)
 # e^HIGHEST is finite in float32, and nothing is the product of a larger exponential and a number, unless that is 0.
@@ -39,6 +44,9 @@ def log_beside_a_number(expr: Expr, definitions: Definitions) -> Expr | None:
     if not isinstance(expr, Apply) or expr.function not in ("log", "log1p"):
         return None
     argument = expr.args[0] if expr.function == "log" else simplify(add(expr.args[0], ONE))
+    if isinstance(argument, Mul):
+        inverse = _inverse_of_share(argument)
+        return None if inverse is None else neg(Apply("log", (inverse,)))
     if not isinstance(argument, Add) or len(argument.terms) != 2:
         return None
     for c, u in (argument.terms, argument.terms[::-1]):
@@ -52,6 +60,18 @@ def log_beside_a_number(expr: Expr, definitions: Definitions) -> Expr | None:
         above = add(f, Apply("log", (add(r, mul(c, Apply("exp", (neg(f),)))),)))
         below = Where(large, ZERO, u)
         return Where(large, above, Apply("log1p", (below,)) if number(c) == 1 else Apply("log", (add(c, below),)))
+    return None
+
+
+def _inverse_of_share(share: Mul) -> Expr | None:
+    """`1 + c/u` for `u/(c + u)`, `u` a weighted exponential, whose logarithm alone does not overflow"""
+    for factor in share.factors:
+        if not isinstance(factor, Pow) or number(factor.exponent) != -1 or not isinstance(factor.base, Add):
+            continue
+        others = [power(f, -1) for f in share.factors if f is not factor]
+        terms = [simplify(mul(term, *others)) for term in factor.base.terms]
+        if len(terms) == 2 and number(terms[0]) == 1 and analyse(terms[1]).rest:
+            return add(*terms)
     return None
 
 
@@ -77,40 +97,115 @@ def small_exponent(expr: Expr) -> Expr | None:
     return Where(small, near, Apply("log1mexp", (Where(small, MINUS, z),)))
 
 
-def prod_beside_a_number(expr: Expr, definitions: Definitions) -> Expr | None:
-    """o/(1 + o) -> sigmoid(sum_j log(x[j])), log(1 + o) -> softplus(sum_j log(x[j])), o = prod_j x[j], x positive"""
+def odds_beside_a_number(expr: Expr, definitions: Definitions) -> Expr | None:
+    """o/(1 + o) -> sigmoid(log(o)), log(1 + o) -> softplus(log(o)), o a product of what is positive"""
     if isinstance(expr, Apply) and expr.function in ("log", "log1p"):
-        sums = [simplify(add(expr.args[0], ONE)) if expr.function == "log1p" else expr.args[0]]
-    else:
-        sums = [f.base for f in factors_of(expr) if isinstance(f, Pow) and (number(f.exponent) or 0) < 0]
-    terms = [term for s in sums if isinstance(s, Add) for term in terms_of(s)]
-    logs = {f: log for term in terms for f in factors_of(term) if (log := _logarithm(f, definitions)) is not None}
-    if isinstance(expr, Mul):  # one factor may have been rewritten already
-        known = {key(node) for node in walk(expr) if isinstance(node, Sum)}
-        own = {f: log for f in expr.factors if (log := _logarithm(f, definitions)) is not None}
-        logs |= {f: log for f, log in own.items() if any(key(part) in known for part in factors_of(log))}
-    if not logs:
+        argument = expr.args[0] if expr.function == "log" else simplify(add(expr.args[0], ONE))
+        found = _beside(argument, definitions)
+        worse = found is not None and (
+            _powers(found[1], definitions) or any(b.n < 0 > b.sign for b in found[1].binomials)
+        )
+        return found[0].logarithm() if found is not None and worse else None
+    if not isinstance(expr, Mul | Pow):
         return None
-    new = simplify(map_nodes(expr, lambda node: Apply("exp", (logs[node],)) if node in logs else node))
-    return logarithm(new) if isinstance(expr, Apply) else exponentials(new)
+    form, grows = Form(), False
+    for factor in factors_of(expr):
+        n = number(factor.exponent) if isinstance(factor, Pow) else None
+        found = _beside(factor.base, definitions) if isinstance(factor, Pow) and n is not None and n < 0 else None
+        below = found[0].to_power(n) if found is not None and n is not None else None
+        form = form.times(analyse(factor) if below is None else below)
+        grows = grows or (found is not None and bool(found[1].rest))
+    new = _quotient(form, definitions) or (product(form) if grows else None)
+    return None if new is None or key(new) == key(expr) else new
 
 
-def _logarithm(factor: Expr, definitions: Definitions) -> Expr | None:
-    """Of a product of positive numbers, as a sum."""
+def _quotient(form: Form, definitions: Definitions) -> Expr | None:
+    """The form with what is positive in one exponential with `(1 + e^z)^-n`, if that bounds it."""
+    for binomial in form.binomials:
+        unit = vector(binomial.z)
+        logs = {f: log for f in form.rest if (log := positive_logarithm(f, definitions)) is not None}
+        logs = {f: log for f, log in logs.items() if vector(log) and vector(log).keys() <= unit.keys()}
+        whole = simplify(add(form.exponent, *logs.values()))
+        bounded = binomial.sign > 0 and 0 < share(whole, binomial.z) <= -binomial.n
+        if logs and (bounded or vector(form.exponent).keys() & unit.keys()):
+            return product(replace(form, exponent=whole, rest=tuple(f for f in form.rest if f not in logs)))
+    return None
+
+
+def _beside(expr: Expr, definitions: Definitions) -> tuple[Form, Form] | None:
+    """`c + o` as `c (1 + e^z)`, and `o` as it is written."""
+    if not isinstance(expr, Add) or len(expr.terms) != 2:
+        return None
+    value = number(expr.terms[1])
+    if value is None or value <= 0:
+        return None
+    odds = analyse(read_factors(expr.terms[0], definitions))
+    log = positive_logarithm(expr.terms[0], definitions)
+    if log is None or (odds.rest and not _powers(odds, definitions)):
+        return None
+    z = log if value == 1 else add(log, neg(Apply("log", (const(value),))))
+    return Form(value, binomials=(Binomial(1, simplify(z), Fraction(1)),)), odds
+
+
+def _powers(form: Form, definitions: Definitions) -> bool:
+    """Whether a factor is a product over an index or a power that is no number, or all are powers: squares overflow."""
+    wholes = [named_sum(f, definitions) for f in form.rest]
+    exponents = [number(w.exponent) if isinstance(w, Pow) else Fraction(1) for w in wholes]
+    large = all(n is None or abs(n) > 1 for n in exponents)
+    return bool(wholes) and (large or None in exponents or any(isinstance(w, Reduce) for w in wholes))
+
+
+def read_factors(expr: Expr, definitions: Definitions) -> Expr:
+    """The product with the tensors that are products, powers or exponentials for their names."""
+    whole = mul(*(named(f, definitions, (Mul, Pow)) for f in factors_of(expr)))
+    return simplify(open_definitions(whole, definitions, sums=False))
+
+
+def positive_logarithm(expr: Expr, definitions: Definitions) -> Expr | None:
+    """The logarithm of a product of what is positive, whatever the inputs of these domains, factor by factor."""
+    ranges = definitions.ranges
+    if ranges is None:
+        return None
+    coefficient, exponent, found = directions(analyse(read_factors(expr, definitions)))
+    logs = [exponent]
+    for own in found:
+        for (sign, m), n in own.powers.items():
+            z = own.at(m)
+            if n.denominator != 1:
+                return None
+            if sign < 0 and not _positive(simplify(neg(z)), ranges):  # 1 - e^z = -e^z (1 - e^-z)
+                coefficient, z = coefficient * (-1) ** int(n), simplify(neg(z))
+                logs.append(mul(const(-n), z))
+                if not _positive(simplify(neg(z)), ranges):
+                    return None
+            logs.append(mul(const(n), Apply("log1mexp", (z,)) if sign < 0 else Apply("softplus", (z, ONE))))
+    if coefficient <= 0:
+        return None
+    rest = [_logarithm(f, definitions, ranges) for f in analyse(read_factors(expr, definitions)).rest]
+    numbers = [] if coefficient == 1 else [Apply("log", (const(coefficient),))]
+    known = [log for log in rest if log is not None]
+    return simplify(add(*logs, *numbers, *known)) if len(known) == len(rest) else None
+
+
+def _logarithm(factor: Expr, definitions: Definitions, ranges: Ranges) -> Expr | None:
+    """Of one factor: a power, a product over an index, or a tensor of a domain without 0."""
     whole = named_sum(factor, definitions)
-    if not isinstance(whole, Reduce) or whole.kind != "prod" or definitions.ranges is None:
-        return None
-    body, exponent = (whole.body.base, whole.body.exponent) if isinstance(whole.body, Pow) else (whole.body, ONE)
-    if not _positive(body, definitions.ranges):
-        return None
-    return simplify(Sum(whole.indices, mul(exponent, Apply("log", (body,)))))
+    if isinstance(whole, Pow):
+        log = positive_logarithm(whole.base, definitions)
+        return None if log is None else simplify(mul(whole.exponent, log))
+    if isinstance(whole, Reduce) and whole.kind == "prod":
+        log = positive_logarithm(whole.body, definitions)
+        return None if log is None else simplify(Sum(whole.indices, log))
+    whole = read_factors(factor, definitions)
+    if key(whole) != key(factor):
+        return positive_logarithm(whole, definitions)
+    log = Apply("log", (factor,))
+    return (logarithm(log) or log) if _positive(factor, ranges) else None
 
 
 def _positive(expr: Expr, ranges: Ranges) -> bool:
-    """Whether it is nowhere 0: an input's domain that begins at 0 does not have it."""
-    if isinstance(expr, Mul):
-        return all(_positive(factor, ranges) for factor in expr.factors)
-    if isinstance(expr, Pow):
-        return _positive(expr.base, ranges)
+    """Whether it is nowhere 0: a named domain that begins or ends at 0 or 1 does not have these."""
     low = ranges.of(expr)[0]
-    return low > 0 or (low == 0 and isinstance(expr, Access) and expr.tensor in ranges.real)
+    tensors = [rest for _, rest in map(split_coefficient, terms_of(expr)) if number(rest) is None]
+    is_open = len(tensors) == 1 and isinstance(tensors[0], Access) and tensors[0].tensor in ranges.open
+    return low > 0 or (low == 0 and is_open)

@@ -77,6 +77,7 @@ class Ranges:
         self.known: dict[Expr, Interval] = {}
         self.narrowed: dict[Expr, Interval] = {}
         self.real = {item.name for item in program.inputs if item.kind == "real"}
+        self.open = {item.name for item in program.inputs if item.kind == "real" and isinstance(item.domain, str)}
         self.steps = [0]
         self.root = self  # without any condition: those where a tensor is read are about other indices
 

@@ -29,8 +29,8 @@ from tensorgrad_gen.ir import (
     sub,
     total,
 )
-from tensorgrad_gen.normalise.exponential_rules import RISKS
 from tensorgrad_gen.normalise.ranges import Ranges
+from tensorgrad_gen.normalise.risks import RISKS
 
 
 class Definitions(dict[str, Statement]):
@@ -75,14 +75,7 @@ def _definition(access: Access, definitions: Definitions, sums: bool) -> Expr | 
     if sums and isinstance(statement.value, Scan) and statement.value.kind == "softmax":
         log = log_of_softmax(statement.value, statement, access)
         return None if log is None else Apply("exp", (log,))
-    name = (access.tensor, sums)
-    if name not in definitions.opened:
-        whole = open_definitions(statement.value, definitions, sums)
-        worth = (
-            _by_exponentials(whole) or _multiple(whole) or (sums and (_sums_exponentials(whole) or _with_one(whole)))
-        )
-        definitions.opened[name] = whole if worth and total(whole) <= LARGEST else None
-    found = definitions.opened[name]
+    found = _whole(access.tensor, definitions, sums)
     if found is None or (_sums_exponentials(found) and any(isinstance(s, Expr) for s in access.subs)):
         return None  # what is collected by label is collected once
     try:
@@ -91,8 +84,30 @@ def _definition(access: Access, definitions: Definitions, sums: bool) -> Expr | 
         return None  # it is read at a label where only an index can stand
 
 
+def _whole(name: str, definitions: Definitions, sums: bool) -> Expr | None:
+    """The value of a statement read through those before it, if it is worth opening."""
+    key = (name, sums)
+    if key not in definitions.opened:
+        whole = open_definitions(definitions[name].value, definitions, sums)
+        worth = (
+            _by_exponentials(whole) or _multiple(whole) or (sums and (_sums_exponentials(whole) or _with_one(whole)))
+        )
+        definitions.opened[key] = whole if worth and total(whole) <= LARGEST else None
+    return definitions.opened[key]
+
+
+def open_all(definitions: Definitions) -> Definitions:
+    """Every definition read through those before it, in their order: a chain of them makes no deep recursion."""
+    for name in definitions:
+        for sums in (False, True):
+            _whole(name, definitions, sums)
+    return definitions
+
+
 def _sums_exponentials(expr: Expr) -> bool:
-    """Whether the value is a sum or product of what exponentials make, times what does not matter."""
+    """Whether the value is a sum or product of what exponentials make, times what does not matter, or 1 more."""
+    if isinstance(expr, Add) and len(expr.terms) == 2 and number(expr.terms[1]) is not None:
+        return _sums_exponentials(expr.terms[0])
     sums = [f for f in factors_of(expr) if isinstance(f, Sum) or (isinstance(f, Reduce) and f.kind == "prod")]
     return len(sums) == 1 and _by_exponentials(sums[0].body)
 

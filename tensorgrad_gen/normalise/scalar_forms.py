@@ -71,6 +71,17 @@ def _magnitude(z: Expr, ranges: Ranges | None) -> Expr:
     return Where(Compare(">", z, ZERO), z, simplify(neg(z)))
 
 
+def _over_expm1(z: Expr, ranges: Ranges | None) -> Expr:
+    """`z/(e^z - 1)`, taken of `-|z|`, of which nothing grows: `e^-z (-z)/(e^-z - 1)` where `z > 0`."""
+    size = _magnitude(z, ranges)
+    below = Apply("exp_moment", (ZERO, simplify(neg(size))))
+    low, high = (-INF, INF) if ranges is None else ranges.of(z)
+    if high <= 0:
+        return power(below, -1)
+    positive = z if low >= 0 else Where(Compare(">", z, ZERO), z, ZERO)
+    return mul(Apply("exp", (simplify(neg(positive)),)), power(below, -1))
+
+
 # Functions that are 0 at 0, the power of the argument that they are divided by, and the quotient, smooth at 0.
 _QUOTIENTS: dict[str, tuple[int, Callable[[Expr], Expr]]] = {
     "expm1": (1, lambda z: Apply("exp_moment", (ZERO, z))),
@@ -121,7 +132,10 @@ def _over_argument(function: Expr, others: list[Expr], ranges: Ranges | None) ->
                 power(f, order * taken) for f in (*(f for f in factors_of(argument) if f not in tensors), *missing)
             ]
             z = _magnitude(argument, ranges) if function.function in _OF_MAGNITUDES else argument
-            return mul(*left, *numbers, power(value(z), taken), power(function, n - taken))
+            whole = power(value(z), taken)
+            if function.function == "expm1" and taken < 0:
+                whole = power(_over_expm1(z, ranges), -taken)
+            return mul(*left, *numbers, whole, power(function, n - taken))
     return None
 
 

@@ -6,7 +6,7 @@ Each row works on simplified expressions, so that a user's own spelling is found
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import reduce
 from itertools import permutations
@@ -35,11 +35,11 @@ from tensorgrad_gen.ir import (
 )
 from tensorgrad_gen.ir.build import ONE, ZERO
 from tensorgrad_gen.normalise import scalar_forms as forms
-from tensorgrad_gen.normalise.binomials import MINUS_INF
+from tensorgrad_gen.normalise.binomials import MINUS_INF, Form, analyse
 from tensorgrad_gen.normalise.denominators import over_one_denominator
-from tensorgrad_gen.normalise.exponential_rules import exponentials, logarithm, logarithms_of_exponentials
+from tensorgrad_gen.normalise.exponential_rules import exponentials, logarithm, logarithms_of_exponentials, product
 from tensorgrad_gen.normalise.multiples import positive, rational_power
-from tensorgrad_gen.normalise.odds import log_beside_a_number, prod_beside_a_number, small_exponent
+from tensorgrad_gen.normalise.odds import log_beside_a_number, odds_beside_a_number, small_exponent
 from tensorgrad_gen.normalise.reading import Definitions, log_of_softmax, named, named_sum, open_definitions, opened
 
 
@@ -105,19 +105,20 @@ def _divided_sum(factor: Expr, definitions: Definitions) -> Sum | None:
         base = Sum(base.indices, simplify(open_definitions(base.body, definitions, sums=False)))
     if not isinstance(base, Sum):
         return None
-    logit, rest = _exponent_of(factors_of(base.body))
+    logit, rest = _exponent_of(base.body)
     return Sum(base.indices, Apply("exp", (logit,))) if logit is not None and not rest else None
 
 
-def _exponent_of(factors: Sequence[Expr]) -> tuple[Expr | None, list[Expr]]:
-    """What one of the factors is the exponential of, -inf where conditions among them are false; and the others."""
-    place = next((k for k, f in enumerate(factors) if _is_exp(f)), None)
-    if place is None:
-        return None, list(factors)
-    logit = factors[place].children[0]
-    for condition in (f.condition for f in factors if isinstance(f, Iverson)):
+def _exponent_of(body: Expr) -> tuple[Expr | None, list[Expr]]:
+    """What a factor is the exponential of, -inf where conditions beside it are false; and the other factors."""
+    form = analyse(body)
+    if form.binomials or form.exponent is ZERO:
+        return None, list(factors_of(body))
+    logit = form.exponent
+    for condition in (f.condition for f in form.rest if isinstance(f, Iverson)):
         logit = Where(condition, logit, MINUS_INF)
-    return logit, [f for k, f in enumerate(factors) if k != place and not isinstance(f, Iverson)]
+    rest = [f for f in form.rest if not isinstance(f, Iverson)]
+    return logit, rest if form.coefficient == 1 else [const(form.coefficient), *rest]
 
 
 def _over_sum(logit: Expr, total: Sum) -> Expr:
@@ -175,12 +176,36 @@ def _mean_by_exponentials(expr: Expr, definitions: Definitions) -> Expr | None:
                 continue
             inner = apart(inner, all_indices(mul(*(f for k, f in enumerate(expr.factors) if k != n))))
             assert isinstance(inner, Sum)
-            logit, weights = _exponent_of(factors_of(simplify(open_definitions(inner.body, definitions, sums=False))))
+            logit, weights = _exponent_of(simplify(open_definitions(inner.body, definitions, sums=False)))
             soft = _over_sum(logit, total) if logit is not None else None
             if isinstance(soft, Scan):
                 rest = [f for m, f in enumerate(expr.factors) if m not in (n, d)]
                 return mul(*rest, Sum(inner.indices, mul(*weights, soft)))
     return None
+
+
+def _sums_over_sums(expr: Expr, definitions: Definitions) -> Expr | None:
+    """(sum_j e^x[j])^n exp(f - logsumexp[j](z[j])) -> exp(n logsumexp[j](x[j]) + f - ...), and of a softmax the same"""
+    below = next((f for f in factors_of(expr) if _is_exp(f) and any(_less_logarithms(f.children[0]))), None)
+    if not isinstance(expr, Mul) or below is None:
+        return None
+    logs = {f: log for f in expr.factors if f is not below and (log := _log_of_sum(f, definitions)) is not None}
+    if not logs:
+        return None
+    whole = simplify(add(below.children[0], *logs.values()))
+    found = _share(whole) or Apply("exp", (whole,))
+    return mul(*(f for f in expr.factors if f is not below and f not in logs), found)
+
+
+def _log_of_sum(factor: Expr, definitions: Definitions) -> Expr | None:
+    """The logarithm of a power of a sum of exponentials, or of a softmax, that may have a name."""
+    base, n = (factor.base, number(factor.exponent)) if isinstance(factor, Pow) else (factor, Fraction(1))
+    whole = named(base, definitions, (Sum, Scan))
+    if n is None or n <= 0 or not isinstance(whole, Sum | Scan):
+        return None
+    form = analyse(simplify(open_definitions(whole, definitions, sums=True)), sums=True)
+    log = form.logarithm()
+    return None if log is None or form.plain else simplify(mul(const(n), log))
 
 
 def _masked_softmax(expr: Expr, definitions: Definitions) -> Expr | None:
@@ -207,6 +232,19 @@ def _exp_of_difference(expr: Expr, definitions: Definitions) -> Expr | None:
     if isinstance(argument, Scan) and argument.kind == "log_softmax":
         return Scan("softmax", argument.indices, argument.body)
     return _share(argument)
+
+
+def _softmax_beside_one(expr: Expr, definitions: Definitions) -> Expr | None:
+    """e^x[i]/(1 + sum_j e^x[j]) -> softmax[i](x[i]) sigmoid(logsumexp[j](x[j])): one more logit is 0"""
+    form = analyse(expr) if isinstance(expr, Mul) or _is_exp(expr) else Form()
+    for one in form.binomials:
+        if one.sign < 0 or one.n != -1 or not isinstance(one.z, Reduce) or one.z.kind != "logsumexp":
+            continue
+        found = _over_sum(form.exponent, Sum(one.z.indices, Apply("exp", (one.z.body,))))
+        if isinstance(found, Scan):
+            rest = replace(form, exponent=ZERO, binomials=tuple(b for b in form.binomials if b is not one))
+            return mul(found, Apply("sigmoid", (one.z,)), product(rest))
+    return None
 
 
 def _share(log: Expr) -> Scan | None:
@@ -315,10 +353,12 @@ DERIVATIVE_RULES = (
 STABLE_RULES = (
     StableRule("softmax", "exp(x[i]) / sum_j exp(x[j]) -> softmax[i](x[i])", _softmax),
     StableRule("mean by exponentials", "sum_j e^x[j] v[j]/sum_j e^x[j] by a softmax", _mean_by_exponentials),
+    StableRule("softmax with a one", "e^x[i]/(1 + sum_j e^x[j]) -> softmax[i](x[i]) sigmoid(...)", _softmax_beside_one),
+    StableRule("sums over sums", "(sum_j e^x[j])^n exp(-logsumexp[j](z[j])) as one exponential", _sums_over_sums),
     StableRule("log of a softmax", "log(softmax[i](x[i])) -> log_softmax[i](x[i])", _log_of_softmaxes),
     *DERIVATIVE_RULES,
     StableRule("log beside a number", "log(1 + r e^f) -> f + log(r + e^-f) where r e^f > 1", log_beside_a_number),
-    StableRule("prod beside a number", "o/(1 + o) -> sigmoid(sum_j log(x[j])), o = prod_j x[j]", prod_beside_a_number),
+    StableRule("odds beside a number", "o/(1 + o) -> sigmoid(log(o)), o a product, > 0", odds_beside_a_number),
     StableRule("logarithms of exponentials", "log(c e^x prod (1 +- e^z)^n) -> log(c) + x + ...", _scalar(logarithm)),
     StableRule("stable by hand", "max(x, 0) + softplus(-|x|) -> softplus(x)", _scalar(forms.stabilised_by_hand)),
     StableRule("prod by logarithms", "log(prod_j x[j]) -> sum_j log(x[j]), x[j] >= 0", _prod_by_logarithms),

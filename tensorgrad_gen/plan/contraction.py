@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import combinations
 from typing import TypeAlias
 
-from tensorgrad_gen.algebra import accesses, by_name
+from tensorgrad_gen.algebra import accesses, all_indices, by_name
 from tensorgrad_gen.algebra.hoist import Known, scalar, tensors_of
 from tensorgrad_gen.algebra.naming import Namer, describe
 from tensorgrad_gen.algebra.parts import factors_of
 from tensorgrad_gen.ir import Access, Delta, Expr, Index, Iverson, LeviCivita, Mul, Statement, Sum, mul
+from tensorgrad_gen.plan.model import Step
 from tensorgrad_gen.plan.sizes import Regime
 
 # Up to so many operands the tree is the best of all; beyond, a good one.
@@ -33,7 +34,9 @@ def order_contractions(statements: Sequence[Statement], names: Namer, known: Kno
     for statement, own in zip(statements, parts, strict=True):
         value = statement.value
         scale, contraction = _scaled(value)
-        same = None if contraction is None or scale else known.find(contraction) or known.find_flat(contraction)
+        same = known.find(value) if contraction is None and isinstance(value, Mul) else None
+        if contraction is not None and not scale:
+            same = known.find(contraction) or known.find_flat(contraction)
         if same is not None:
             value = same
         elif contraction is not None:
@@ -47,6 +50,11 @@ def order_contractions(statements: Sequence[Statement], names: Namer, known: Kno
         out.append(done)
         uses.subtract(own)
     return out
+
+
+def work(steps: Iterable[Step], regime: Regime) -> int:
+    """How many products and sums the steps take: one for each place of all the indices that meet in one."""
+    return sum(regime.elements(all_indices(step.value) | set(step.indices)) for step in steps)
 
 
 def _parts(contraction: Sum | None, regime: Regime) -> set[Subset]:
@@ -74,13 +82,15 @@ def _scaled(value: Expr) -> tuple[tuple[Expr, ...], Sum | None]:
 def _operands(contraction: Sum, regime: Regime) -> list[Expr]:
     """The factors, grouped: one whose indices another has is multiplied into the smallest such one.
 
-    Not a factor with an index that is summed over these two alone: a matrix times a vector is no scaled matrix.
+    Not a factor with an index that is summed over these two alone: a matrix times a vector is no scaled matrix; nor
+    those that have no index, which are one operand: they scale whatever is smallest.
     """
     groups: list[list[Expr]] = []
     sets: list[frozenset[Index]] = []
     factors = factors_of(contraction.body)
     for part in sorted(factors, key=lambda f: -len(f.free)):
-        homes = [n for n, own in enumerate(sets) if part.free <= own and not _contracts(part, own, contraction)]
+        fits = frozenset.issubset if part.free else frozenset.__eq__
+        homes = [n for n, own in enumerate(sets) if fits(part.free, own) and not _contracts(part, own, contraction)]
         if homes:
             home = min(homes, key=lambda n: regime.elements(sets[n]))
             groups[home].append(part)

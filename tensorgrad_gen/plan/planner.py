@@ -10,24 +10,26 @@ from tensorgrad_gen.algebra.broadcasts import drop_broadcasts
 from tensorgrad_gen.algebra.hoist import Hoister, Known
 from tensorgrad_gen.algebra.naming import Namer, derivative_names, describe
 from tensorgrad_gen.algebra.parts import has_edges, may_be_infinite
-from tensorgrad_gen.derive import Derivatives, Tangent, adjoint, derive
+from tensorgrad_gen.derive import Adjoint, Derivatives, Tangent, adjoint, derive
 from tensorgrad_gen.derive import tangent as differentiate_forward
 from tensorgrad_gen.derive.model import Further
 from tensorgrad_gen.derive.modes import taken_names
 from tensorgrad_gen.ir import Apply, Expr, Program, Root, Statement
 from tensorgrad_gen.normalise.parts import parts
-from tensorgrad_gen.plan.contraction import order_contractions
+from tensorgrad_gen.plan.contraction import order_contractions, work
 from tensorgrad_gen.plan.inside import softmax_inside
 from tensorgrad_gen.plan.model import Block, Plan, Solver, Step
 from tensorgrad_gen.plan.rows import with_rows
 from tensorgrad_gen.plan.saving import choose_saved, clips, reads_unrounded
-from tensorgrad_gen.plan.shaping import split_contractions
+from tensorgrad_gen.plan.shaping import scale_inside, split_contractions
 from tensorgrad_gen.plan.sharing import share_products
 from tensorgrad_gen.plan.sizes import Regime
 from tensorgrad_gen.plan.solvers import solver
 from tensorgrad_gen.simplify import simplify, simplify_adjoint, simplify_tangent
 
 Results = tuple[tuple[str, str], ...]
+# So many auxiliary outputs have a block of backward each; of more, the text of an op would grow as their square.
+MOST_APART = 4
 
 
 def plan(derivatives: Derivatives) -> Plan:
@@ -38,7 +40,7 @@ def plan(derivatives: Derivatives) -> Plan:
 def _plan(derivatives: Derivatives) -> Plan:
     program = derivatives.program
     planner = _Planner(program)
-    main = planner.block(derivatives.adjoint.roots, derivatives.adjoint.statements, derivatives.adjoint.gradients)
+    main = planner.main(derivatives.adjoint)
     saved = planner.choose(main)
     auxiliary = tuple(n for n in saved if n not in program.outputs)
     blocks = planner.blocks(main, derivatives.adjoint.roots, auxiliary)
@@ -119,17 +121,31 @@ class _Planner:
         known = Known()
         ordered = order_contractions(program.statements, names, known, self.regime)
         self.flat = known.flat
+        self.equations = len(program.statements)
         self.forward = [plain_dummies(statement) for statement in ordered]
         self.program = replace(program, statements=tuple(self.forward))
         self.taken = names.taken
         self.reserved = derivative_names(set(self.program.tensors))
         self.local: set[str] = set()  # names of steps in finished blocks: each name has one meaning in the whole op
 
+    def main(self, derived: Adjoint) -> Block:
+        """Backward from the outputs: through the equations, or through the pairs they are contracted in, if cheaper."""
+        block = self.block(derived.roots, derived.statements, derived.gradients)
+        if len(self.forward) == self.equations:
+            return block
+        own, self.local = self.local, set()
+        other = self.block_from(derived.roots, ())
+        if work(other.steps, self.regime) < work(block.steps, self.regime):
+            return other
+        self.local = own
+        return block
+
     def block(self, roots: tuple[str, ...], statements: Sequence[Statement], results: Results) -> Block:
         """Steps of a linear program, without what it recomputes of forward."""
         names = Namer(self.taken | self.local | {s.target for s in statements}, self.reserved)
         statements = self._own_names(statements, {t for _, t in results}, names)
-        clean = [replace(s, value=apart(split_contractions(s.value), frozenset(s.indices))) for s in statements]
+        shaped = [replace(s, value=scale_inside(split_contractions(s.value))) for s in statements]
+        clean = [replace(s, value=apart(s.value, frozenset(s.indices))) for s in shaped]
         split = drop_broadcasts(Hoister(names, self._known()).run(clean), {t for _, t in results})
         shared = share_products(split, names, frozenset(t for _, t in results))
         # Known anew: what hoisting named may stand behind the contraction that would read it.
@@ -176,14 +192,16 @@ class _Planner:
         """Backward from the outputs together, and from what else forward returns: most calls have no cotangent of it.
 
         Where a derivative may be infinite, also from each of several outputs alone: a missing cotangent is no 0 then.
+        Of many auxiliary outputs all cotangents go down together: one that is missing is zero.
         A clip takes the whole cotangent at once, whatever it comes from: there, all of backward is one block.
         """
         if any(map(clips, self.forward)):
             return [self.block_from((*outputs, *auxiliary), auxiliary) if auxiliary else main]
         values = [s.value for s in self.forward] + [s.value for s in main.steps]
         infinite = any(may_be_infinite(value) or _grows(value) for value in values)
-        alone = outputs if len(outputs) > 1 and infinite else ()
-        return [main, *(self.block_from((name,), auxiliary) for name in (*alone, *auxiliary))]
+        apart: list[tuple[str, ...]] = [(name,) for name in outputs] if len(outputs) > 1 and infinite else []
+        apart += [auxiliary] if len(auxiliary) > MOST_APART else [(name,) for name in auxiliary]
+        return [main, *(self.block_from(roots, auxiliary) for roots in apart)]
 
     def block_from(self, roots: tuple[str, ...], kept: tuple[str, ...]) -> Block:
         """Backward from the cotangents of these tensors, jointly."""

@@ -20,7 +20,8 @@ def choose_saved(program: Program, statements: Iterable[Statement], needed: set[
     """Forward tensors to keep, so that all of `needed` is there or computed again without a contraction.
 
     Inputs and outputs cost nothing; a pointwise statement may be recomputed, a contraction, a
-    reduction or a matrix function may not (`save: inputs` lifts that, `save: all` forbids both).
+    reduction or a matrix function may not, unless its tensor is larger than all inputs and outputs
+    together (`save: inputs` lifts that, `save: all` forbids both).
     """
     table = {s.target: s for s in statements}
     if program.save == "all":
@@ -64,18 +65,32 @@ def _compared(statements: Iterable[Statement]) -> set[str]:
     return {node.body.tensor for node in nodes if isinstance(node.body, Access)}
 
 
+def _large(program: Program, table: dict[str, Statement], regime: Regime) -> set[str]:
+    """Tensors larger than the inputs and outputs together, as of attention; no matrix function or search for a root."""
+    tensors = [item.indices for item in program.inputs] + [table[n].indices for n in program.outputs if n in table]
+    room = sum(regime.elements(indices) for indices in tensors)
+    return {
+        name
+        for name, statement in table.items()
+        if regime.elements(statement.indices) > room
+        and not clips(statement)
+        and not any(isinstance(node, Linalg | Root) for node in walk(statement.value))
+    }
+
+
 def _minimum_cut(program: Program, table: dict[str, Statement], needed: set[str], regime: Regime) -> list[str]:
     source, sink = ("", "forward"), ("", "backward")
     given = [i.name for i in program.inputs] + [c.name for c in program.constants]
     edges = [(source, (name, "in"), _INFINITE) for name in given]
     edges += [((name, "in"), (name, "out"), 1) for name in given]
     compared = _compared(table.values())
+    large = _large(program, table, regime)
     for name, statement in table.items():
         free = name in program.outputs and statement.kind == "real"
         size = 1 if free else _ELEMENT * regime.elements(statement.indices)
         savable = statement.kind == "real" and (program.save != "inputs" or free or clips(statement))
         edges.append(((name, "in"), (name, "out"), size if savable else _INFINITE))
-        if recomputable(statement, program) and name not in compared:
+        if (recomputable(statement, program) or name in large) and name not in compared:
             edges += [((access.tensor, "out"), (name, "in"), _INFINITE) for access in accesses(statement.value)]
         else:
             edges.append((source, (name, "in"), _INFINITE))

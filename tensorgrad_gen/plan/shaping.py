@@ -1,4 +1,4 @@
-"""Contractions of several products split: each is one matrix product."""
+"""Contractions made ready for their order: several products split, numbers that scale one taken into it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from tensorgrad_gen.ir import Access, Add, Expr, Index, Iverson, Mul, Sum, add, 
 def split_contractions(expr: Expr) -> Expr:
     """`sum_k (a[i,k] b[k,j] + c[i,k] d[k,j])` as two contractions: each is one matrix product.
 
-    So are those behind a common factor, `sum_f s[b,f] (a[d,f] u[b,f] + c[d,f] v[b,f])`, where the sum of the products
-    would be larger than what is contracted.  A sum over terms that have the axes of the whole stays one pass over
-    memory, and a difference of two tensors one number at each place.
+    So are products with a vector, `sum_j (a[i,j] x[j] + c[i,j] z[j])`, which read each matrix once, and those behind a
+    common factor, `sum_f s[b,f] (a[d,f] u[b,f] + c[d,f] v[b,f])`, where the sum of the products would be larger than
+    what is contracted.  A sum over other terms that have the axes of the whole stays one pass over memory, and a
+    difference of two tensors one number at each place.
     """
 
     def visit(node: Expr) -> Expr:
@@ -24,12 +25,39 @@ def split_contractions(expr: Expr) -> Expr:
             terms = _outer_products(node.body)
         else:
             terms = terms_of(node.body)
-            terms = terms if any(_contracts(term, whole) for term in terms) else ()
+            vectors = all(_by_vector(term, whole, node.indices) for term in terms)
+            terms = terms if vectors or any(_contracts(term, whole) for term in terms) else ()
         if len(terms) < 2:
             return node
         return add(*(Sum(node.indices, term) for term in terms))
 
     return map_nodes(expr, visit)
+
+
+def scale_inside(expr: Expr) -> Expr:
+    """`s[] (sum_k a[i,k] b[k])` -> `sum_k s[] a[i,k] b[k]`: the order of contraction says what is scaled.
+
+    That is the smallest of the operands and the result, or what has a name already.
+    """
+
+    def visit(node: Expr) -> Expr:
+        if not isinstance(node, Mul):
+            return node
+        inside = [f for f in node.factors if isinstance(f, Access) and not f.free]
+        sums = [f for f in node.factors if isinstance(f, Sum)]
+        rest = [f for f in node.factors if f not in inside and f not in sums]
+        if not inside or len(sums) != 1 or not all(map(scalar, rest)) or not _spreads(sums[0]):
+            return node
+        return Sum(sums[0].indices, mul(*rest, *inside, sums[0].body))
+
+    return map_nodes(expr, visit)
+
+
+def _spreads(contraction: Sum) -> bool:
+    """Whether the operands are plain tensors, with different indices, of which some are left."""
+    factors = factors_of(contraction.body)
+    plain = all(isinstance(f, Access) for f in factors)
+    return plain and bool(contraction.free) and len({f.free for f in factors}) > 1
 
 
 def _outer_products(body: Mul) -> tuple[Expr, ...]:
@@ -54,6 +82,16 @@ def _contracts(term: Expr, whole: frozenset[Index]) -> bool:
     if len(factors) < 2 or any(isinstance(f, Iverson) for f in factors):
         return False
     return not any(f.free == whole and not _is_window(f) for f in factors)
+
+
+def _by_vector(term: Expr, whole: frozenset[Index], bound: tuple[Index, ...]) -> bool:
+    """Whether the term is a tensor with all axes times what has summed axes alone: a matrix by a vector."""
+    factors = [f for f in factors_of(term) if not scalar(f)]
+    large = [f for f in factors if f.free == whole]
+    if len(large) != 1 or len(factors) < 2 or any(isinstance(f, Iverson) or _is_window(f) for f in factors):
+        return False
+    rest = frozenset[Index]().union(*(f.free for f in factors if f is not large[0]))
+    return rest < whole and rest <= set(bound)
 
 
 def _is_window(factor: Expr) -> bool:

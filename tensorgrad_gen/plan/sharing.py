@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import combinations
 
 from tensorgrad_gen.algebra import abstract_key, by_name, map_nodes
@@ -38,7 +39,10 @@ def share_products(statements: list[Statement], names: Namer, results: frozenset
         indices = tuple(sorted(indices, key=lambda i: i.extent != "..."))
         target = names.name(describe(found.example))
         statement = Statement(target, indices, found.example)
-        replaced = [_replace(s, name, target, indices, order) for s in current]
+        replaced = [
+            _replace(s, name, target, indices, order) if any(n == name for n, _ in _tally(s.value)) else s
+            for s in current
+        ]
         current = _without_copies([*replaced[: found.first], statement, *replaced[found.first :]], statement, results)
     return current
 
@@ -87,7 +91,8 @@ def _under(shared: Statement, copy: Statement) -> Expr:
 def _candidates(product: Mul, bound: frozenset[Index]) -> list[tuple[Expr, Expr]]:
     """Pairs of factors that may be multiplied alone.
 
-    Not a matrix and a vector over whose index the product is summed, if nothing else has it: that is contracted.
+    Not a matrix and a vector over whose index the product is summed, if nothing else has it: that is contracted; nor,
+    under a sum, a tensor without indices: the order of contraction says what it scales.
     """
     if any(isinstance(f, Iverson | Delta) for f in product.factors):
         return []  # a mask or a delta keeps its product whole
@@ -96,7 +101,8 @@ def _candidates(product: Mul, bound: frozenset[Index]) -> list[tuple[Expr, Expr]
     return [
         (left, right)
         for left, right in pairs
-        if left.free == right.free or not any(counts[index] == 2 for index in left.free & right.free & bound)
+        if not (bound and len(left.free) * len(right.free) == 0)
+        and (left.free == right.free or not any(counts[index] == 2 for index in left.free & right.free & bound))
     ]
 
 
@@ -127,15 +133,19 @@ def _pairs(product: Mul, bound: frozenset[Index]) -> list[tuple[str, Expr]]:
     return found
 
 
+@lru_cache(maxsize=4096)
+def _tally(value: Expr) -> tuple[tuple[str, Expr], ...]:
+    """The pairs of every product in the value; of equal ones in a product the last."""
+    products = ((node, bound) for node, bound in _unmasked(value) if isinstance(node, Mul))
+    return tuple(item for product, bound in products for item in dict(_pairs(product, bound)).items())
+
+
 def _best(statements: list[Statement]) -> tuple[str, _Pair] | None:
     table: dict[str, _Pair] = {}
     for position, statement in enumerate(statements):
-        for node, bound in _unmasked(statement.value):
-            if not isinstance(node, Mul):
-                continue
-            for name, pair in dict(_pairs(node, bound)).items():
-                entry = table.setdefault(name, _Pair(0, position, pair))
-                entry.count += 1
+        for name, pair in _tally(statement.value):
+            entry = table.setdefault(name, _Pair(0, position, pair))
+            entry.count += 1
     best = max(table.items(), key=lambda item: (item[1].count, len(item[1].example.free)), default=None)
     return best if best is not None and best[1].count > 1 else None
 

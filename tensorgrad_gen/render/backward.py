@@ -1,4 +1,4 @@
-"""The view of `backward`: one block for the op's outputs together, one for each auxiliary output."""
+"""The view of `backward`: one block for the op's outputs together, one for each auxiliary output, or for many."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from tensorgrad_gen.render.bodies import (
     unpacked,
 )
 from tensorgrad_gen.render.facts import Block, Facts, test_of
+from tensorgrad_gen.render.needs import named_tests
 from tensorgrad_gen.render.rows import Split, split
 from tensorgrad_gen.render.view import Argument, BackwardView, BlockView
 
@@ -50,7 +51,7 @@ def backward_view(facts: Facts, needed: dict[str, frozenset[str]]) -> BackwardVi
         casts.insert(0, f"{facts.acc} = {facts.accumulator(f'{facts.local.ctx}.dtype')}")
     inline = not blocks[0].name
     tests = [block.test + " " + " ".join(block.calls) for block in blocks]
-    tests += [group.test for block in blocks if inline for group in block.groups]
+    tests += [text for block in blocks if inline for text in (*block.casts, *(group.test for group in block.groups))]
     return BackwardView(
         tuple(Argument(f"grad_{t}", "Tensor | None") for t in facts.results),
         needs_line(facts, " ".join(tests)),
@@ -93,22 +94,26 @@ def _block(facts: Facts, block: Block, saved: tuple[str, ...]) -> BlockView:
     rows = _rows(facts, block, named)
     inline = len(facts.blocks) == 1 and rows is None
     typed = [] if inline else [named[name] for name in block.results if name not in guarded]
-    groups = body_groups(facts, block.live, block.results, named, typed)
+    tests, test_lines = named_tests(facts, (line.needed for line in block.live.lines), block.results)
+    groups = body_groups(facts, block.live, block.results, named, typed, tests)
     part = facts.lowered.plan.part
     of = facts.op.removeprefix(f"{part.op}_") + "_" if part else ""  # two parts may have tensors of one name
-    name = "" if inline else f"_backward_{of}{'_'.join(block.roots)}"
+    saved_jointly = not first and len(block.roots) > 1
+    name = "" if inline else f"_backward_{of}{'saved' if saved_jointly else '_'.join(block.roots)}"
+    shown = "the cotangents of what was saved" if saved_jointly else " and ".join(cotangents)
     results = [f"grad_{result}" for result in block.results]
-    arguments = _arguments(facts, block, saved, " ".join(group.test for group in groups))
+    arguments = _arguments(facts, block, saved, " ".join((*test_lines, *(group.test for group in groups))))
+    start = [f"grad_{result}: Tensor | None = None" for result in block.results if result in guarded]
     call = f"{name}({', '.join(a.name for a in arguments)})"
     if rows is not None:
         call = rows_call(facts, name, rows, tuple(arguments))
     return BlockView(
         name,
-        f'"""Contributions of {" and ".join(cotangents)}."""',
+        f'"""Contributions of {shown}."""',
         tuple(arguments),
         test,
-        tuple(_cotangent_casts(facts, block)),
-        tuple(f"grad_{result}: Tensor | None = None" for result in block.results if result in guarded),
+        (*_cotangent_casts(facts, block), *(test_lines if inline else ())),
+        (*test_lines, *start),
         groups,
         results[0] if len(results) == 1 else returned(results),
         _annotation(len(results), bool(guarded)),
@@ -156,8 +161,9 @@ def _cotangent_casts(facts: Facts, block: Block) -> list[str]:
     rt, ctx = facts.runtime, facts.local.ctx
     if _filled(facts, block):
         return [
-            f"grad_{root} = {rt}cotangent(grad_{root}, {ctx}.shapes[{k}], {facts.computed(root)}, {ctx}.device)"
-            for k, root in enumerate(block.roots)
+            f"grad_{root} = {rt}cotangent(grad_{root}, {ctx}.shapes[{facts.joint.index(root)}],"
+            f" {facts.computed(root)}, {ctx}.device)"
+            for root in block.roots
         ]
     outputs = facts.lowered.plan.outputs
     return [f"grad_{root} = grad_{root}.to({facts.computed(root)})" for root in block.roots if root in outputs]

@@ -13,6 +13,7 @@ from tensorgrad_gen.lower.roots import NEWTON
 from tensorgrad_gen.lower.torch_ir import Attr, Call, Item, TExpr, TorchStatement
 from tensorgrad_gen.render.facts import Facts, comment_lines, gather, grouped, test_of
 from tensorgrad_gen.render.liveness import Guarded, Live
+from tensorgrad_gen.render.needs import NamedTests, named_tests
 from tensorgrad_gen.render.ownership import owned
 from tensorgrad_gen.render.rows import Axes, Split, split
 from tensorgrad_gen.render.view import (
@@ -55,17 +56,27 @@ def size_lines(facts: Facts, sizes: tuple[TorchStatement, ...]) -> tuple[str, ..
 
 
 def body_groups(
-    facts: Facts, live: Live, among: tuple[str, ...], results: dict[str, str], typed: Iterable[str] = ()
+    facts: Facts,
+    live: Live,
+    among: tuple[str, ...],
+    results: dict[str, str],
+    typed: Iterable[str] = (),
+    tests: NamedTests | None = None,
 ) -> tuple[Group, ...]:
-    """The statements of a body; `results` names the variable for each result that gets one.
+    """The statements of a body; `results` names the variable for each result that gets one, `tests` those of tests.
 
     Those in `typed` are annotated where they are first assigned: some of torch's functions return Any.
     """
-    return line_groups(facts, live.lines, among, results, typed)
+    return line_groups(facts, live.lines, among, results, typed, tests)
 
 
 def line_groups(
-    facts: Facts, guarded: Iterable[Guarded], among: tuple[str, ...], results: dict[str, str], typed: Iterable[str] = ()
+    facts: Facts,
+    guarded: Iterable[Guarded],
+    among: tuple[str, ...],
+    results: dict[str, str],
+    typed: Iterable[str] = (),
+    tests: NamedTests | None = None,
 ) -> tuple[Group, ...]:
     """As `body_groups`, of some lines of a body."""
     lines: list[tuple[str, Line]] = []
@@ -77,7 +88,8 @@ def line_groups(
             annotation = ": Tensor" if target in plain else ""
             plain.discard(target)
             line = Line(comment_lines(item.formula), f"{target}{annotation} = {text}")
-            lines.append((test_of(facts, item.needed, among) if among else "", line))
+            test = (tests or {}).get(item.needed) or test_of(facts, item.needed, among) if among else ""
+            lines.append((test, line))
     return grouped(lines)
 
 
@@ -233,8 +245,9 @@ def needs_line(facts: Facts, tests: str) -> str:
 def setup_view(facts: Facts, needed: dict[str, frozenset[str]]) -> SetupView:
     """What is kept for backward: `needed` tells which gradients read each saved tensor."""
     saved = []
+    tests, test_lines = named_tests(facts, needed.values(), facts.gradients)
     for name in saved_names(facts, tuple(b.live for b in facts.blocks)):
-        test = test_of(facts, needed[name], facts.gradients)
+        test = tests.get(needed[name]) or test_of(facts, needed[name], facts.gradients)
         saved.append(f"{name} if {test} else None" if test else name)
     kept = context_facts(facts)
     sizes = size_lines(facts, facts.sizes)
@@ -245,7 +258,8 @@ def setup_view(facts: Facts, needed: dict[str, frozenset[str]]) -> SetupView:
     return SetupView(
         unpacked([n if n in words else "_" for n in inputs]),
         unpacked([n if n in words else "_" for n in output]) if words & set(output) else "",
-        needs_line(facts, " ".join(saved)),
+        needs_line(facts, " ".join((*test_lines, *saved))),
+        test_lines,
         ", ".join(discrete),
         tuple(saved),
         sizes,
@@ -268,9 +282,8 @@ def context_facts(facts: Facts) -> tuple[tuple[str, str], ...]:
             name = local_name(item.name)
             dtypes.append(f"{name}.dtype" if item.default is None else f"{rt}dtype_of({name})")
     kept.append(("dtypes", listed(dtypes)))
-    joint = [block.roots for block in facts.blocks if len(block.roots) > 1]
-    if joint:
-        kept.append(("shapes", listed([f"{local_name(t)}.shape" for t in joint[0]])))
+    if joint := facts.joint:
+        kept.append(("shapes", listed([f"{local_name(t)}.shape" for t in joint])))
     if facts.kept_sizes:
         kept.append(("sizes", listed(list(facts.kept_sizes))))
     if params := derivative_params(facts):

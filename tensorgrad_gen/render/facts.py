@@ -113,6 +113,11 @@ class Facts:
         """Whether a result has no derivative."""
         return self.kind(tensor) in ("bool", "label")
 
+    @property
+    def joint(self) -> tuple[str, ...]:
+        """Roots of blocks of several: beside a cotangent that is given, one that is `None` is zeros of its shape."""
+        return tuple(root for block in self.blocks if len(block.roots) > 1 for root in block.roots)
+
     def read(self, lives: Iterable[Live]) -> frozenset[str]:
         """Names that bodies read from outside."""
         return frozenset(name for live in lives for name in live.outside)
@@ -169,10 +174,13 @@ def _local_names(lowered: LoweredOp, gradients: tuple[str, ...]) -> dict[str, st
     # Inlined, what the runtime defines has `_` before its name, as arguments that are not used have.
     used |= {f"_{name}" for definition in definitions() for name in definition.names}
     names = Names(used)
+    needs = "needs"  # what names of tests begin with, and nothing else
+    while any(name.startswith(needs) for name in used):
+        needs += "_"
     wanted = ["ctx", "inputs", "output", "dtype", "acc", "more", "lead", *(f"need_{g}" for g in gradients)]
     wanted += [f"_{item.name}" for item in program.inputs] + [f"_{param.name}" for param in program.params]
     wanted += [f"without_{item.name}" for item in program.inputs if item.default is not None]
-    return {name: names.fresh(name) for name in wanted}
+    return {name: names.fresh(name) for name in wanted} | {"needs": needs}
 
 
 def test_of(facts: Facts, needed: frozenset[str], among: tuple[str, ...]) -> str:

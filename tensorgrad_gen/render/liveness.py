@@ -78,14 +78,18 @@ def _with_results(lines: tuple[Guarded, ...], results: tuple[tuple[str, TExpr], 
     """Each result right after the last statement it reads; at the end where a later one changes in place,
     or reads the tensor that the result's own variable is about to replace by another layout of it.
     """
-    out: list[Guarded] = list(lines)
+    end = len(lines)
+    made = {line.target: k for k, line in enumerate(lines)}
+    read = {name: k for k, line in enumerate(lines) for name in reads(line.value)}  # the last to read it
+    changed = max((k for k, line in enumerate(lines) if changes_in_place(line.value)), default=-1)
+    before: dict[int, list[Guarded]] = {}  # the results that come before a line
     for name, expr in results:
         used = reads(expr)
         replaced = frozenset() if isinstance(expr, Var) else used | {local_name(name)}
-        place = 1 + max((k for k, line in enumerate(out) if line.target in used), default=-1)
-        if any(changes_in_place(line.value) or replaced & reads(line.value) for line in out[place:]):
-            place = len(out)
-        while place < len(out) and out[place].target is None:
-            place += 1
-        out.insert(place, Guarded(None, expr, "", frozenset((name,)), name))
-    return tuple(out)
+        place = 1 + max((made[target] for target in used if target in made), default=-1)
+        if changed >= place or any(read.get(target, -1) >= place for target in replaced):
+            place = end
+        before.setdefault(place, []).append(Guarded(None, expr, "", frozenset((name,)), name))
+        read |= {target: max(place, read.get(target, -1)) for target in used}
+        changed = max(changed, place) if changes_in_place(expr) else changed
+    return tuple(line for k in range(end + 1) for line in (*before.get(k, ()), *lines[k : k + 1]))

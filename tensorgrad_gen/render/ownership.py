@@ -70,6 +70,8 @@ def _origin(expr: TExpr, known: dict[str, _Origin]) -> _Origin:
             return known.get(name, _Origin(name, view=False))
         case Method(receiver, name) | Attr(receiver, name) if name in _VIEWS:
             return _Origin(_origin(receiver, known).base, view=True)
+        case Item(Call("_runtime.layer_norm"), _):
+            return _FRESH
         case Item(receiver, _):
             return _Origin(_origin(receiver, known).base, view=True)
         case Call("_runtime.root"):

@@ -138,5 +138,6 @@ def _computing(expressions: list[TExpr], cut: set[str]) -> int:
     while queue:
         expr = queue.pop()
         queue.extend(texpr_children(expr))
-        count += isinstance(expr, Infix | Call | Method) and bool(reads(expr) & cut)
+        one_pass = isinstance(expr, Call) and expr.function.startswith("_runtime.layer_norm")
+        count += isinstance(expr, Infix | Call | Method) and not one_pass and bool(reads(expr) & cut)
     return count

@@ -89,6 +89,7 @@ class SetupView:
     inputs: str
     output: str
     needs: str
+    tests: tuple[str, ...]
     discrete: str
     saved: tuple[str, ...]
     sizes: tuple[str, ...]

@@ -14,7 +14,7 @@ from torch import Tensor
 from tensorgrad_gen.runtime.core import call, compiling, in_transform, legacy_batched
 
 # The bytes of a tensor of a block of rows, for each thread: a core's cache holds a few of these.
-ROWS_BYTES = 1 << 18
+ROWS_BYTES = 1 << 19
 
 
 def in_blocks(
@@ -127,16 +127,19 @@ def _lead(tensor: Tensor, keep: int) -> torch.Size:
 
 def _block(cuts: tuple[int | None, ...], args: tuple[Any, ...]) -> tuple[int, torch.Size]:
     """How many rows a block has, of rows of this shape; 0: all are worked at once."""
-    if torch.is_grad_enabled() or compiling():
+    if compiling():
         return 0, torch.Size()
-    cut = [(a, k) for a, k in zip(args, cuts, strict=True) if not (a is None or k is None)]
-    largest, keep = max(cut, key=lambda pair: pair[0].numel())
-    lead, size = _lead(largest, keep), ROWS_BYTES // largest.element_size()
-    if largest.numel() <= size or largest.device.type != "cpu" or not _ordinary(args):
-        return 0, lead
+    largest, behind = None, 0
+    most = ROWS_BYTES
+    for arg, keep in zip(args, cuts):
+        if keep is not None and arg is not None and arg.nbytes > most:
+            largest, behind, most = arg, keep, arg.nbytes
+    if largest is None or torch.is_grad_enabled() or not _ordinary(args):
+        return 0, torch.Size()
+    lead = _lead(largest, behind)
     count = lead.numel()
-    step = max(1, size * torch.get_num_threads() * count // largest.numel())
-    return (step if step < count else 0), lead
+    step = max(1, ROWS_BYTES * torch.get_num_threads() * count // most)
+    return (step if step < count and largest.device.type == "cpu" else 0), lead
 
 
 def _ordinary(args: tuple[Any, ...]) -> bool:

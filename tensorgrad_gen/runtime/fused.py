@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from tensorgrad_gen.runtime.core import compiling, in_transform, legacy_batched
-from tensorgrad_gen.runtime.ops import sech_squared
+from tensorgrad_gen.runtime.ops import sech_squared, sum_lead
 
 
 def _operator(name: str) -> Any:
@@ -32,6 +32,8 @@ _ELU = _operator("elu_backward")
 _LEAKY_RELU = _operator("leaky_relu_backward")
 _THRESHOLD = _operator("threshold_backward")
 _SOFTMAX = _operator("_softmax_backward_data")
+_LAYER_NORM = _operator("native_layer_norm")
+_LAYER_NORM_BACKWARD = _operator("native_layer_norm_backward")
 _LOG_SOFTMAX = _operator("_log_softmax_backward_data")
 
 
@@ -132,3 +134,51 @@ def log_softmax_backward(grad: Tensor, y: Tensor, dim: int) -> Tensor:
         result: Tensor = _LOG_SOFTMAX(grad, y, dim, y.dtype)
         return result
     return grad - torch.exp(y) * grad.sum(dim, keepdim=True)
+
+
+def _along(x: Tensor, vector: Tensor | None) -> Tensor | None:
+    """A weight or bias with an element for each of the last axis of `x`."""
+    return None if vector is None else vector.expand(x.shape[-1])
+
+
+def layer_norm(
+    x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """`(x - m)/s weight + bias`, `m` and `s`: mean and spread along the last axis, which they keep.
+
+    `s` is the square root of the variance and `eps`.
+    """
+    if x.numel() and unwatched(_LAYER_NORM, x, x) and _LAYER_NORM_BACKWARD is not None:
+        y, m, r = _LAYER_NORM(x, x.shape[-1:], _along(x, weight), _along(x, bias), eps)
+        return y, m, 1 / r
+    m = x.sum(-1, keepdim=True) / x.shape[-1]
+    centred = x - m
+    s = torch.sqrt((centred * centred).sum(-1, keepdim=True) / x.shape[-1] + eps)
+    y = centred / s if weight is None else centred * weight / s
+    return y if bias is None else y + bias, m, s
+
+
+def layer_norm_backward(
+    grad: Tensor, x: Tensor, m: Tensor, r: Tensor, weight: Tensor | None
+) -> Tensor:
+    """`r (a - mean(a) - n mean(a n))`, `a = grad weight`, `n = (x - m) r`, along the last axis."""
+    if x.numel() and unwatched(_LAYER_NORM_BACKWARD, grad, x):
+        gradients: tuple[Tensor, ...] = _LAYER_NORM_BACKWARD(
+            grad, x, x.shape[-1:], m, r, _along(x, weight), None, [True, False, False]
+        )
+        return gradients[0]
+    a = grad if weight is None else grad * weight
+    n = (x - m) * r
+    along = (a * n).sum(-1, keepdim=True) / x.shape[-1]
+    return (a - n * along - a.sum(-1, keepdim=True) / x.shape[-1]) * r
+
+
+def layer_norm_weight_backward(grad: Tensor, x: Tensor, m: Tensor, r: Tensor) -> Tensor:
+    """The sum of `grad (x - m) r` over all axes but the last."""
+    if x.numel() and unwatched(_LAYER_NORM_BACKWARD, grad, x):
+        ones = x.new_ones(x.shape[-1:])
+        gradients: tuple[Tensor, ...] = _LAYER_NORM_BACKWARD(
+            grad, x, x.shape[-1:], m, r, ones, None, [False, True, False]
+        )
+        return gradients[1]
+    return sum_lead(grad * ((x - m) * r))

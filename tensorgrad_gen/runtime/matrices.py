@@ -34,6 +34,66 @@ def matrix_sqrt(a: Tensor) -> Tensor:
 _STEPS_OF_ROOT = 12
 
 
+def sylvester(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
+    """The solution of `a @ x + x @ b = c`, for `a` and `b` whose eigenvalues are right of 0."""
+    if torch.compiler.is_compiling():  # Dynamo traces no Function that has forward mode
+        return _half_of_sign(a, b, c)
+    solution: Tensor = _Sylvester.apply(a, b, c)  # type: ignore[no-untyped-call]
+    return solution
+
+
+def _half_of_sign(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
+    """Half of a block of the sign of [[a, c], [0, -b]].
+
+    By Newton's iteration, scaled as that for the root (Roberts, Linear model reduction and solution
+    of the algebraic Riccati equation by use of the sign function, 1980).
+    """
+    size = max(a.shape[-1] + b.shape[-1], 1)
+    for _ in range(_STEPS_OF_ROOT):
+        logs = torch.linalg.slogdet(a).logabsdet + torch.linalg.slogdet(b).logabsdet
+        scale = torch.exp(logs / -size)[..., None, None]
+        left, right = torch.linalg.inv(a), torch.linalg.inv(b)
+        c = (scale * c + left @ c @ right / scale) / 2
+        a, b = (scale * a + left / scale) / 2, (scale * b + right / scale) / 2
+    return c / 2
+
+
+class _Sylvester(torch.autograd.Function):
+    """A solution whose derivatives are solutions again: right to any order, under any transform."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
+        return _half_of_sign(a, b, c)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(inputs[0], inputs[1], output)
+        ctx.save_for_forward(inputs[0], inputs[1], output)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor | None) -> tuple[Tensor | None, ...]:
+        if grad is None:
+            return None, None, None
+        a, b, x = ctx.saved_tensors
+        grad_c = sylvester(a.mH, b.mH, grad)
+        return -grad_c @ x.mH, -x.mH @ grad_c, grad_c
+
+    @staticmethod
+    def jvp(
+        ctx: Any, tangent_a: Tensor | None, tangent_b: Tensor | None, tangent_c: Tensor | None
+    ) -> Tensor:
+        a, b, x = ctx.saved_tensors
+        with forward_mode():
+            a, b, x = primal(a), primal(b), primal(x)
+            change = torch.zeros_like(x) if tangent_c is None else tangent_c
+            change = change if tangent_a is None else change - tangent_a @ x
+            change = change if tangent_b is None else change - x @ tangent_b
+            return sylvester(a, b, change)
+
+
 def exp_change(a: Tensor, change: Tensor) -> Tensor:
     """The derivative of `exp(a + t change)` by `t` at 0: a block of exp([[a, change], [0, a]])."""
     size = a.shape[-1]

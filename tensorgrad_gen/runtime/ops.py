@@ -39,6 +39,17 @@ def split_axis(x: Tensor, dim: int, sizes: tuple[int, ...]) -> Tensor:
     return x.reshape((*x.shape[:dim], *sizes, *after))
 
 
+def matmul(a: Tensor, b: Tensor, batch: int, inner: int) -> Tensor:
+    """The sum of `a[batch.., rows.., inner..] b[batch.., inner.., cols..]` over `inner`."""
+    split = a.dim() - inner
+    lead, rows_, summed = a.shape[:batch], a.shape[batch:split], a.shape[split:]
+    cols = b.shape[batch + inner :]
+    many = (lead.numel(),) if batch else ()
+    left = a.reshape((*many, rows_.numel(), summed.numel()))
+    right = b.reshape((*many, summed.numel(), cols.numel()))
+    return (left @ right).reshape((*lead, *rows_, *cols))
+
+
 def sum_lead(x: Tensor, keep: int = 1) -> Tensor:
     """Sum over all axes but the last `keep`.  (`x.sum(dim=())` would sum everything.)"""
     return x.sum(tuple(range(x.dim() - keep))) if x.dim() > keep else x
@@ -88,6 +99,15 @@ def add_at(y: Tensor, label: Tensor, x: Tensor) -> Tensor:
     """`y` with `x[.., n]` added at `label[.., n]` of its last axis; leading axes broadcast."""
     shape = (*y.shape[:-1], max(label.shape[-1], x.shape[-1]))
     return y.scatter_add(-1, label.expand(shape), x.expand(shape))
+
+
+def add_into(y: Tensor, label: Tensor, x: Tensor) -> Tensor:
+    """As `add_at`, to a tensor that nothing else reads: in place where nothing looks on."""
+    watched = torch.is_grad_enabled() and (y.requires_grad or x.requires_grad)
+    if watched or compiling() or in_transform() or legacy_batched(y) or legacy_batched(x):
+        return add_at(y, label, x)
+    shape = (*y.shape[:-1], max(label.shape[-1], x.shape[-1]))
+    return y.scatter_add_(-1, label.expand(shape), x.expand(shape))
 
 
 def add_diagonal(y: Tensor, x: Tensor, dim1: int, dim2: int) -> Tensor:

@@ -140,7 +140,8 @@ def _split_for_zeros(statement: Statement, consumer: Statement, program: Program
         ):
             return _terms_that_stay(expr, statement, program, trace)
         if isinstance(expr, Add | Mul):
-            return expr.rebuild(tuple(visit(c) for c in expr.children))
+            new = tuple(visit(child) for child in expr.children)
+            return expr if new == expr.children else expr.rebuild(new)
         return expr
 
     value = visit(consumer.value)

@@ -1,0 +1,224 @@
+"""Layer normalisation as PyTorch's own operators, value and gradients, wherever a body computes it.
+
+Law: a tensor is taken from the operator only if it equals, as a function of what it reads, what the operator returns.
+In `_runtime` the operator has the composed form beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from tensorgrad_gen.algebra import accesses
+from tensorgrad_gen.algebra.equal import UndecidedError, equal_as_functions
+from tensorgrad_gen.algebra.hoist import scalar
+from tensorgrad_gen.algebra.parts import factors_of, terms_of
+from tensorgrad_gen.ir import (
+    Access,
+    Apply,
+    Expr,
+    Extent,
+    Index,
+    Pow,
+    Program,
+    Statement,
+    Sum,
+    add,
+    const,
+    inverse,
+    mul,
+    number,
+    power,
+    sub,
+)
+from tensorgrad_gen.plan.model import Step
+
+ONE, ZERO = const(1), const(0)
+HALF = Fraction(1, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class NormCall:
+    """A tensor as a result of a call of `_runtime`; of an `item` of it, where there are several.
+
+    `weight` and `bias` are None where the formula has none; of `spread` it is the inverse that is read, if `inverted`.
+    `meaning` is what it computes, if that says more than the step does.
+    """
+
+    name: str
+    operands: tuple[Access, ...]
+    weight: Expr | None = None
+    bias: Expr | None = None
+    eps: Expr | None = None
+    item: int | None = None
+    inverted: bool = False
+    meaning: Expr | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Statistics:
+    """`m` and `s` hold mean and spread of `x` along its last axis; `inverted`: `s` is one over the spread."""
+
+    x: Access
+    mean: Access
+    spread: Access
+    inverted: bool
+    eps: Expr
+
+    @property
+    def axis(self) -> Index:
+        (axis,) = self.x.free - self.mean.free
+        return axis
+
+    def over(self) -> Expr:
+        """One over the spread."""
+        return self.spread if self.inverted else inverse(self.spread)
+
+    def normalised(self) -> Expr:
+        return mul(sub(self.x, self.mean), self.over())
+
+
+def value_calls(steps: Sequence[Step], program: Program) -> dict[str, NormCall]:
+    """The tensors of forward that are results of `layer_norm`: mean, spread and value of each normalisation."""
+    whole = replace(program, statements=tuple(_statement(step) for step in steps))
+    found: dict[str, NormCall] = {}
+    for own in _statistics(steps, whole):
+        for step in steps:
+            if step.target in found or not _like(step, own.x) or own.spread.tensor not in _read(step):
+                continue
+            parameters = _parameters(step, own)
+            match = next((pair for pair in parameters if _is_value(step, own, *pair, whole)), None)
+            if match is not None:
+                call = NormCall("layer_norm", (own.x,), *match, own.eps)
+                found[step.target] = replace(call, item=0)
+                found[own.mean.tensor] = replace(call, item=1)
+                found[own.spread.tensor] = replace(call, item=2, inverted=own.inverted)
+                break
+    return found
+
+
+def gradient_calls(steps: Sequence[Step], forward: Sequence[Step], program: Program) -> dict[str, NormCall]:
+    """The gradients that are results of `layer_norm_backward`, by the tensor, or of its weight."""
+    whole = replace(program, statements=tuple(_statement(step) for step in forward))
+    local = replace(program, statements=tuple(_statement(step) for step in steps))
+    made = {step.target for step in steps}
+    found: dict[str, NormCall] = {}
+    for own in _statistics(forward, whole):
+        if {own.mean.tensor, own.spread.tensor} & made:
+            continue
+        for step in steps:
+            call = _gradient(step, own, [f"grad_{other.target}" for other in forward if _like(other, own.x)], local)
+            if call is not None:
+                found.setdefault(step.target, call)
+    return found
+
+
+def _statement(step: Step) -> Statement:
+    return Statement(step.target, step.indices, step.value, step.kind)
+
+
+def _read(step: Step) -> set[str]:
+    return {access.tensor for access in accesses(step.value)}
+
+
+def _like(step: Step, x: Access) -> bool:
+    """Whether the step has the axes of `x`, the normalised one last."""
+    return [i.extent for i in step.indices] == [s.extent for s in x.subs if isinstance(s, Index)]
+
+
+def _statistics(steps: Sequence[Step], program: Program) -> Iterator[_Statistics]:
+    """Means along the last axis of a tensor, each with the square roots of variances that go with it."""
+    for step in steps:
+        x = _averaged(step)
+        for other in steps if x is not None else ():
+            root = _root(other)
+            if x is None or root is None or [i.extent for i in other.indices] != [i.extent for i in step.indices]:
+                continue
+            exponent, eps = root
+            lead = tuple(s for s in x.subs[:-1] if isinstance(s, Index))
+            own = _Statistics(x, Access(step.target, lead), Access(other.target, lead), exponent < 0, eps)
+            square = power(sub(x, own.mean), 2)
+            variance = mul(inverse(Extent(str(own.axis.extent))), Sum((own.axis,), square))
+            if _equal(own.spread, power(add(variance, eps), const(exponent)), program):
+                yield own
+
+
+def _averaged(step: Step) -> Access | None:
+    """What the step is the mean of, along the last axis."""
+    sums = [f for f in factors_of(step.value) if isinstance(f, Sum)]
+    if len(sums) != 1 or len(sums[0].indices) != 1 or not isinstance(sums[0].body, Access):
+        return None
+    x, (axis,) = sums[0].body, sums[0].indices
+    others = mul(*(f for f in factors_of(step.value) if f is not sums[0]))
+    plain = all(isinstance(s, Index) for s in x.subs) and x.subs == (*step.indices, axis)
+    named = isinstance(axis.extent, str) and axis.extent != "..."
+    return x if plain and named and others == inverse(Extent(str(axis.extent))) else None
+
+
+def _root(step: Step) -> tuple[Fraction, Expr] | None:
+    """The exponent 1/2 or -1/2 of a square root, and the numbers that are added under it."""
+    match step.value:
+        case Pow(base, exponent) if (found := number(exponent)) in (HALF, -HALF):
+            pass
+        case Apply("sqrt" | "rsqrt" as name, (base,)):
+            found = HALF if name == "sqrt" else -HALF
+        case _:
+            return None
+    return found, add(*(term for term in terms_of(base) if scalar(term)))
+
+
+def _parameters(step: Step, own: _Statistics) -> list[tuple[Expr | None, Expr | None]]:
+    """Pairs of weight and bias that the step may have."""
+    rows = [a for a in dict.fromkeys(accesses(step.value)) if a.subs == (step.indices[-1],)]
+    vectors = [Access(a.tensor, (own.axis,)) for a in rows]
+    pairs: list[tuple[Expr | None, Expr | None]] = [(a, b) for a in vectors for b in vectors if a is not b]
+    return [*pairs, *((a, None) for a in vectors), *((None, a) for a in vectors), (None, None)]
+
+
+def _is_value(step: Step, own: _Statistics, weight: Expr | None, bias: Expr | None, program: Program) -> bool:
+    if {access.tensor for access in (weight, bias) if isinstance(access, Access)} != {
+        a.tensor for a in accesses(step.value) if a.subs == (step.indices[-1],)
+    }:
+        return False
+    value = add(mul(own.normalised(), weight or ONE), bias or ZERO)
+    return _equal(Access(step.target, own.x.subs), value, program)
+
+
+def _gradient(step: Step, own: _Statistics, cotangents: list[str], program: Program) -> NormCall | None:
+    """The call that gives the step, if it is a gradient by what is normalised, or by its weight."""
+    for name in cotangents:
+        grad = Access(name, own.x.subs)
+        operands = (grad, own.x, own.mean, own.spread)
+        if _like(step, own.x):
+            for weight in (None, *_vectors(program, own)):
+                meaning = _by_value(own, grad, weight)
+                if _equal(Access(step.target, own.x.subs), meaning, program):
+                    return NormCall("layer_norm_backward", operands, weight, inverted=own.inverted, meaning=meaning)
+        elif [i.extent for i in step.indices] == [own.axis.extent]:
+            lead = tuple(s for s in own.x.subs[:-1] if isinstance(s, Index))
+            meaning = Sum(lead, mul(grad, own.normalised())) if lead else grad
+            if lead and _equal(Access(step.target, (own.axis,)), meaning, program):
+                return NormCall("layer_norm_weight_backward", operands, inverted=own.inverted, meaning=meaning)
+    return None
+
+
+def _vectors(program: Program, own: _Statistics) -> list[Access]:
+    """The inputs along the normalised axis."""
+    found = [item.name for item in program.inputs if [i.extent for i in item.indices] == [own.axis.extent]]
+    return [Access(name, (own.axis,)) for name in found]
+
+
+def _by_value(own: _Statistics, grad: Expr, weight: Expr | None) -> Expr:
+    """`(a - mean(a) - n mean(a n))/s`, `a` the cotangent times the weight, `n` what is normalised."""
+    a, n = mul(grad, weight or ONE), own.normalised()
+    of = inverse(Extent(str(own.axis.extent)))
+    mean, along = mul(of, Sum((own.axis,), a)), mul(of, n, Sum((own.axis,), mul(a, n)))
+    return mul(own.over(), sub(sub(a, mean), along))
+
+
+def _equal(first: Expr, second: Expr, program: Program) -> bool:
+    try:
+        return equal_as_functions(first, second, program)
+    except UndecidedError:
+        return False

@@ -1,0 +1,102 @@
+"""What is contracted when: what a number scales, how gradients go on from what is there, and that they stay right."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from tensorgrad_gen import compile_spec, load_op
+from tensorgrad_gen.notation import print_statement
+from tensorgrad_gen.plan.contraction import work
+from tensorgrad_gen.plan.model import Block, Plan
+from tensorgrad_gen.plan.sizes import Regime
+
+# inputs, equation, einsum of the inputs
+TRACE = "a: [i, j], x: [j, k], b: [k, i]", "y = a[i,j]*x[j,k]*b[k,i]", "ij,jk,ki->"
+FORM = "a: [i], x: [i, j], b: [j]", "y = a[i]*x[i,j]*b[j]", "i,ij,j->"
+CHAIN = "a: [i, j], b: [j, k], c: [k, l], d: [l, m]", "y[i,m] = a[i,j]*b[j,k]*c[k,l]*d[l,m]", "ij,jk,kl,lm->im"
+KRONECKER = (
+    "a: [i, j], b: [k, l], c: [p, q], x: [n, j, l, q]",
+    "y[n,i,k,p] = a[i,j]*b[k,l]*c[p,q]*x[n,j,l,q]",
+    "ij,kl,pq,njlq->nikp",
+)
+
+
+def spec(inputs: str, equation: str) -> str:
+    return f"op: it\ndoc: It.\ninputs: {{{inputs}}}\nequations: |\n  {equation}\n"
+
+
+def plan_of(inputs: str, equation: str) -> Plan:
+    plan: Plan = compile_spec(spec(inputs, equation))["plan"]
+    return plan
+
+
+def shown(block: Block) -> list[str]:
+    return [print_statement(step) for step in block.steps]
+
+
+def test_a_cotangent_without_indices_scales_the_smallest_tensor() -> None:
+    source = compile_spec(spec(*FORM[:2])).source
+    assert "grad_x = a.unsqueeze(-1) * grad_y * b" in source  # a vector is scaled, no matrix
+
+
+def test_what_several_gradients_scale_is_scaled_once() -> None:
+    lines = shown(plan_of(*TRACE[:2]).backward[0])
+    # What the value has contracted, and one operand of both other contractions.
+    assert [line for line in lines if "grad_y*" in line] == [
+        "grad_a[i,j] = grad_y*sum_x_b[j,i]",
+        "grad_y_a[i,j] = grad_y*a[i,j]",
+    ]
+
+
+def test_numbers_go_where_the_cotangent_goes() -> None:
+    square = "a: [i, j], x: [j, k], c: [i, k]", "r[i,k] = a[i,j]*x[j,k] + c[i,k]\n  y = r[i,k]*r[i,k]"
+    lines = shown(plan_of(*square).backward[0])
+    assert [line for line in lines if "2*" in line] == ["grad_y_r[i,k] = 2*grad_y*r[i,k]"]
+    assert "grad_c[i,k] = grad_y_r[i,k]" in lines
+
+
+@pytest.mark.parametrize("case", [CHAIN, KRONECKER])
+def test_backward_takes_two_products_for_each_of_the_value(case: tuple[str, str, str]) -> None:
+    plan = plan_of(*case[:2])
+    regime = Regime(plan.program)
+    assert work(plan.backward[0].steps, regime) <= 2 * work(plan.forward, regime)
+
+
+@pytest.mark.parametrize("case", [TRACE, FORM, CHAIN, KRONECKER])
+def test_gradients_are_those_of_the_product(case: tuple[str, str, str]) -> None:
+    inputs, equation, einsum = case
+    op = load_op(spec(inputs, equation))
+    sizes = {letter: 2 + n % 3 for n, letter in enumerate("ijklmnpq")}
+    letters = einsum.split("->")[0].split(",")
+    torch.manual_seed(0)
+    tensors = [torch.randn([sizes[c] for c in own], dtype=torch.float64, requires_grad=True) for own in letters]
+
+    def plain(*given: Tensor) -> Tensor:
+        return torch.einsum(einsum, *given)
+
+    cotangent = torch.randn_like(plain(*tensors))
+    ours = torch.autograd.grad(op(*tensors), tensors, cotangent)
+    theirs = torch.autograd.grad(plain(*tensors), tensors, cotangent)
+    for got, want in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(got, want, rtol=1e-10, atol=1e-10)
+    assert torch.autograd.gradgradcheck(op, tensors)
+
+
+def test_a_product_in_another_order_of_axes_is_returned_as_it_is() -> None:
+    text = spec("a: [i, j, b], c: [b, k, j]", "y[i,k,b] = a[i,j,b]*c[b,k,j]")
+    assert ".clone()" not in compile_spec(text).source.split("def jvp")[0]
+    op = load_op(text)
+    a, c = torch.randn(2, 3, 4, requires_grad=True), torch.randn(4, 5, 3, requires_grad=True)
+    y = op(a, c)
+    assert not y._is_view()
+    want = torch.einsum("ijb,bkj->ikb", a, c)
+    torch.testing.assert_close(y.mul_(2), 2 * want)
+    torch.testing.assert_close(torch.autograd.grad(y.sum(), a), torch.autograd.grad(2 * want.sum(), a))
+
+
+def test_an_output_keeps_no_tensor_that_it_is_a_part_of() -> None:
+    text = spec("a: [i, j], c: [j, i]", "s[i,k] = a[i,j]*c[j,k]\n  y[i] = s[i,i]")
+    y = load_op(text)(torch.randn(5, 3), torch.randn(3, 5))
+    assert y.untyped_storage().nbytes() == y.numel() * y.element_size()
