@@ -74,7 +74,7 @@ KNOWN: dict[tuple[str, str], float] = {
     ("levi_civita_cross", "flops"): 3.000,
     ("lora", "bytes"): 1.226,
     ("lora", "flops"): 1.008,
-    ("mod_relu", "bytes"): 1.129,
+    ("mod_relu", "bytes"): 1.137,
     ("mod_relu", "flops"): 1.206,
     ("mttkrp", "flops"): 1.006,
     ("pairwise_distance", "bytes"): 1.195,
@@ -153,6 +153,8 @@ KNOWN: dict[tuple[str, str], float] = {
     ("gram_form", "saved"): 1.167,
     ("trace_axbxtc", "saved"): 1.576,
     ("attention_grouped", "bytes"): 1.160,
+    ("relu_squared", "bytes"): 1.036,
+    ("relu_squared", "flops"): 1.167,
 }
 
 

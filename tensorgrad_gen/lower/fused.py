@@ -86,6 +86,11 @@ def _plain(expr: Expr) -> bool:
     )
 
 
+def _number(expr: Expr) -> bool:
+    """Whether the expression is a Python number at run time: a function of numbers is worked out on a tensor."""
+    return scalar(expr) and not any(isinstance(node, Apply) for node in walk(expr))
+
+
 def _rest(term: Mul, own: Sequence[Expr]) -> Expr | None:
     """The other factors, if they are a cotangent as large as the whole."""
     rest = mul(*(f for f in term.factors if not any(f is o for o in own)))
@@ -121,10 +126,10 @@ def _sigmoid(term: Mul) -> Fused | None:
     for factor in term.factors:
         if isinstance(factor, Apply) and factor.function == "sigmoid":
             inner = factors_of(factor.args[0])
-            places = [f for f in inner if not scalar(f)]
+            places = [f for f in inner if not _number(f)]
             rest = _rest(term, [factor])
             if rest is not None and len(places) == 1 and _plain(places[0]) and places[0].free == term.free:
-                return Fused("softplus_backward", (rest, places[0]), (mul(*(f for f in inner if scalar(f))),))
+                return Fused("softplus_backward", (rest, places[0]), (mul(*(f for f in inner if _number(f))),))
     return None
 
 
@@ -136,10 +141,10 @@ def _piecewise(term: Mul) -> Fused | None:
         place, rest = factor.condition.left, _rest(term, [factor])
         if factor.condition.op != ">" or number(factor.condition.right) != 0 or rest is None or not _plain(place):
             continue
-        if scalar(factor.other):
+        if _number(factor.other):
             return Fused("leaky_relu_backward", (rest, place), (factor.other,))
-        scale = [f for f in factors_of(factor.other) if scalar(f)]
-        if [f for f in factors_of(factor.other) if not scalar(f)] == [Apply("exp", (place,))]:
+        scale = [f for f in factors_of(factor.other) if _number(f)]
+        if [f for f in factors_of(factor.other) if not _number(f)] == [Apply("exp", (place,))]:
             return Fused("elu_backward", (rest, place), (mul(*scale),))
     return None
 
@@ -150,6 +155,8 @@ def _threshold(term: Mul, masks: Sequence[Expr]) -> Fused | None:
     rest = _rest(term, masks)
     if len(masks) > 1 or rest is None or not isinstance(condition, Compare) or condition.op != ">":
         return None
+    if not all(isinstance(f, Access) or _number(f) for f in factors_of(rest)):
+        return None  # a function may be singular where the mask hides it: it is not read there
     if number(condition.right) != 0 or not _plain(condition.left) or condition.left.free != term.free:
         return None
     return Fused("relu_backward", (rest, condition.left))
@@ -165,7 +172,7 @@ def _softmax(term: Mul, table: dict[str, Step]) -> Fused | None:
                 found = _summed(neg(other), cotangent, value, table)
                 if found is not None and cotangent.free == value.free == term.free:
                     numbers = [f for f in term.factors if f is not factor and f is not value]
-                    if all(scalar(f) for f in numbers):
+                    if all(map(_number, numbers)):
                         return Fused("softmax_backward", (cotangent, value), tuple(numbers), *found)
     return None
 
@@ -195,7 +202,7 @@ def _summed(
     assert isinstance(expr, Access)
     here = dict(zip(step.indices, (s for s in expr.subs if isinstance(s, Index)), strict=True))
     missing = cotangent.free - expr.free
-    if len(missing) != 1:
+    if len(missing) != 1 or any(axis.extent == "..." for axis in missing):  # an operator has one axis
         return None
     (axis,) = missing
     body = substitute(step.value.body, here | {step.value.indices[0]: axis})
