@@ -140,6 +140,25 @@ def test_nan_is_not_lost_through_the_gradient_of_a_product() -> None:
     assert x.grad.isnan().tolist() == [True, False]
 
 
+@pytest.mark.parametrize("given", [(0,), (1,), (2,), (0, 1), (1, 2), (0, 2), (0, 1, 2)])
+@pytest.mark.parametrize(
+    ("equations", "formula"),
+    [
+        ("a[i] = sqrt(x[i]); b[i] = x[i]^2; c[i] = 3*b[i]", lambda x: (x.sqrt(), x**2, 3 * x**2)),
+        ("a[i] = log(x[i]); b[i] = x[i]^2; c[i] = 3*x[i]", lambda x: (x.log(), x**2, 3 * x)),
+        ("a[i] = 2*x[i]; b[i] = exp(1000*x[i]); c[i] = x[i]^2", lambda x: (2 * x, (1000 * x).exp(), x**2)),
+    ],
+)
+def test_an_output_without_a_cotangent_contributes_nothing(
+    equations: str, formula: Callable[[Tensor], tuple[Tensor, ...]], given: tuple[int, ...]
+) -> None:
+    """Its cotangent is no 0, which would be NaN times an infinite derivative."""
+    text = text_of(equations, "x: [i]").replace("outputs: [c]", "outputs: [a, b, c]")
+    op, x = load_op(text), torch.tensor([0.0, 1.0, 4.0], dtype=torch.float64, requires_grad=True)
+    found = [torch.autograd.grad(sum(f(x)[k].sum() for k in given), x)[0] for f in (op, formula)]
+    assert_close(*found)
+
+
 def test_the_masked_softmax_of_the_library_is_0_where_nothing_is_let_through() -> None:
     op = load_op(ROOT / "specs" / "nn" / "masked_softmax.yaml")
     mask = torch.tensor([[False, False], [True, False]])

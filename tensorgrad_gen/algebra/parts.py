@@ -51,7 +51,12 @@ def reads_at_position(expr: Expr) -> bool:
 
 def wants_its_mask(expr: Expr) -> bool:
     """Whether the value, or a derivative of it, may be undefined where a mask hides it."""
-    return reads_at_position(expr) or any(_singular(node) and bool(accesses(node)) for node in walk(expr))
+    return reads_at_position(expr) or may_be_infinite(expr)
+
+
+def may_be_infinite(expr: Expr) -> bool:
+    """Whether a function of tensors inside is singular somewhere."""
+    return any(_singular(node) and bool(accesses(node)) for node in walk(expr))
 
 
 def _singular(node: Expr) -> bool:

@@ -72,8 +72,9 @@ class Plan:
     `forward` computes every output and auxiliary output; `auxiliary` are the intermediates that
     `forward` returns beside the outputs so that they may be saved.  `saved` is what backward may
     read: inputs, outputs, auxiliaries.  `backward[0]` belongs to the op's own outputs jointly; each
-    further block to one auxiliary output.  In a backward block the cotangent of `y` is the tensor
-    `grad_y`; in the tangent block the tangent of `x` is `tangent_x`.
+    further block to one of them alone, for when another has no cotangent, or to one auxiliary output.
+    In a backward block the cotangent of `y` is the tensor `grad_y`; in the tangent block the tangent
+    of `x` is `tangent_x`.
 
     `further` are the derivatives with functions of their own: each a plan whose forward computes the blocks of
     `of`, without a Function round it, so that autograd records what it does.

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from tensorgrad_gen.algebra import accesses, apart, plain_dummies, plain_letters, rename_tensors
+from tensorgrad_gen.algebra import accesses, apart, plain_dummies, plain_letters, rename_tensors, walk
 from tensorgrad_gen.algebra.broadcasts import drop_broadcasts
 from tensorgrad_gen.algebra.hoist import Hoister, Known
 from tensorgrad_gen.algebra.naming import Namer, derivative_names, describe
-from tensorgrad_gen.algebra.parts import has_edges
+from tensorgrad_gen.algebra.parts import has_edges, may_be_infinite
 from tensorgrad_gen.derive import Adjoint, Derivatives, Tangent, adjoint, derive
 from tensorgrad_gen.derive import tangent as differentiate_forward
 from tensorgrad_gen.derive.model import Further
 from tensorgrad_gen.derive.modes import taken_names
-from tensorgrad_gen.ir import Program, Root, Statement
+from tensorgrad_gen.ir import Apply, Expr, Program, Root, Statement
 from tensorgrad_gen.normalise.parts import parts
 from tensorgrad_gen.plan.contraction import order_contractions, work
 from tensorgrad_gen.plan.inside import softmax_inside
@@ -80,6 +80,11 @@ def _solver(statements: Sequence[Statement]) -> Solver | None:
 def _plan_step(program: Program) -> Plan:
     """A program of which nothing is differentiated."""
     return Plan(program, _Planner(program).forward_steps(()), program.outputs, (), (), (), None)
+
+
+def _grows(value: Expr) -> bool:
+    """Whether an exponential is in the value: it is infinite at an argument of 100."""
+    return any(isinstance(node, Apply) and node.function in ("exp", "expm1", "sinh", "cosh") for node in walk(value))
 
 
 def _further(derived: Further) -> Plan:
@@ -184,16 +189,19 @@ class _Planner:
         ]
 
     def blocks(self, main: Block, outputs: tuple[str, ...], auxiliary: tuple[str, ...]) -> list[Block]:
-        """Backward from the outputs, and from what else forward returns: apart, as most calls have no cotangent of it.
+        """Backward from the outputs together, and from what else forward returns: most calls have no cotangent of it.
 
+        Where a derivative may be infinite, also from each of several outputs alone: a missing cotangent is no 0 then.
         Of many auxiliary outputs all cotangents go down together: one that is missing is zero.
         A clip takes the whole cotangent at once, whatever it comes from: there, all of backward is one block.
         """
-        if auxiliary and any(map(clips, self.forward)):
-            return [self.block_from((*outputs, *auxiliary), auxiliary)]
-        if len(auxiliary) > MOST_APART:
-            return [main, self.block_from(auxiliary, auxiliary)]
-        return [main, *(self.block_from((name,), auxiliary) for name in auxiliary)]
+        if any(map(clips, self.forward)):
+            return [self.block_from((*outputs, *auxiliary), auxiliary) if auxiliary else main]
+        values = [s.value for s in self.forward] + [s.value for s in main.steps]
+        infinite = any(may_be_infinite(value) or _grows(value) for value in values)
+        apart: list[tuple[str, ...]] = [(name,) for name in outputs] if len(outputs) > 1 and infinite else []
+        apart += [auxiliary] if len(auxiliary) > MOST_APART else [(name,) for name in auxiliary]
+        return [main, *(self.block_from(roots, auxiliary) for roots in apart)]
 
     def block_from(self, roots: tuple[str, ...], kept: tuple[str, ...]) -> Block:
         """Backward from the cotangents of these tensors, jointly."""

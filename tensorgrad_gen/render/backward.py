@@ -84,9 +84,7 @@ def _returned(facts: Facts) -> str:
 def _block(facts: Facts, block: Block, saved: tuple[str, ...]) -> BlockView:
     first = block is facts.blocks[0]
     cotangents = [f"grad_{root}" for root in block.roots]
-    test = f"{cotangents[0]} is not None"
-    if len(cotangents) > 1:
-        test = f"not ({' and '.join(f'{name} is None' for name in cotangents)})"
+    test = _given(facts, block)
     # An input that no gradient reaches (behind stop_gradient, say) may alone be what backward is called for.
     differentiable = tuple(i.name for i in facts.inputs if i.grad and i.kind in ("real", "complex"))
     if needs := test_of(facts, frozenset(block.results), differentiable):
@@ -123,6 +121,23 @@ def _block(facts: Facts, block: Block, saved: tuple[str, ...]) -> BlockView:
     )
 
 
+def _given(facts: Facts, block: Block) -> str:
+    """Which cotangents must be there for the block, and which others must not."""
+    if _filled(facts, block):
+        return f"not ({' and '.join(f'grad_{root} is None' for root in block.roots)})"
+    test = " and ".join(f"grad_{root} is not None" for root in block.roots)
+    joint = facts.blocks[0].roots
+    others = [f"grad_{root} is None" for root in joint if root not in block.roots]
+    if not others or block.roots[0] not in joint:
+        return test
+    return f"{test} and {others[0]}" if len(others) == 1 else f"{test} and ({' or '.join(others)})"
+
+
+def _filled(facts: Facts, block: Block) -> bool:
+    """Whether cotangents that are missing beside others are zeros: no block is there for one output alone."""
+    return len(block.roots) > 1 and all(other is block or other.roots[0] not in block.roots for other in facts.blocks)
+
+
 def _rows(facts: Facts, block: Block, named: dict[str, str]) -> Split | None:
     """How the block is worked in blocks of rows: all of it, or not at all."""
     plan = next(own for own in facts.lowered.plan.backward if own.roots == block.roots)
@@ -142,18 +157,16 @@ def _annotation(count: int, guarded: bool) -> str:
 
 
 def _cotangent_casts(facts: Facts, block: Block) -> list[str]:
-    """Cotangents in the dtype to compute in; zeros for one that is None beside others that are not."""
+    """Cotangents in the dtype to compute in; zeros for one that is None, where no block is for the others alone."""
     rt, ctx = facts.runtime, facts.local.ctx
-    if len(block.roots) > 1:
+    if _filled(facts, block):
         return [
             f"grad_{root} = {rt}cotangent(grad_{root}, {ctx}.shapes[{facts.joint.index(root)}],"
             f" {facts.computed(root)}, {ctx}.device)"
             for root in block.roots
         ]
-    root = block.roots[0]
-    if root not in facts.lowered.plan.outputs:
-        return []
-    return [f"grad_{root} = grad_{root}.to({facts.computed(root)})"]
+    outputs = facts.lowered.plan.outputs
+    return [f"grad_{root} = grad_{root}.to({facts.computed(root)})" for root in block.roots if root in outputs]
 
 
 def _arguments(facts: Facts, block: Block, saved: tuple[str, ...], tests: str) -> list[Argument]:

@@ -45,23 +45,30 @@ class _Power(NamedTuple):
 
 
 class _Quotient(NamedTuple):
-    """`target[indices] = coefficient * powers`."""
+    """`target[indices] = coefficient * powers`, of these tensors."""
 
     target: str
     indices: tuple[Index, ...]
     coefficient: Fraction
     powers: tuple[_Power, ...]
+    tensors: frozenset[str]
 
 
 def quotients(statements: Iterable[Statement], program: Program) -> list[Statement]:
     """The statements with quotients read that are outputs, or are computed for a derivative anyway."""
     statements = list(statements)
-    read = {access.tensor for s in statements for access in accesses(s.value)}
-    there = _computed(read, program.statements, program.outputs) | set(program.outputs)
+    reads = [_tensors(s.value) for s in statements]
+    there = _computed(frozenset().union(*reads), program.statements, program.outputs) | set(program.outputs)
     table = [quotient for quotient in _quotients(program.statements) if quotient.target in there]
-    if not table:
-        return statements
-    return [replace(s, value=normal(_read(s.value, table))) for s in statements]
+    found = []
+    for s, own in zip(statements, reads, strict=True):
+        near = [quotient for quotient in table if quotient.tensors <= own]
+        found.append(replace(s, value=normal(_read(s.value, near))) if near else s)
+    return found
+
+
+def _tensors(expr: Expr) -> frozenset[str]:
+    return frozenset(access.tensor for access in accesses(expr))
 
 
 def _computed(tensors: Iterable[str], statements: Sequence[Statement], kept: Collection[str] = ()) -> set[str]:
@@ -69,7 +76,7 @@ def _computed(tensors: Iterable[str], statements: Sequence[Statement], kept: Col
     found = set(tensors)
     for s in reversed(statements):
         if s.target in found and s.target not in kept and not any(heavy(node) for node in walk(s.value)):
-            found |= {access.tensor for access in accesses(s.value)}
+            found |= _tensors(s.value)
     return found
 
 
@@ -90,13 +97,13 @@ def _quotients(statements: tuple[Statement, ...]) -> tuple[_Quotient, ...]:
         plain = s.kind == "real" and not any(heavy(n) or isinstance(n, _APART) for n in walk(s.value))
         if above and below and whole and plain and not _common(above, below, statements):
             powers = tuple(map(_power, factors_of(rest)))
-            found.append(_Quotient(s.target, s.indices, coefficient, powers))
+            found.append(_Quotient(s.target, s.indices, coefficient, powers, _tensors(rest)))
     return tuple(found)
 
 
 def _common(above: Iterable[Expr], below: Iterable[Expr], statements: Sequence[Statement]) -> set[str]:
     """The tensors that both are computed from, pointwise."""
-    first, second = ({a.tensor for f in part for a in accesses(f)} for part in (above, below))
+    first, second = (frozenset().union(*map(_tensors, part)) for part in (above, below))
     return _computed(first, statements) & _computed(second, statements)
 
 
