@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.goals import verdicts
 from benchmarks.measure import Record
 from benchmarks.model import PEERS, title_of
-from benchmarks.numerics.page import written
+from benchmarks.pages import table, written
 from benchmarks.plot import plot
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -56,9 +56,9 @@ def tables(found: dict[str, Any]) -> dict[str, str]:
     return {
         "machine": _machine(found["machine"], found["rounds"]),
         "peers": "\n".join(f"- **{key}**: {what}" for key, what in PEERS.items()),
-        "times": _table(("op", "size", "ours, ms", "limit", *COLUMNS, "others"), map(_times, rows)),
-        "goals": _table(("op", "size", "goal", "reached", ""), (line for row in rows for line in _goals(row))),
-        "counters": _table(
+        "times": table(("op", "size", "ours, ms", "limit", *COLUMNS, "others"), map(_times, rows)),
+        "goals": table(("op", "size", "goal", "reached", ""), (line for row in rows for line in _goals(row))),
+        "counters": table(
             ("op", "size", "", "calls", "MB moved", "MFLOP", "MB saved", "MB extra"),
             (line for row in rows for line in _counters(row)),
         ),
@@ -76,11 +76,6 @@ def _machine(machine: dict[str, Any], rounds: int) -> str:
 def size_of(row: Record) -> str:
     """`4096×2048`."""
     return "×".join(map(str, row["sizes"]))
-
-
-def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    rows = [head, ["---"] * len(head), *lines]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
 def _times(row: Record) -> list[str]:

@@ -17,8 +17,10 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def written(page: str, parts: Mapping[str, str]) -> str:
     """The page with its parts anew; every part has its place there, and every place its part."""
     places = re.findall(r"^<!-- (?!end)(\w+) -->$", page, re.MULTILINE)
+    if missing := [name for name in parts if name not in places]:
+        raise ValueError(f"the page has no place for {', '.join(missing)}")
     if sorted(places) != sorted(parts):
-        raise ValueError(f"the page has places for {places}, not for {list(parts)}")
+        raise ValueError(f"the page has places for {places}, where there is {list(parts)}")
     for name, text in parts.items():
         pattern = rf"^<!-- {name} -->\n.*?^<!-- end -->$"
         new = f"<!-- {name} -->\n{text}\n<!-- end -->"

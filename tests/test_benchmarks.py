@@ -9,8 +9,8 @@ from torch import Tensor
 from benchmarks.goals import verdicts
 from benchmarks.measure import measured
 from benchmarks.model import PEERS, Row, title_of
-from benchmarks.numerics.page import written
 from benchmarks.page import PAGE, PLOT, figure, kept, merged, tables
+from benchmarks.pages import written
 from benchmarks.plot import plot
 from benchmarks.rows import ROWS
 from tensorgrad_gen.bench import limits

@@ -17,8 +17,9 @@ from benchmarks.numerics.conventions import CASES
 from benchmarks.numerics.errors import worst
 from benchmarks.numerics.exact import exact
 from benchmarks.numerics.formulas import Row
-from benchmarks.numerics.page import DTYPES, PAGE, SIDES, kept, tables, written
+from benchmarks.numerics.page import DTYPES, PAGE, SIDES, kept, tables
 from benchmarks.numerics.rows import PROBABILITIES, ROWS
+from benchmarks.pages import written
 
 KNOWN = kept()
 NAMES = [row.name for row in ROWS]

@@ -16,8 +16,9 @@ from typing import Any
 from benchmarks.numerics.conventions import CASES, Case
 from benchmarks.numerics.exact import exact
 from benchmarks.numerics.formulas import Row
-from benchmarks.numerics.page import DTYPES, KEPT, PAGE, ROOT, kept, tables, written
+from benchmarks.numerics.page import DTYPES, KEPT, PAGE, ROOT, kept, tables
 from benchmarks.numerics.rows import ROWS
+from benchmarks.pages import written
 
 
 def text_of(row: Row) -> str:

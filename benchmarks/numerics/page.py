@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from benchmarks.numerics.conventions import CASES
 from benchmarks.numerics.errors import worst
 from benchmarks.numerics.formulas import Row
 from benchmarks.numerics.rows import PROBABILITIES, ROWS
+from benchmarks.pages import table
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE, KEPT = ROOT / "docs" / "numerics.md", ROOT / "docs" / "numerics.json"
@@ -63,7 +64,7 @@ def tables(known: dict[str, Any]) -> dict[str, str]:
     strict = {row.name: errors(row, known, 0.0) for row in PROBABILITIES}
     return {
         "versions": f"PyTorch {torch.__version__.split('+')[0]}, JAX {known['jax']}, both on a CPU, eager.",
-        "rows": _table(("spelling", "in the language"), ((row.name, f"`{row.equations}`") for row in ROWS)),
+        "rows": table(("spelling", "in the language"), ((row.name, f"`{row.equations}`") for row in ROWS)),
         **{name: _errors(all_errors, name) for name in DTYPES},
         "probabilities": _errors(strict, "float32"),
         "off": _off(all_errors),
@@ -72,13 +73,8 @@ def tables(known: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    rows = [head, ["---"] * len(head), *lines]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
-
-
 def _errors(found: dict[str, Errors], dtype: str) -> str:
-    return _table(("", *SIDES), ((name, *map(cell, table[dtype])) for name, table in found.items()))
+    return table(("", *SIDES), ((name, *map(cell, table[dtype])) for name, table in found.items()))
 
 
 def missed(found: dict[str, Errors]) -> dict[str, list[float]]:
@@ -93,7 +89,7 @@ def _off(found: dict[str, Errors]) -> str:
 
 def _ops() -> str:
     quoted = ((row.name, *(f"`{text}`" if text else "" for text in (row.torch, row.jax))) for row in ROWS)
-    return _table(("", "PyTorch's op", "JAX's op"), (line for line in quoted if any(line[1:])))
+    return table(("", "PyTorch's op", "JAX's op"), (line for line in quoted if any(line[1:])))
 
 
 def conventions(known: dict[str, Any]) -> str:
@@ -102,7 +98,7 @@ def conventions(known: dict[str, Any]) -> str:
     for case in CASES:
         sides = (with_torch.shown(case), known["cases"][case.name][1], with_torch.shown(case, generated=True))
         lines.append((case.name, case.shows, *(_said(side) for side in sides)))
-    return _table(("case", "what", "PyTorch", "JAX", "generated"), lines)
+    return table(("case", "what", "PyTorch", "JAX", "generated"), lines)
 
 
 def _said(found: Any) -> str:
@@ -112,13 +108,3 @@ def _said(found: Any) -> str:
         return found
     numbers = [f"{n[0] + 0.0:.4g}{n[1] + 0.0:+.4g}i" if isinstance(n, list) else f"{n + 0.0:.4g}" for n in found]
     return ", ".join(numbers) or "nothing"
-
-
-def written(text: str, parts: dict[str, str]) -> str:
-    """The page with its tables in their places."""
-    for name, part in parts.items():
-        place = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
-        if not place.search(text):
-            raise ValueError(f"the page has no place for {name}")
-        text = place.sub(lambda found, part=part: f"{found[1]}{part}\n{found[2]}", text)  # type: ignore[misc]
-    return text

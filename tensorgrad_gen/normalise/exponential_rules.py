@@ -17,7 +17,7 @@ from tensorgrad_gen.algebra.parts import split_coefficient, terms_of
 from tensorgrad_gen.ir import Add, Apply, Expr, Mul, Pow, Reduce, add, const, mul, neg, number, power
 from tensorgrad_gen.ir.build import ONE, ZERO
 from tensorgrad_gen.normalise.binomials import Form, analyse, combine
-from tensorgrad_gen.normalise.multiples import ratio, rational_power, scaled, vector
+from tensorgrad_gen.normalise.multiples import expanded, ratio, rational_power, scaled, vector
 from tensorgrad_gen.normalise.polynomials import conjugates_joined
 from tensorgrad_gen.normalise.risks import exponential, risk
 from tensorgrad_gen.normalise.scalar_forms import without
@@ -305,7 +305,7 @@ def _flipped(found: list[Direction]) -> Expr | None:
 def _softplus(y: Expr, n: Fraction, exponent: Expr) -> tuple[Expr, Expr, int]:
     """`n log(1 + e^y)` with what it can take of the exponent; the exponent left, and a power of 2 that goes out."""
     taken = share(exponent, y) / n
-    left = simplify(add(exponent, mul(const(-taken * n), y)))
+    left = expanded(add(exponent, scaled(y, -taken * n)))
     if taken == -1:  # softplus(y) - y
         return softplus(scaled(y, MINUS), n), left, 0
     if taken == Fraction(-1, 2) and n.denominator == 1:

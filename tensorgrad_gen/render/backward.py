@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from tensorgrad_gen.lower.names import local_name
 from tensorgrad_gen.render.bodies import (
@@ -141,11 +140,8 @@ def _filled(facts: Facts, block: Block) -> bool:
 def _rows(facts: Facts, block: Block, named: dict[str, str]) -> Split | None:
     """How the block is worked in blocks of rows: all of it, or not at all."""
     plan = next(own for own in facts.lowered.plan.backward if own.roots == block.roots)
-    axes = dict(outside_axes(facts))
-    results = {f"grad of {name}": variable for name, variable in named.items()}
-    axes |= {f"grad of {name}": axes[name] for name in named}
-    live = replace(block.live, lines=tuple(replace(line, result=f"grad of {line.result}") for line in block.live.lines))
-    found = split(live, plan.rows, axes, results)
+    # A gradient has the axes of its input.
+    found = split(block.live, plan.rows, outside_axes(facts), named)
     if found is None or found.after or set(found.joins) != set(named.values()):
         return None
     return found

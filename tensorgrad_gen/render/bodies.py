@@ -164,7 +164,7 @@ def _forward_groups(facts: Facts) -> tuple[tuple[Group, ...], RowsView | None]:
             arguments.append(Argument(local_name(param.name), "float" if param.kind == "real" else "int"))
     rows = RowsView(
         f"_forward_{of}rows",
-        f'"""{" and ".join(made)} of a block of rows."""',
+        f'"""{", ".join(made)} of a block of rows."""',
         tuple(arguments),
         line_groups(facts, found.inside, (), results),
         made[0] if len(made) == 1 else returned(made),

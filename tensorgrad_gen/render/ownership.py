@@ -44,6 +44,7 @@ class _Origin:
 
 
 _FRESH = _Origin(None, view=False)
+_SEVERAL = _Origin("", view=False)  # a tuple of new tensors
 
 
 def owned(body: Body) -> dict[str, str]:
@@ -70,12 +71,14 @@ def _origin(expr: TExpr, known: dict[str, _Origin]) -> _Origin:
             return known.get(name, _Origin(name, view=False))
         case Method(receiver, name) | Attr(receiver, name) if name in _VIEWS:
             return _Origin(_origin(receiver, known).base, view=True)
-        case Item(Call("_runtime.layer_norm"), _):
+        case Item(Var(name), _) if known.get(name) == _SEVERAL:
             return _FRESH
         case Item(receiver, _):
             return _Origin(_origin(receiver, known).base, view=True)
         case Call("_runtime.root"):
             return _FRESH
+        case Call("_runtime.layer_norm"):
+            return _SEVERAL
         case Call(function, args) if function.startswith("_runtime."):
             passes = function.removeprefix("_runtime.") in _PASSING and args
             return _Origin(_origin(args[0], known).base if passes else None, view=True)
