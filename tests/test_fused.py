@@ -106,3 +106,19 @@ def test_far_out_nothing_overflows() -> None:
                 found = call(torch.ones_like(z), z) if "softmax" not in name else call(torch.ones(7, 1), z[:, None])
             assert bool(torch.isfinite(found).all()), (name, enabled)
     assert math.isclose(float(fused.gelu_tanh_backward(torch.ones(1), torch.zeros(1))), 0.5)
+
+
+def test_the_sum_of_one_factor_is_no_sum_of_products() -> None:
+    """`y (y - sum y)` is not `y (y - sum y y)`: each factor counts as often as it stands there."""
+    from tensorgrad_gen.ir import Access, Index, Sum, add, mul, neg
+    from tensorgrad_gen.lower.fused import fused as found
+    from tensorgrad_gen.pipeline import run
+    from tensorgrad_gen.plan.model import Step
+
+    program = run(spec("y[i] = softmax[i](x[i])", {"x": "[i]"}), "test_op.yaml", until="elaborate")["elaborate"]
+    i, j = Index("i", "i"), Index("j", "i")
+    y, total = Access("y", (i,)), Access("s", ())
+    whole = Step("z", (i,), mul(y, add(y, neg(total))))
+    once, twice = (Step("s", (), Sum((j,), body)) for body in (Access("y", (j,)), mul(*2 * [Access("y", (j,))])))
+    assert not found(whole, (once, whole), program)
+    assert [call.name for call in found(whole, (twice, whole), program).values()] == ["softmax_backward"]

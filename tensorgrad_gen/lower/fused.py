@@ -6,6 +6,7 @@ functions, to a derivative of the table.  In `_runtime` the operator has the com
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -207,6 +208,6 @@ def _summed(
         return None
     (axis,) = missing
     body = substitute(step.value.body, here | {step.value.indices[0]: axis})
-    if set(factors_of(body)) != {cotangent, value} - {ONE}:
+    if Counter(factors_of(body)) != Counter(factors_of(mul(cotangent, value))):
         return None
     return axis, (expr, substitute(step.value, here))

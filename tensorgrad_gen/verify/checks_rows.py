@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -25,11 +24,19 @@ def rows(subject: Subject) -> float | None:
 
 
 def _switch(module: ModuleType) -> tuple[Any, str] | None:
-    """Where the op has the size of a block, if it works in blocks: in itself, or in the runtime that it shares."""
-    if "by_rows(" not in inspect.getsource(module):
-        return None
-    inlined = "_ROWS_BYTES" in vars(module)
-    return (module, "_ROWS_BYTES") if inlined else (vars(module)["_runtime"], "ROWS_BYTES")
+    """Where the op has the size of a block, if it works in blocks."""
+    found = vars(module)
+    if "_ROWS_BYTES" in found:
+        return module, "_ROWS_BYTES"
+    names = {name for value in found.values() if callable(value) for name in _names(value)}
+    return (found["_runtime"], "ROWS_BYTES") if "_runtime" in found and "by_rows" in names else None
+
+
+def _names(function: Any) -> set[str]:
+    """The names that a function, or the functions of a class, read."""
+    parts = vars(function).values() if isinstance(function, type) else (function,)
+    codes = [getattr(getattr(part, "__func__", part), "__code__", None) for part in parts]
+    return {name for code in codes if code is not None for name in code.co_names}
 
 
 @contextmanager
