@@ -102,7 +102,6 @@ ODDS_FORMS = {
             "y[n,i] = softmax[i](w[n,i] - r[n,i] - m[n,i]^2*exp(-2*r[n,i])/2)",
         ),
         [(row, [0.0, 0.5, -1.0], [0.5, -0.5, 1.5]) for row in ROWS if max(map(abs, row)) < 1e3],
-        rough=lambda row, *_: max(row) - min(row) > 30,
         inputs="{w: [n, i], r: [n, i], m: [n, i]}",
         terms=1.0,
     ),
@@ -126,6 +125,16 @@ ODDS_FORMS = {
         ),
         WEIGHTS,
         inputs=OF_WEIGHTS,
+    ),
+    "log of a share of powers": Form(
+        lambda a, c: -exact.softplus((c - a) / 4),
+        (
+            "p[n] = exp(a[n])^0.25; q[n] = exp(c[n])^0.25; y[n] = log(p[n]/(p[n] + q[n]))",
+            "y[n] = a[n]/4 - logaddexp(a[n]/4, c[n]/4)",
+            "{u: [m], w: [m]} => p[m] = exp(u[m]/4); y[m] = -log((p[m] + exp(w[m]/4))/p[m])",
+        ),
+        PAIRS,
+        inputs="{a: [n], c: [n]}",
     ),
     "share of a product of two": Form(
         lambda w, x: w * x / (1 + w * x),

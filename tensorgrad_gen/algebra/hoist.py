@@ -43,6 +43,7 @@ from tensorgrad_gen.ir.build import ZERO
 
 # Functions whose derivative does not read their argument.
 _LINEAR = ("stop_gradient", "scale_gradient", "clip_gradient", "straight_through", "conj", "real", "imag", "complex")
+_NORMALISED = ("softmax", "log_softmax", "logsumexp")
 _KINDS = {"any": "bool", "all": "bool", "argmax": "label", "argmin": "label"}
 
 
@@ -68,6 +69,10 @@ def heavy_or_mixed(expr: Expr) -> bool:
 def is_extremum(expr: Expr) -> TypeGuard[Reduce]:
     """Whether the node is a maximum or minimum over indices."""
     return isinstance(expr, Reduce) and expr.kind in ("max", "min")
+
+
+def _sum_of_tensors(expr: Expr) -> bool:
+    return isinstance(expr, Add) and sum(1 for term in expr.terms if accesses(term)) > 1
 
 
 def _compares(expr: Expr) -> TypeGuard[Reduce | Scan]:
@@ -189,9 +194,15 @@ class Hoister:
         return self._exact(expr.rebuild(tuple(self._visit(c, of, order) for c in expr.children)), order)
 
     def _exact(self, expr: Expr, order: tuple[Index, ...]) -> Expr:
-        """The argument of an extremum gets a name: backward compares the very same numbers with it."""
+        """The argument of an extremum gets a name: backward compares the very same numbers with it.
+
+        So do logits that are a sum: what several tensors contribute to gets one cotangent, `s (g - sum g s)`, whose
+        terms cancel as exactly as those of the softmax itself.
+        """
         if is_extremum(expr) and not isinstance(expr.body, Access):
             return Reduce(expr.kind, expr.indices, self.name(expr.body, order))
+        if self.inputs and isinstance(expr, Reduce | Scan) and expr.kind in _NORMALISED and _sum_of_tensors(expr.body):
+            return expr.rebuild((self.name(expr.body, order, "logits"),))
         return expr
 
     def _visit(self, expr: Expr, of: Statement, order: tuple[Index, ...], guards: tuple[Expr, ...] = ()) -> Expr:

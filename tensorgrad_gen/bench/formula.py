@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as nnf
 
 from tensorgrad_gen import ir
+from tensorgrad_gen.algebra import accesses, walk
 from tensorgrad_gen.functions import plain_name
 from tensorgrad_gen.ir import Expr, Index, Program
 from tensorgrad_gen.verify.composed import Interpreter
@@ -117,7 +118,7 @@ class _Formula(Interpreter):
             negative = _is_negative(term)
             value = self._real(self._value(_without_sign(term) if negative else term, mask))
             out = pointwise(torch.sub if negative else torch.add, out, value)
-        return Value(out.tensor + number, out.keys) if number else out
+        return Value(out.tensor + number, out.keys) if number or _of_params(terms) else out
 
     def _factors(self, factors: Sequence[Expr], mask: Value | None) -> Value:
         """Products and quotients; the number last."""
@@ -127,13 +128,13 @@ class _Formula(Interpreter):
             return self._number(math.prod(numbers))
         above = [self._real(self._value(f, mask)) for f in rest if not _divides(f)]
         below = [self._real(self._value(_divisor(f), mask)) for f in rest if _divides(f)]
-        scale = math.prod(numbers)
+        scale, written = math.prod(numbers), _of_params(factors)
         if not above:
             quotient = below.pop(0)
-            above, scale = [Value(scale / quotient.tensor, quotient.keys)], 1.0
+            above, scale, written = [Value(scale / quotient.tensor, quotient.keys)], 1.0, False
         out = reduce(lambda a, b: pointwise(torch.mul, a, b), above)
         out = reduce(lambda a, b: pointwise(torch.div, a, b), below, out)
-        if scale == 1:
+        if scale == 1 and not written:
             return out
         return Value(-out.tensor if scale == -1 else out.tensor * scale, out.keys)
 
@@ -177,7 +178,7 @@ class _Formula(Interpreter):
                 other = self._real(self._value(_divisor(factor) if _divides(factor) else factor, mask))
                 value = pointwise(torch.div if _divides(factor) else torch.mul, value, other)
         scale = math.prod(numbers)
-        return value if scale == 1 else Value(value.tensor * scale, value.keys)
+        return value if scale == 1 and not _of_params(factors) else Value(value.tensor * scale, value.keys)
 
     def _summed(self, value: Value, indices: tuple[Index, ...]) -> Value:
         """Over the axes that the value has; along the others it is constant."""
@@ -234,6 +235,11 @@ class _Formula(Interpreter):
         value = super()._looked_up(tensor.permute(picked + whole), tuple(subs[n] for n in picked), mask)
         kept = self._keys(s for n in whole if isinstance(s := subs[n], Index))
         return Value(value.tensor, value.keys + kept)
+
+
+def _of_params(parts: Sequence[Expr]) -> bool:
+    """Whether one of them is a number that a caller chooses: it is worked with, even where it is 1 or 0."""
+    return any(isinstance(node, ir.Param) for part in parts if not accesses(part) for node in walk(part))
 
 
 def _is_negative(expr: Expr) -> bool:

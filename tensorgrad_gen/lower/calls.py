@@ -9,7 +9,7 @@ from tensorgrad_gen.lower.fused import Fused
 from tensorgrad_gen.lower.model import Layout
 from tensorgrad_gen.lower.norms import NormCall
 from tensorgrad_gen.lower.pointwise import collect
-from tensorgrad_gen.lower.torch_ir import Call, Infix, Item, Lit, TExpr
+from tensorgrad_gen.lower.torch_ir import Call, Infix, Item, Lit, Need, TExpr, Tup
 from tensorgrad_gen.lower.values import Val, axis_number
 
 
@@ -41,8 +41,12 @@ def lower_norm(b: Builder, node: NormCall) -> Val:
         arguments.append(b.lower(node.eps, ()).expr)
     if node.name == "layer_norm_weight_backward":
         return Val(Call(f"_runtime.{node.name}", tuple(arguments[:-1])), full[-1:])
+    if node.needed:
+        arguments.append(Tup(tuple(Lit(value=False) if name is None else Need(name) for name in node.needed)))
     called: TExpr = Call(f"_runtime.{node.name}", tuple(arguments))
     if node.item is None:
         return Val(called, full)
     result = Item(called, Lit(node.item))
+    if node.needed:
+        return Val(result, full if node.item == 0 else full[-1:])
     return Val(Infix("/", Lit(1), result) if node.inverted else result, full if node.item == 0 else kept)

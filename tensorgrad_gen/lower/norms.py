@@ -33,7 +33,7 @@ from tensorgrad_gen.ir import (
     power,
     sub,
 )
-from tensorgrad_gen.plan.model import Step
+from tensorgrad_gen.plan.model import Block, Step
 
 ONE, ZERO = const(1), const(0)
 HALF = Fraction(1, 2)
@@ -44,7 +44,8 @@ class NormCall:
     """A tensor as a result of a call of `_runtime`; of an `item` of it, where there are several.
 
     `weight` and `bias` are None where the formula has none; of `spread` it is the inverse that is read, if `inverted`.
-    `meaning` is what it computes, if that says more than the step does.
+    `meaning` is what it computes, if that says more than the step does.  `needed` are the inputs whose gradients are
+    the items, None where an item is none.
     """
 
     name: str
@@ -55,6 +56,7 @@ class NormCall:
     item: int | None = None
     inverted: bool = False
     meaning: Expr | None = None
+    needed: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +100,9 @@ def value_calls(steps: Sequence[Step], program: Program) -> dict[str, NormCall]:
     return found
 
 
-def gradient_calls(steps: Sequence[Step], forward: Sequence[Step], program: Program) -> dict[str, NormCall]:
-    """The gradients that are results of `layer_norm_backward`, by the tensor, or of its weight."""
+def gradient_calls(block: Block, forward: Sequence[Step], program: Program) -> dict[str, NormCall]:
+    """The gradients that are results of `layer_norm_backward`, by the tensor, or of its weight; jointly, if several."""
+    steps = block.steps
     near = _Near(steps, program)
     made = {step.target for step in steps}
     found: dict[str, NormCall] = {}
@@ -113,7 +116,43 @@ def gradient_calls(steps: Sequence[Step], forward: Sequence[Step], program: Prog
                 call = _gradient(step, own, sorted(like & reached), near)
                 if call is not None:
                     found.setdefault(step.target, call)
+    for call in [call for call in found.values() if call.name == "layer_norm_backward" and call.weight is not None]:
+        found |= _jointly(call, found, block, near)
     return found
+
+
+def _jointly(own: NormCall, found: dict[str, NormCall], block: Block, near: _Near) -> dict[str, NormCall]:
+    """The gradients of value, weight and bias as results of one call, where it makes more than one for the caller."""
+    read = {name for step in block.steps for name in _read(step)}
+    inputs = {tensor: name for name, tensor in block.results if tensor not in read}
+    value = next((tensor for tensor in inputs if found.get(tensor) is own), None)
+    weight = next((tensor for tensor in inputs if _is_weight(found.get(tensor), own)), None)
+    bias = next((tensor for tensor in inputs if tensor not in found and _is_bias(near.steps[tensor], own, near)), None)
+    items = (value, weight, bias)
+    if value is None or items.count(None) > 1:
+        return {}
+    needed = tuple(None if tensor is None else inputs[tensor] for tensor in items)
+    joint = replace(own, name="layer_norm_gradients", needed=needed)
+    meanings = [found[tensor].meaning if tensor in found else None for tensor in items]
+    return {
+        tensor: replace(joint, item=place, meaning=meanings[place])
+        for place, tensor in enumerate(items)
+        if tensor is not None
+    }
+
+
+def _is_weight(call: NormCall | None, own: NormCall) -> bool:
+    return call is not None and call.name == "layer_norm_weight_backward" and call.operands == own.operands
+
+
+def _is_bias(step: Step, own: NormCall, near: _Near) -> bool:
+    """Whether the step is the sum of the cotangent over all axes but the last."""
+    grad = own.operands[0]
+    lead = tuple(s for s in grad.subs[:-1] if isinstance(s, Index))
+    axis = grad.subs[-1]
+    if not lead or not isinstance(axis, Index) or [i.extent for i in step.indices] != [axis.extent]:
+        return False
+    return near.equal(step.target, (axis,), Sum(lead, grad), (grad.tensor,))
 
 
 class _Near:

@@ -171,7 +171,7 @@ class _Lowering:
         given = {root for root in roots if root.removeprefix(prefix) in self.complex}
         b.complex = complex_tensors(block.steps, self.complex | given)
         if prefix == "grad_":
-            norms = {} if self.complex else gradient_calls(block.steps, self.plan.forward, self.program)
+            norms = {} if self.complex else gradient_calls(block, self.plan.forward, self.program)
             for step in block.steps:
                 self.step(b, step, fused(step, block.steps, self.program), norms.get(step.target))
         else:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from tensorgrad_gen.lower.torch_ir import Attr, Call, Function, Infix, Item, Lit, Method, Prefix, TExpr, Tup, Var
+from tensorgrad_gen.lower.torch_ir import Attr, Call, Function, Infix, Item, Lit, Method, Need, Prefix, TExpr, Tup, Var
 
 _UNARY, _POWER, _ATOM = 8, 9, 10
 _INFIX = {
@@ -20,9 +20,9 @@ _INFIX = {
 _PREFIX = {"-": _UNARY, "~": _UNARY, "+": _UNARY, "not ": 0, "*": 0}
 
 
-def print_texpr(expr: TExpr, runtime: str = "_runtime.") -> str:
-    """The expression as Python; `runtime` is what names of the runtime begin with."""
-    return _Printer(runtime).show(expr)[0]
+def print_texpr(expr: TExpr, runtime: str = "_runtime.", names: Mapping[str, str] | None = None) -> str:
+    """The expression as Python; `runtime` is what names of the runtime begin with, `names` those of `need_x`."""
+    return _Printer(runtime, names or {}).show(expr)[0]
 
 
 def texpr_children(expr: TExpr) -> tuple[TExpr, ...]:
@@ -67,8 +67,8 @@ def reads(expr: TExpr) -> frozenset[str]:
 
 
 class _Printer:
-    def __init__(self, runtime: str) -> None:
-        self.runtime = runtime
+    def __init__(self, runtime: str, names: Mapping[str, str]) -> None:
+        self.runtime, self.names = runtime, names
 
     def at(self, expr: TExpr, level: int) -> str:
         text, own = self.show(expr)
@@ -81,6 +81,8 @@ class _Printer:
                 return name, _ATOM
             case Lit(value):
                 return _literal(value)
+            case Need(name):
+                return self.names.get(f"need_{name}", f"need_{name}"), _ATOM
             case Call(function, args, kwargs):
                 return self.called(function.replace("_runtime.", self.runtime), args, kwargs)
             case Method(receiver, name, args, kwargs):

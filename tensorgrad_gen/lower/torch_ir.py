@@ -82,6 +82,13 @@ class Tup:
 
 
 @dataclass(frozen=True, slots=True)
+class Need:
+    """Whether the gradient of this input is needed."""
+
+    input: str
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """`receiver[key]`."""
 
@@ -89,7 +96,7 @@ class Item:
     key: TExpr
 
 
-TExpr: TypeAlias = Var | Function | Lit | Call | Method | Attr | Infix | Prefix | Tup | Item
+TExpr: TypeAlias = Var | Function | Lit | Call | Method | Attr | Infix | Prefix | Tup | Item | Need
 
 
 @dataclass(frozen=True, slots=True)

@@ -329,6 +329,10 @@ def logarithms_of_exponentials(expr: Expr) -> Expr | None:
         return None
     for place, term in enumerate(expr.terms):
         coefficient, rest = split_coefficient(term)
+        if isinstance(rest, Apply) and rest.function == "logaddexp":
+            found = _less_a_part(coefficient, rest, [t for k, t in enumerate(expr.terms) if k != place])
+            if found is not None:
+                return found
         if not isinstance(rest, Apply) or coefficient.denominator > 2:
             continue
         if rest.function == "softplus" and number(rest.args[1]) == 1:
@@ -352,6 +356,15 @@ def logarithms_of_exponentials(expr: Expr) -> Expr | None:
             left = without(others, simplify(partner))
             if left is not None:
                 return simplify(add(*left, new))
+    return None
+
+
+def _less_a_part(n: Fraction, log: Apply, others: list[Expr]) -> Expr | None:
+    """n logaddexp(a, b) - n a -> n softplus(b - a), which is small where `a` is the larger"""
+    for part, other in (log.args, log.args[::-1]):
+        left = without(others, scaled(part, -n))
+        if left is not None:
+            return simplify(add(*left, softplus(simplify(add(other, scaled(part, MINUS))), n)))
     return None
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 from tensorgrad_gen.lower.names import local_name
+from tensorgrad_gen.lower.printer import walk
+from tensorgrad_gen.lower.torch_ir import Need
 from tensorgrad_gen.render.bodies import (
     body_groups,
     context_loads,
@@ -51,6 +53,7 @@ def backward_view(facts: Facts, needed: dict[str, frozenset[str]]) -> BackwardVi
     inline = not blocks[0].name
     tests = [block.test + " " + " ".join(block.calls) for block in blocks]
     tests += [text for block in blocks if inline for text in (*block.casts, *(group.test for group in block.groups))]
+    tests += [need for block in facts.blocks if inline for need in _read_needs(facts, block)]
     return BackwardView(
         tuple(Argument(f"grad_{t}", "Tensor | None") for t in facts.results),
         needs_line(facts, " ".join(tests)),
@@ -101,7 +104,9 @@ def _block(facts: Facts, block: Block, saved: tuple[str, ...]) -> BlockView:
     name = "" if inline else f"_backward_{of}{'saved' if saved_jointly else '_'.join(block.roots)}"
     shown = "the cotangents of what was saved" if saved_jointly else " and ".join(cotangents)
     results = [f"grad_{result}" for result in block.results]
-    arguments = _arguments(facts, block, saved, " ".join((*test_lines, *(group.test for group in groups))))
+    arguments = _arguments(
+        facts, block, saved, " ".join((*test_lines, *(group.test for group in groups), *_read_needs(facts, block)))
+    )
     start = [f"grad_{result}: Tensor | None = None" for result in block.results if result in guarded]
     call = f"{name}({', '.join(a.name for a in arguments)})"
     if rows is not None:
@@ -118,6 +123,12 @@ def _block(facts: Facts, block: Block, saved: tuple[str, ...]) -> BlockView:
         _annotation(len(results), bool(guarded)),
         tuple(_calls(facts, call, results, first)),
     )
+
+
+def _read_needs(facts: Facts, block: Block) -> list[str]:
+    """The needs that statements themselves read."""
+    parts = (part for line in block.live.lines for part in walk(line.value))
+    return [facts.names[f"need_{part.input}"] for part in parts if isinstance(part, Need)]
 
 
 def _given(facts: Facts, block: Block) -> str:

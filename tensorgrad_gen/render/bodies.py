@@ -47,7 +47,7 @@ def returned(items: list[str]) -> str:
 
 def code(facts: Facts, expr: TExpr) -> str:
     """The expression as Python."""
-    return print_texpr(expr, facts.runtime)
+    return print_texpr(expr, facts.runtime, facts.names)
 
 
 def size_lines(facts: Facts, sizes: tuple[TorchStatement, ...]) -> tuple[str, ...]:

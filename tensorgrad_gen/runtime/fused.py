@@ -173,6 +173,22 @@ def layer_norm_backward(
     return (a - n * along - a.sum(-1, keepdim=True) / x.shape[-1]) * r
 
 
+def layer_norm_gradients(
+    grad: Tensor, x: Tensor, m: Tensor, r: Tensor, weight: Tensor, needed: tuple[bool, bool, bool]
+) -> tuple[Tensor | None, ...]:
+    """Those needed of the gradients by what is normalised, by the weight and by the bias."""
+    if x.numel() and unwatched(_LAYER_NORM_BACKWARD, grad, x):
+        gradients: tuple[Tensor | None, ...] = _LAYER_NORM_BACKWARD(
+            grad, x, x.shape[-1:], m, r, _along(x, weight), _along(x, weight), needed
+        )
+        return gradients
+    return (
+        layer_norm_backward(grad, x, m, r, weight) if needed[0] else None,
+        layer_norm_weight_backward(grad, x, m, r) if needed[1] else None,
+        sum_lead(grad) if needed[2] else None,
+    )
+
+
 def layer_norm_weight_backward(grad: Tensor, x: Tensor, m: Tensor, r: Tensor) -> Tensor:
     """The sum of `grad (x - m) r` over all axes but the last."""
     if x.numel() and unwatched(_LAYER_NORM_BACKWARD, grad, x):
