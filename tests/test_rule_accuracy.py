@@ -107,6 +107,7 @@ STABLE: dict[str, list[Expr]] = {
         power(sub(E, apply("exp", neg(f))), -1),
     ],
     "tail of exp": [sub(sub(E, ONE), f), sub(apply("expm1", f), f)],
+    "gaussian unit": [mul(f, HALF, apply("erfc", mul(const(-1), power(TWO, neg(HALF)), f)))],
     "complements": [
         sub(ONE, apply("cos", f)),
         add(ONE, apply("cos", f)),

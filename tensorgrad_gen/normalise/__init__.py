@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tensorgrad_gen.algebra import accesses, map_nodes, simplify
+from tensorgrad_gen.algebra import accesses, map_nodes, simplify, walk
 from tensorgrad_gen.algebra.broadcasts import drop_broadcasts
 from tensorgrad_gen.algebra.hoist import Hoister, Known, heavy_or_mixed, renamed
 from tensorgrad_gen.algebra.naming import Namer
-from tensorgrad_gen.ir import Access, Expr, Index, Program, Statement, Sub
+from tensorgrad_gen.ir import Access, Apply, Expr, Index, Program, Statement, Sub
 from tensorgrad_gen.normalise.log_shares import log_shares
 from tensorgrad_gen.normalise.ranges import Ranges
 from tensorgrad_gen.normalise.reading import Definitions
@@ -20,7 +20,9 @@ __all__ = ["STABLE_RULES", "normalise"]
 
 def normalise(program: Program) -> Program:
     """The same program in canonical form: values simplified, stable, split at reductions, nothing unused."""
-    definitions = Definitions(ranges=Ranges(replace(program, params=()), {}))  # whatever the params are
+    functions = {n.function for s in program.statements for n in walk(s.value) if isinstance(n, Apply)}
+    ranges = Ranges(replace(program, params=()), {})  # whatever the params are
+    definitions = Definitions(ranges=ranges, written=frozenset(functions))
     statements = []
     for statement in program.statements:
         value = simplify(_aliases(statement.value, definitions))

@@ -36,9 +36,15 @@ from tensorgrad_gen.normalise.risks import RISKS
 class Definitions(dict[str, Statement]):
     """The statements before, by target, and what has been found of how to read through them."""
 
-    def __init__(self, statements: Mapping[str, Statement] | None = None, ranges: Ranges | None = None) -> None:
+    def __init__(
+        self,
+        statements: Mapping[str, Statement] | None = None,
+        ranges: Ranges | None = None,
+        written: frozenset[str] = frozenset(),
+    ) -> None:
         super().__init__(statements or {})
         self.ranges = ranges
+        self.written = written  # the functions that the user's own spelling has
         self.opened: dict[tuple[str, bool], Expr | None] = {}
 
 

@@ -341,6 +341,11 @@ def _square_of_norm(expr: Expr, definitions: Definitions) -> Expr | None:
     return power(Sum(expr.base.indices, power(expr.base.body, 2)), exponent / 2)
 
 
+def _gelu(expr: Expr, definitions: Definitions) -> Expr | None:
+    """Where the user wrote `1 + erf`: the operator has the same digits, and not those of `erfc`."""
+    return None if "erfc" in definitions.written else forms.gaussian_unit(expr)
+
+
 # What holds of scalars, and what a derivative may have anew.
 DERIVATIVE_RULES = (
     StableRule("sums of logarithms", "softplus(x) - x -> softplus(-x)", _scalar(logarithms_of_exponentials)),
@@ -357,6 +362,7 @@ STABLE_RULES = (
     StableRule("sums over sums", "(sum_j e^x[j])^n exp(-logsumexp[j](z[j])) as one exponential", _sums_over_sums),
     StableRule("log of a softmax", "log(softmax[i](x[i])) -> log_softmax[i](x[i])", _log_of_softmaxes),
     *DERIVATIVE_RULES,
+    StableRule("gaussian unit", "z (1 + erf(z/sqrt(2)))/2 -> gelu(z)", _gelu),
     StableRule("log beside a number", "log(1 + r e^f) -> f + log(r + e^-f) where r e^f > 1", log_beside_a_number),
     StableRule("odds beside a number", "o/(1 + o) -> sigmoid(log(o)), o a product, > 0", odds_beside_a_number),
     StableRule("logarithms of exponentials", "log(c e^x prod (1 +- e^z)^n) -> log(c) + x + ...", _scalar(logarithm)),
