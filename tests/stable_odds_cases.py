@@ -58,6 +58,48 @@ ODDS_FORMS = {
         inputs="{x: [n, i]}",
         terms=1.0,
     ),
+    "mean with a one": Form(
+        lambda row, v: mp.fsum(p * u for p, u in zip(with_one(row), v)),
+        (
+            "y[n] = v[n,j]*exp(x[n,j])/(1 + one[l]*exp(x[n,l]))",
+            "z[n] = sum[i](exp(x[n,i])) + 1; s[n] = exp(x[n,i])*v[n,i]; y[n] = s[n]/z[n]",
+            "e[n,i] = exp(x[n,i]); p[n,i] = e[n,i]/(1 + one[j]*e[n,j]); y[n] = p[n,i]*v[n,i]",
+        ),
+        [(row, [1.0, 2.0, 0.5]) for row in ROWS],
+        inputs="{x: [n, i], v: [n, i]}",
+        terms=1.0,
+    ),
+    "sums of exponentials in a chain": Form(
+        lambda a, step, b: exact.logsumexp([p + q + r for p, row in zip(a, step) for q, r in zip(row, b)]),
+        (
+            "p[n,i] = exp(a[n,i]); q[n,j] = p[n,i]*exp(s[n,i,j])*exp(b[n,j]); z[n] = one[j]*q[n,j]; y[n] = log(z[n])",
+            "y[n] = log(exp(a[n,i])*exp(s[n,i,j])*exp(b[n,j]))",
+            "m[n,j] = sum[i](exp(a[n,i] + s[n,i,j])); q[n,j] = exp(b[n,j])*m[n,j]; y[n] = -log(1/sum[j](q[n,j]))",
+        ),
+        [
+            ([1.0, -2.0], [[0.5, 1.0], [-1.0, 2.0]], [0.0, 1e-4]),
+            ([88.0, -88.0], [[0.0, 20.0], [88.0, 1.0]], [88.0, 1.0]),
+            ([-200.0, -200.0], [[-88.0, 0.0], [1.0, -20.0]], [-88.0, -1e4]),
+            ([1e4, 1e4], [[-1.0, 1.0], [200.0, -1e4]], [200.0, -200.0]),
+        ],
+        inputs="{a: [n, i], s: [n, i, j], b: [n, j]}",
+        terms=1.0,
+    ),
+    "softmax of products": Form(
+        lambda q, k: exact.softmax([mp.fsum(a * b for a, b in zip(q, row)) for row in k]),
+        (
+            "e[n,i] = exp(q[n,d]*k[n,i,d]); s[n] = one[j]*e[n,j]; y[n,i] = e[n,i]/s[n]",
+            "y[n,i] = exp(q[n,d]*k[n,i,d])/(one[j]*exp(q[n,d]*k[n,j,d]))",
+            "w[n,i] = q[n,d]*k[n,i,d]; e[n,i] = exp(w[n,i]); y[n,i] = e[n,i]*(sum[j](e[n,j]))^-1",
+        ),
+        [
+            ([1.0, -2.0], [[0.5, 1.0], [-1.0, 2.0], [0.0, 1e-4]]),
+            ([20.0, 1.0], [[8.0, 0.0], [7.0, 20.0], [-8.0, 88.0]]),
+            ([-200.0, 1.0], [[1.0, 0.0], [1.0, 1.0], [2.0, 200.0]]),
+        ],
+        inputs="{q: [n, d], k: [n, i, d]}",
+        terms=1.0,
+    ),
     "logsumexp with a one": Form(
         lambda row: exact.logsumexp([*row, mpf(0)]),
         (

@@ -151,6 +151,20 @@ ROW_FORMS = {
         LABELLED,
         terms=0.02,
     ),
+    "log of what a label leaves": Form(
+        lambda x, t: exact.logsumexp([u for k, u in enumerate(x) if k != t]) - exact.logsumexp(x),
+        (
+            "p[n,i] = softmax[i](x[n,i]); y[n] = log(1 - p[n,t[n]])",
+            "e[n,i] = exp(x[n,i]); p[n,i] = e[n,i]/(one[j]*e[n,j]); y[n] = log1p(-p[n,t[n]])",
+            (
+                "{a: [b, k], t: {indices: [b], kind: label, labels: k}} => p[b,k] = softmax[k](a[b,k]);"
+                " q[b] = 1 - p[b,t[b]]; y[b] = log(q[b])"
+            ),
+        ),
+        [([7.0 + m, m, -1.0 - m], 0) for m in (0.0, 20.0, 88.0, 200.0, 1e4)],
+        LABELLED,
+        terms=1.0,
+    ),
     "cross-entropy of sure similarities": Form(
         lambda s: [-exact.log_softmax(row)[k] for k, row in enumerate(s)],
         (

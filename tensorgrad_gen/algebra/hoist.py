@@ -37,6 +37,7 @@ from tensorgrad_gen.ir import (
     Sum,
     Where,
     add,
+    const,
     mul,
 )
 from tensorgrad_gen.ir.build import ZERO
@@ -150,6 +151,10 @@ class Hoister:
             self.out.append(done)
         return self._unrounded(self.out)
 
+    def within(self, statement: Statement) -> Expr:
+        """The statement's value, what is split inside it hoisted."""
+        return self._visit(statement.value, statement, statement.indices)
+
     def _unrounded(self, statements: list[Statement]) -> list[Statement]:
         """What is ordered, or compared with its extremum, is no output, for that is rounded: the output is a copy."""
         nodes = (node for s in statements for node in walk(s.value) if _compares(node))
@@ -215,8 +220,13 @@ class Hoister:
             expr = expr.rebuild(children)
             expr = self._exact(_guarded(expr, guards) if self.splits(expr) else expr, inner)
             if isinstance(expr, Apply) and not guards and self._holds_less(expr):
-                expr = expr.rebuild((self.name(expr.args[0], inner, f"pre_{of.target}"), *expr.args[1:]))
+                expr = expr.rebuild((self._argument(expr.args[0], inner, f"pre_{of.target}"), *expr.args[1:]))
         return self.name(expr, order) if self.splits(expr) else expr
+
+    def _argument(self, argument: Expr, order: tuple[Index, ...], wanted: str) -> Expr:
+        """The argument by a name, or by that of its negative, which is known: `sigmoid(-z)` beside `sigmoid(z)`."""
+        negative = self.known.find(add(*(mul(const(-1), term) for term in terms_of(argument))))
+        return self.name(argument, order, wanted) if negative is None else mul(const(-1), negative)
 
     def _holds_less(self, expr: Apply) -> bool:
         """Whether backward holds less if the argument has a name: it is made of several tensors as large as itself.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tensorgrad_gen.algebra import accesses, map_nodes, simplify, walk
+from tensorgrad_gen.algebra import accesses, map_nodes, simplify
 from tensorgrad_gen.algebra.broadcasts import drop_broadcasts
 from tensorgrad_gen.algebra.hoist import Hoister, Known, heavy_or_mixed, renamed
 from tensorgrad_gen.algebra.naming import Namer
-from tensorgrad_gen.ir import Access, Apply, Expr, Index, Program, Statement, Sub
+from tensorgrad_gen.ir import Access, Expr, Index, Program, Statement, Sub
+from tensorgrad_gen.normalise.exponents import named_exponents
 from tensorgrad_gen.normalise.log_shares import log_shares
 from tensorgrad_gen.normalise.ranges import Ranges
 from tensorgrad_gen.normalise.reading import Definitions
@@ -20,19 +21,16 @@ __all__ = ["STABLE_RULES", "normalise"]
 
 def normalise(program: Program) -> Program:
     """The same program in canonical form: values simplified, stable, split at reductions, nothing unused."""
-    functions = {n.function for s in program.statements for n in walk(s.value) if isinstance(n, Apply)}
-    ranges = Ranges(replace(program, params=()), {})  # whatever the params are
-    definitions = Definitions(ranges=ranges, written=frozenset(functions))
+    names = Namer(set(program.tensors) | {p.name for p in program.params} | {n for n, _ in program.size_names})
+    definitions = Definitions(ranges=Ranges(replace(program, params=()), {}))  # whatever the params are
     statements = []
-    for statement in program.statements:
+    for statement in named_exponents(program.statements, names):
         value = simplify(_aliases(statement.value, definitions))
         value = simplify(stabilise(value, definitions))
         definitions[statement.target] = replace(statement, value=value)
         statements.append(replace(statement, value=simplify(weighted_shares(value, definitions))))
     statements = _named_as_outputs(used(statements, program.outputs), program.outputs)
     statements = drop_broadcasts(statements, set(program.outputs))
-    taken = set(program.tensors) | {p.name for p in program.params} | {n for n, _ in program.size_names}
-    names = Namer(taken)
     split = Hoister(names, Known(), program, heavy_or_mixed).run(statements)
     return replace(program, statements=tuple(log_shares(split, program, names)))
 

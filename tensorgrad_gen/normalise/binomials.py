@@ -219,8 +219,7 @@ def _total(expr: Sum) -> Form | None:
     for condition in conditions:
         moving = Where(condition, moving, MINUS_INF)
     if len(conditions) == len(inside):
-        log = Reduce("logsumexp", expr.indices, moving)
-        return Form(form.coefficient, log, (), outside)
+        return Form(form.coefficient, _logsumexp(expr.indices, moving), (), outside)
     if shifted(moving):
         return None
     # Weights of any sign: the largest exponent that has one is taken out, as a constant.
@@ -229,6 +228,22 @@ def _total(expr: Sum) -> Form | None:
     top = Apply("stop_gradient", (Reduce("max", expr.indices, weighted),))
     left = Sum(expr.indices, mul(*inside, Apply("exp", (add(form.exponent, neg(top)),))))
     return Form(form.coefficient, top, (), (*outside, left))
+
+
+def _logsumexp(indices: tuple[Index, ...], exponent: Expr) -> Expr:
+    """`log sum e^f`, an index alone where fewer letters stand beside it: a chain of sums, and no tensor of them all."""
+    terms, left = list(terms_of(exponent)), list(indices)
+    while len(left) > 1:
+        beside = {i: frozenset[Index]().union(*(t.free for t in terms if i in t.free)) for i in left}
+        first = min(left, key=lambda i: len(beside[i]))
+        if beside[first] == frozenset().union(*(t.free for t in terms)):
+            break
+        own = [t for t in terms if first in t.free]
+        terms = [t for t in terms if first not in t.free] + [Reduce("logsumexp", (first,), add(*own))]
+        left.remove(first)
+    own = [t for t in terms if t.free & frozenset(left)]
+    rest = [t for t in terms if not t.free & frozenset(left)]
+    return simplify(add(*rest, Reduce("logsumexp", tuple(left), add(*own))))
 
 
 # -- sums of forms ---------------------------------------------------------------------------

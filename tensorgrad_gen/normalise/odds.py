@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
-from tensorgrad_gen.algebra import key, simplify
+from tensorgrad_gen.algebra import fresh, key, simplify
 from tensorgrad_gen.algebra.hoist import scalar
 from tensorgrad_gen.algebra.parts import factors_of, split_coefficient, terms_of
 from tensorgrad_gen.ir import (
@@ -14,10 +14,13 @@ from tensorgrad_gen.ir import (
     Apply,
     Compare,
     Expr,
+    Index,
     Iverson,
     Mul,
+    Position,
     Pow,
     Reduce,
+    Scan,
     Sum,
     Where,
     add,
@@ -26,17 +29,40 @@ from tensorgrad_gen.ir import (
     neg,
     number,
     power,
+    sub,
 )
 from tensorgrad_gen.ir.build import ONE, ZERO
 from tensorgrad_gen.normalise.binomials import Binomial, Form, analyse
 from tensorgrad_gen.normalise.exponential_rules import directions, logarithm, product, share
-from tensorgrad_gen.normalise.multiples import vector
+from tensorgrad_gen.normalise.multiples import expanded, vector
 from tensorgrad_gen.normalise.ranges import Ranges
 from tensorgrad_gen.normalise.reading import Definitions, named, named_sum, open_definitions
 
 MINUS = const(-1)
 # e^HIGHEST is finite in float32, and nothing is the product of a larger exponential and a number, unless that is 0.
 HIGHEST = const(88)
+
+
+def log_of_the_rest(expr: Expr, definitions: Definitions) -> Expr | None:
+    """log(1 - p[b,t[b]]) -> log(sum_v [v != t[b]] p[b,v]) for a softmax `p`: what a label leaves of it"""
+    if not isinstance(expr, Apply) or expr.function not in ("log", "log1p"):
+        return None
+    argument = expr.args[0] if expr.function == "log" else simplify(add(expr.args[0], ONE))
+    taken = expanded(sub(ONE, named(argument, definitions, (Add,))))
+    statement = definitions.get(taken.tensor) if isinstance(taken, Access) else None
+    if not isinstance(taken, Access) or statement is None:
+        return None
+    whole = statement.value
+    if not isinstance(whole, Scan) or whole.kind != "softmax" or len(whole.indices) != 1:
+        return None
+    place = statement.indices.index(whole.indices[0])
+    at, others = taken.subs[place], (*taken.subs[:place], *taken.subs[place + 1 :])
+    if isinstance(at, Index) and at not in others:
+        return None  # for each of the row, it would read all of it
+    own = fresh(whole.indices[0], {i.name for i in taken.free})
+    rest = Iverson(Compare("!=", Position(own), Position(at) if isinstance(at, Index) else at))
+    subs = (*taken.subs[:place], own, *taken.subs[place + 1 :])
+    return Apply("log", (Sum((own,), mul(rest, Access(taken.tensor, subs))),))
 
 
 def log_beside_a_number(expr: Expr, definitions: Definitions) -> Expr | None:

@@ -36,15 +36,9 @@ from tensorgrad_gen.normalise.risks import RISKS
 class Definitions(dict[str, Statement]):
     """The statements before, by target, and what has been found of how to read through them."""
 
-    def __init__(
-        self,
-        statements: Mapping[str, Statement] | None = None,
-        ranges: Ranges | None = None,
-        written: frozenset[str] = frozenset(),
-    ) -> None:
+    def __init__(self, statements: Mapping[str, Statement] | None = None, ranges: Ranges | None = None) -> None:
         super().__init__(statements or {})
         self.ranges = ranges
-        self.written = written  # the functions that the user's own spelling has
         self.opened: dict[tuple[str, bool], Expr | None] = {}
 
 
@@ -94,7 +88,9 @@ def _whole(name: str, definitions: Definitions, sums: bool) -> Expr | None:
     """The value of a statement read through those before it, if it is worth opening."""
     key = (name, sums)
     if key not in definitions.opened:
-        whole = open_definitions(definitions[name].value, definitions, sums)
+        value = definitions[name].value
+        whole = open_definitions(value, definitions, sums)
+        whole = whole if whole is value else simplify(whole)
         worth = (
             _by_exponentials(whole) or _multiple(whole) or (sums and (_sums_exponentials(whole) or _with_one(whole)))
         )
@@ -115,7 +111,7 @@ def _sums_exponentials(expr: Expr) -> bool:
     if isinstance(expr, Add) and len(expr.terms) == 2 and number(expr.terms[1]) is not None:
         return _sums_exponentials(expr.terms[0])
     sums = [f for f in factors_of(expr) if isinstance(f, Sum) or (isinstance(f, Reduce) and f.kind == "prod")]
-    return len(sums) == 1 and _by_exponentials(sums[0].body)
+    return len(sums) == 1 and (_by_exponentials(sums[0].body) or _sums_exponentials(sums[0].body))
 
 
 def _multiple(expr: Expr) -> bool:

@@ -230,20 +230,6 @@ def complements(expr: Expr) -> Expr | None:
     return None
 
 
-def gaussian_unit(expr: Expr) -> Expr | None:
-    """z erfc(-z/sqrt(2))/2 -> gelu(z)"""
-    if not isinstance(expr, Mul):
-        return None
-    for place, factor in enumerate(expr.factors):
-        if not isinstance(factor, Apply) or factor.function != "erfc":
-            continue
-        z = simplify(mul(const(-1), power(const(2), Fraction(1, 2)), factor.args[0]))
-        left = without([f for k, f in enumerate(expr.factors) if k != place], z, factors_of)
-        if left is not None and accesses(z):
-            return simplify(mul(const(2), *left, Apply("gelu", (z,))))
-    return None
-
-
 def _complement(function: Expr, sign: Fraction) -> Expr | None:
     """`1 - sign f` by a function that keeps its digits."""
     if sign == Fraction(1, 2) and _is(function, "erfc"):
@@ -352,7 +338,6 @@ def log_of_determinant(expr: Expr) -> Expr | None:
 __all__ = [
     "complements",
     "elu_shifted",
-    "gaussian_unit",
     "log_of_determinant",
     "logarithm_of_quotient",
     "quotient",

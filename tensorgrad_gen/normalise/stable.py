@@ -39,7 +39,7 @@ from tensorgrad_gen.normalise.binomials import MINUS_INF, Form, analyse
 from tensorgrad_gen.normalise.denominators import over_one_denominator
 from tensorgrad_gen.normalise.exponential_rules import exponentials, logarithm, logarithms_of_exponentials, product
 from tensorgrad_gen.normalise.multiples import positive, rational_power
-from tensorgrad_gen.normalise.odds import log_beside_a_number, odds_beside_a_number, small_exponent
+from tensorgrad_gen.normalise.odds import log_beside_a_number, log_of_the_rest, odds_beside_a_number, small_exponent
 from tensorgrad_gen.normalise.reading import Definitions, log_of_softmax, named, named_sum, open_definitions, opened
 
 
@@ -109,6 +109,18 @@ def _divided_sum(factor: Expr, definitions: Definitions) -> Sum | None:
     return Sum(base.indices, Apply("exp", (logit,))) if logit is not None and not rest else None
 
 
+def _divided(factor: Expr, definitions: Definitions) -> tuple[Sum | None, Expr]:
+    """The sum of exponentials that a factor divides by, or that and 1: then also the sum's share of both."""
+    if (total := _divided_sum(factor, definitions)) is not None:
+        return total, ONE
+    form = analyse(factor, sums=True)
+    if form.exponent is ZERO and len(form.binomials) == 1 and form.coefficient == 1 and not form.rest:
+        (one,) = form.binomials
+        if one.sign > 0 and one.n == -1 and isinstance(one.z, Reduce) and one.z.kind == "logsumexp":
+            return Sum(one.z.indices, Apply("exp", (one.z.body,))), Apply("sigmoid", (one.z,))
+    return None, ONE
+
+
 def _exponent_of(body: Expr) -> tuple[Expr | None, list[Expr]]:
     """What a factor is the exponential of, -inf where conditions beside it are false; and the other factors."""
     form = analyse(body)
@@ -165,12 +177,12 @@ def _log_of_softmaxes(expr: Expr, definitions: Definitions) -> Expr | None:
 
 
 def _mean_by_exponentials(expr: Expr, definitions: Definitions) -> Expr | None:
-    """(sum_j e^x[j] v[j]) / sum_j e^x[j] -> sum_j softmax[j](x[j]) v[j]"""
+    """(sum_j e^x[j] v[j]) / sum_j e^x[j] -> sum_j softmax[j](x[j]) v[j], and with one more logit, 0"""
     if not isinstance(expr, Mul):
         return None
     for n, over in enumerate(expr.factors):
         for d, under in enumerate(expr.factors):
-            total = _divided_sum(under, definitions) if n != d else None
+            total, part = _divided(under, definitions) if n != d else (None, ONE)
             inner = named_sum(over, definitions) if total is not None else over
             if total is None or not isinstance(inner, Sum):
                 continue
@@ -179,7 +191,7 @@ def _mean_by_exponentials(expr: Expr, definitions: Definitions) -> Expr | None:
             logit, weights = _exponent_of(simplify(open_definitions(inner.body, definitions, sums=False)))
             soft = _over_sum(logit, total) if logit is not None else None
             if isinstance(soft, Scan):
-                rest = [f for m, f in enumerate(expr.factors) if m not in (n, d)]
+                rest = [part, *(f for m, f in enumerate(expr.factors) if m not in (n, d))]
                 return mul(*rest, Sum(inner.indices, mul(*weights, soft)))
     return None
 
@@ -341,11 +353,6 @@ def _square_of_norm(expr: Expr, definitions: Definitions) -> Expr | None:
     return power(Sum(expr.base.indices, power(expr.base.body, 2)), exponent / 2)
 
 
-def _gelu(expr: Expr, definitions: Definitions) -> Expr | None:
-    """Where the user wrote `1 + erf`: the operator has the same digits, and not those of `erfc`."""
-    return None if "erfc" in definitions.written else forms.gaussian_unit(expr)
-
-
 # What holds of scalars, and what a derivative may have anew.
 DERIVATIVE_RULES = (
     StableRule("sums of logarithms", "softplus(x) - x -> softplus(-x)", _scalar(logarithms_of_exponentials)),
@@ -360,9 +367,9 @@ STABLE_RULES = (
     StableRule("mean by exponentials", "sum_j e^x[j] v[j]/sum_j e^x[j] by a softmax", _mean_by_exponentials),
     StableRule("softmax with a one", "e^x[i]/(1 + sum_j e^x[j]) -> softmax[i](x[i]) sigmoid(...)", _softmax_beside_one),
     StableRule("sums over sums", "(sum_j e^x[j])^n exp(-logsumexp[j](z[j])) as one exponential", _sums_over_sums),
+    StableRule("log of the rest", "log(1 - p[b,t[b]]) -> log(sum_v [v != t[b]] p[b,v])", log_of_the_rest),
     StableRule("log of a softmax", "log(softmax[i](x[i])) -> log_softmax[i](x[i])", _log_of_softmaxes),
     *DERIVATIVE_RULES,
-    StableRule("gaussian unit", "z (1 + erf(z/sqrt(2)))/2 -> gelu(z)", _gelu),
     StableRule("log beside a number", "log(1 + r e^f) -> f + log(r + e^-f) where r e^f > 1", log_beside_a_number),
     StableRule("odds beside a number", "o/(1 + o) -> sigmoid(log(o)), o a product, > 0", odds_beside_a_number),
     StableRule("logarithms of exponentials", "log(c e^x prod (1 +- e^z)^n) -> log(c) + x + ...", _scalar(logarithm)),
