@@ -100,3 +100,20 @@ def test_empty_and_single(shape: tuple[int, int]) -> None:
     y = module.test_op(x, w, c)
     grads = torch.autograd.grad(y.sum(), (x, w, c))
     assert [tuple(t.shape) for t in (y, *grads)] == [shape, shape, shape[1:], shape[1:]]
+
+
+def test_gradients_that_are_wanted_together_are_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = load_module("n", compile_spec(text(*SPELLINGS["by the spread"]), standalone=True).source)
+    operator, masks = fused._LAYER_NORM_BACKWARD, list[list[bool]]()
+    monkeypatch.setattr(
+        module, "_LAYER_NORM_BACKWARD", lambda *args: (masks.append(list(args[-1])), operator(*args))[1]
+    )
+    x, w, c = torch.randn(5, 4), torch.randn(4), torch.randn(4)
+    for wanted in ((0, 1, 2), (0, 1), (2,), (0,)):
+        given = [t.clone().requires_grad_(k in wanted) for k, t in enumerate((x, w, c))]
+        module.test_op(*given).square().sum().backward()
+        want = [t.clone().requires_grad_(k in wanted) for k, t in enumerate((x, w, c))]
+        torch.nn.functional.layer_norm(want[0], (4,), want[1], want[2]).square().sum().backward()
+        for ours, theirs in zip(given, want, strict=True):
+            torch.testing.assert_close(ours.grad, theirs.grad)
+    assert masks == [[True, True, True], [True, True, False], [False, False, True], [True, False, False]]

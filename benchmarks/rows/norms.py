@@ -8,8 +8,22 @@ from torch.nn import functional as F
 
 from benchmarks.model import Goal, Row, Work, real
 from generated import layer_norm_affine, log_softmax, rms_norm, softmax
+from tensorgrad_gen import load_op
 
 EPS = 1e-5
+SOFTMAX = """\
+op: softmax_by_definition
+doc: Exponentials over their sum.
+inputs: {x: [b, h]}
+equations: y[b,h] = exp(x[b,h])/sum[k](exp(x[b,k]))
+"""
+LOG_SOFTMAX = """\
+op: log_softmax_by_definition
+doc: The logarithm of exponentials over their sum.
+inputs: {x: [b, h]}
+equations: y[b,h] = log(exp(x[b,h])/sum[k](exp(x[b,k])))
+"""
+TEMPERATURE = 0.5
 
 
 def composed_rms(x: Tensor, w: Tensor) -> Tensor:
@@ -50,11 +64,31 @@ def layer(b: int, h: int) -> Work:
 
 
 def soft(b: int, h: int) -> Work:
-    return Work((real(b, h),), {"ours": softmax, "E": composed_softmax, "N": lambda x: F.softmax(x, -1)})
+    sides = {"ours": load_op(SOFTMAX), "E": composed_softmax, "N": lambda x: F.softmax(x, -1)}
+    return Work((real(b, h),), sides)
 
 
 def log_soft(b: int, h: int) -> Work:
-    return Work((real(b, h),), {"ours": log_softmax, "E": composed_log_softmax, "N": lambda x: F.log_softmax(x, -1)})
+    sides = {"ours": load_op(LOG_SOFTMAX), "E": composed_log_softmax, "N": lambda x: F.log_softmax(x, -1)}
+    return Work((real(b, h),), sides)
+
+
+def tempered(b: int, h: int) -> Work:
+    sides = {
+        "ours": lambda x: softmax(x, temperature=TEMPERATURE),
+        "E": lambda x: composed_softmax(x / TEMPERATURE),
+        "N": lambda x: F.softmax(x / TEMPERATURE, -1),
+    }
+    return Work((real(b, h),), sides)
+
+
+def log_tempered(b: int, h: int) -> Work:
+    sides = {
+        "ours": lambda x: log_softmax(x, temperature=TEMPERATURE),
+        "E": lambda x: composed_log_softmax(x / TEMPERATURE),
+        "N": lambda x: F.log_softmax(x / TEMPERATURE, -1),
+    }
+    return Work((real(b, h),), sides)
 
 
 AS_COMPILED = Goal("C", 1.0, of="compiled")
@@ -72,4 +106,6 @@ ROWS = (
     Row("layer_norm", (64, 256), layer, (Goal("E", 1.0), AS_COMPILED), compiled=True, jax="layer_norm"),
     Row("softmax", (2048, 4096), soft, (Goal("E", 0.35), Goal("N", 1.05)), compiled=True, jax="softmax"),
     Row("log_softmax", (2048, 4096), log_soft, (Goal("E", 0.35), Goal("N", 1.05)), compiled=True, jax="log_softmax"),
+    Row("softmax, tempered", (2048, 4096), tempered),
+    Row("log_softmax, tempered", (2048, 4096), log_tempered),
 )
