@@ -122,3 +122,21 @@ def test_the_sum_of_one_factor_is_no_sum_of_products() -> None:
     once, twice = (Step("s", (), Sum((j,), body)) for body in (Access("y", (j,)), mul(*2 * [Access("y", (j,))])))
     assert not found(whole, (once, whole), program)
     assert [call.name for call in found(whole, (twice, whole), program).values()] == ["softmax_backward"]
+
+
+def test_a_softmax_behind_a_mask_is_the_operator_under_the_mask() -> None:
+    text = spec("p[i] = softmax[i](where(m[i], x[i], -inf))\ny[i] = p[i]*w[i]", {"x": "[i]", "w": "[i]"})
+    text = text.replace("  w: [i]", "  w: [i]\n  m: {indices: [i], kind: bool}")
+    module = load_module("f", compile_spec(text, standalone=True).source)
+    assert "torch.where(m, _softmax_backward(" in compile_spec(text, standalone=True).source
+    x, w = (torch.randn(4, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    mask = torch.tensor([True, False, True, True])
+    assert gradcheck(module.test_op, (x, w, mask), check_batched_grad=True)
+    assert gradgradcheck(module.test_op, (x, w, mask))
+
+
+def test_the_smaller_operand_is_scaled_where_hints_say_so() -> None:
+    equations = "y[i,j] = x[i,d]*w[j,d]/7"
+    inputs = {"x": "[i, d]", "w": "[j, d]"}
+    assert "(x / 7) @ w.mT" in compile_spec(spec(equations, inputs, "hints: {i: 512, j: 512}\n")).source
+    assert "(x @ w.mT) / 7" in compile_spec(spec(equations, inputs)).source

@@ -11,6 +11,7 @@ from fractions import Fraction
 
 from tensorgrad_gen.algebra.indices import by_name
 from tensorgrad_gen.ir import (
+    Access,
     Apply,
     Compare,
     Const,
@@ -38,6 +39,7 @@ from tensorgrad_gen.lower.reduce_axes import reduce_sum
 from tensorgrad_gen.lower.torch_ir import Call, Lit, Method
 from tensorgrad_gen.lower.values import LEAD, Val, align
 from tensorgrad_gen.lower.windows import product_of, unpadded
+from tensorgrad_gen.plan.sizes import Regime
 
 
 def lower_sum(b: Builder, node: Sum, order: Layout) -> Val:
@@ -76,6 +78,24 @@ def _sum_product(b: Builder, bound: tuple[Index, ...], factors: tuple[Expr, ...]
         return inner
     above, below = collect(b, tuple(outside), order)
     return product(b, [inner, *above], below)
+
+
+def scaled_contraction(b: Builder, factors: tuple[Expr, ...], order: Layout) -> Val | None:
+    """A number times a product of two tensors which, by the hints, is larger than one of them: that one is scaled."""
+    sums = [f for f in factors if isinstance(f, Sum)]
+    numbers = tuple(f for f in factors if is_number(f))
+    if len(sums) != 1 or not numbers or len(numbers) + 1 < len(factors):
+        return None
+    (whole,) = sums
+    operands = whole.body.factors if isinstance(whole.body, Mul) else ()
+    if len(operands) != 2 or not all(isinstance(f, Access) and set(f.subs) == f.free for f in operands):
+        return None
+    regime = Regime(b.program)
+    small, other = sorted(operands, key=lambda f: regime.elements(f.free))
+    hinted = all(i.extent in regime.hints for i in whole.free - small.free)
+    if not hinted or regime.elements(whole.free) < 2 * regime.elements(small.free):
+        return None
+    return sum_product(b, whole.indices, (Mul((*numbers, small)), other), order)
 
 
 def is_number(expr: Expr) -> bool:

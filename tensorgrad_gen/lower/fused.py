@@ -63,6 +63,10 @@ def fused(step: Step, steps: Iterable[Step], program: Program) -> dict[Expr, Fus
         match = None if not isinstance(term, Mul) else _fused(term, table, program)
         if match is not None:
             found[term] = match
+        elif isinstance(term, Mul) and (unmasked := _unmasked(term)) is not None:
+            match = _softmax(unmasked, table)
+            if match is not None:
+                found[unmasked] = match
     for part in (step.value, *factors_of(step.value)):
         match = _log_softmax(part, table) if isinstance(part, Add) else None
         if match is not None:
@@ -77,6 +81,13 @@ def _fused(term: Mul, table: dict[str, Step], program: Program) -> Fused | None:
     if masks:
         return _threshold(term, masks)
     return _softmax(term, table) or _piecewise(term) or _derivative(term, program) or _sigmoid(term)
+
+
+def _unmasked(term: Mul) -> Mul | None:
+    """The product without its masks, as it is lowered under them."""
+    rest = tuple(f for f in term.factors if not isinstance(f, Iverson))
+    odd = any(isinstance(f, Delta | LeviCivita) for f in rest)
+    return Mul(rest) if 1 < len(rest) < len(term.factors) and not odd else None
 
 
 def _plain(expr: Expr) -> bool:

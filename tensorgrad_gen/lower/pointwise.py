@@ -97,6 +97,7 @@ def _lower_mul(b: Builder, node: Mul, order: Layout) -> Val:
 
 
 def _product(b: Builder, factors: tuple[Expr, ...], order: Layout) -> Val:
+    from tensorgrad_gen.lower.contract import scaled_contraction
     from tensorgrad_gen.lower.deltas import lower_delta_product
 
     conditions = tuple(f.condition for f in factors if isinstance(f, Iverson))
@@ -105,6 +106,8 @@ def _product(b: Builder, factors: tuple[Expr, ...], order: Layout) -> Val:
         return masked(b, conditions, rest, order)
     if any(isinstance(f, Delta) for f in rest):
         return lower_delta_product(b, rest, order)
+    if (found := scaled_contraction(b, rest, order)) is not None:
+        return found
     above, below = collect(b, rest, order)
     return product(b, above, below)
 
