@@ -121,8 +121,12 @@ def _matrix(b: Builder, left: Val, right: Val, kinds: tuple[Axes, Axes, Axes, Ax
             left, right, mine, yours = right, left, yours, mine
         (axis,) = common
         if len(yours) == 1 and yours[0] is not LEAD and (len(mine) == 1 or _ends(left, common)):
+            if len(mine) > 1 and _reversed(order, mine, yours):
+                return _grouped(right, left, ((), yours, mine), order)
             return _plain(left, right, mine, yours[0], axis)
         if len(mine) == 1 and mine[0] is not LEAD and (len(yours) == 1 or _ends(right, common)):
+            if len(yours) > 1 and not _reversed(order, mine, yours) and _first(order, mine[0]):
+                return _grouped(left, right, ((), mine, yours), order)
             return _plain(right, left, yours, mine[0], axis)
     single = len(mine) == len(yours) == 1 and LEAD not in (*mine, *yours)
     # One index of its own on the other side: `...` is none, it may be any number of axes.
@@ -163,6 +167,11 @@ def _reversed(order: Layout, mine: Axes, yours: Axes) -> bool:
     if mine[-1] not in places or yours[-1] not in places or LEAD in yours:
         return False
     return LEAD not in mine and places[yours[-1]] < places[mine[-1]]
+
+
+def _first(order: Layout, axis: Index) -> bool:
+    """Whether the order begins with the axis."""
+    return next((a for a in order if a is not None), None) is axis
 
 
 def _plain(left: Val, right: Val, mine: Axes, yours: Index, axis: Index) -> Val:

@@ -62,7 +62,7 @@ RULES: dict[str, dict[type, Rule]] = {
 
 _VIEW_CALLS = {
     f"_runtime.{name}"
-    for name in ("matmul", "rows", "merge_last", "split_axis", "take", "sum_lead", "einsum", "window", "window_sum")
+    for name in ("rows", "merge_last", "split_axis", "take", "sum_lead", "einsum", "window", "window_sum")
 }
 _VIEWS = frozenset(
     [

@@ -151,7 +151,7 @@ class _Network:
             self._search()
         else:
             self._follow(_path(self.operands, self.contraction.free, self.regime))
-        left, right = (self._named(part, names, out) for part in self.splits[self.whole])
+        left, right = (self._named(part, self.whole, names, out) for part in self.splits[self.whole])
         return self._pair(self.whole, left, right)
 
     def _members(self, subset: int) -> list[Expr]:
@@ -200,17 +200,22 @@ class _Network:
             current = [c for k, c in enumerate(current) if k not in (left, right)] + [pair[0] | pair[1]]
             self.splits[pair[0] | pair[1]] = pair
 
-    def _named(self, subset: int, names: Namer, out: list[Statement]) -> Expr:
-        """The contraction of a subset as an operand: one of them, or a tensor that holds it."""
+    def _named(self, subset: int, reader: int, names: Namer, out: list[Statement]) -> Expr:
+        """The contraction of a subset as an operand: one of them, or a tensor that holds it.
+
+        Its first axes are those that `reader` has of both its operands: a batch of matrix products.
+        """
         if subset.bit_count() == 1:
             return self._members(subset)[0]
         flat = self._value(subset)
         found = self.known.find_flat(flat)
         if found is not None:
             return found
-        left, right = (self._named(part, names, out) for part in self.splits[subset])
+        left, right = (self._named(part, subset, names, out) for part in self.splits[subset])
         value = self._pair(subset, left, right)
-        indices = _in_order_of_reading(value)
+        both, contracted = value.free & self._value(reader & ~subset).free, frozenset(self._summed(reader))
+        batch = both - contracted if both & contracted else frozenset()
+        indices = tuple(sorted(_in_order_of_reading(value), key=lambda i: (i.extent != "...", i not in batch)))
         statement = Statement(names.name(describe(value)), indices, value)
         self.known.enter(statement)
         self.known.enter_flat(replace(statement, value=flat))
@@ -230,8 +235,12 @@ class _Network:
 
 
 def _in_order_of_reading(value: Expr) -> tuple[Index, ...]:
-    """Free indices as the operands have them, `...` first: a matrix product then needs no transpose."""
-    read = [s for a in accesses(value) for s in a.subs if isinstance(s, Index) and s in value.free]
+    """Free indices as the operands have them, `...` first: a matrix product then needs no transpose.
+
+    Those of an operand with more of them come first: its axes are rows of one matrix product.
+    """
+    operands = sorted(accesses(value), key=lambda a: -len(a.free & value.free))
+    read = [s for a in operands for s in a.subs if isinstance(s, Index) and s in value.free]
     rest = [i for i in by_name(value.free) if i not in read]
     return tuple(sorted(dict.fromkeys([*read, *rest]), key=lambda i: i.extent != "..."))
 
