@@ -117,3 +117,12 @@ def test_gradients_that_are_wanted_together_are_one_call(monkeypatch: pytest.Mon
         for ours, theirs in zip(given, want, strict=True):
             torch.testing.assert_close(ours.grad, theirs.grad)
     assert masks == [[True, True, True], [True, True, False], [False, False, True], [True, False, False]]
+
+
+def test_a_tensor_that_has_left_its_transform_is_an_input_like_any_other() -> None:
+    module = load_module("n", compile_spec(text(*SPELLINGS["neither"]), standalone=True).source)
+    left: list[Tensor] = []
+    x = torch.randn(3, 4)
+    torch.func.grad(lambda t: (left.append(t), t.sum())[1])(x)
+    assert torch._C._functorch.unwrap_if_dead(left[0]) is not left[0]
+    torch.testing.assert_close(module.test_op(left[0]), module.test_op(x))
