@@ -10,12 +10,14 @@ import ast
 import builtins
 from collections.abc import Collection, Iterator
 
+from tensorgrad_gen.render.parsed import parsed
+
 _FUTURE = "from __future__ import annotations\n"
 
 
 def apart(text: str, ops: Collection[str]) -> str:
     """The text of a module that defines or imports these ops, with `_` before each name that one of them hides."""
-    tree = ast.parse(text)
+    tree = parsed(text)
     imported = _imported(tree)
     hidden = frozenset(name for name in ops if hasattr(builtins, name) or name in imported)
     if not hidden:
