@@ -26,8 +26,8 @@ def _canonical(node: object) -> str:
     if kind is ast.Load:
         return "Load()"
     if kind is ast.Name:
-        name = cast(ast.Name, node)
-        return f"Name(id={name.id!r}, ctx={type(name.ctx).__name__}())"
+        read = cast(ast.Name, node)
+        return f"Name(id={read.id!r}, ctx={type(read.ctx).__name__}())"
     if not isinstance(node, ast.AST):
         return repr(node)
     if kind is ast.Constant:
