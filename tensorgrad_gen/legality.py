@@ -328,9 +328,12 @@ def _check_statement(statement: Assignment, context: Context) -> None:
     if context.kind(value) != statement.kind:
         context.fail(value, f"a {context.kind(value)} value of a {statement.kind} tensor")
     rules = STAGE_RULES[context.stage]
-    stack = [value]
+    stack, seen = [value], set[Expr]()
     while stack:
         node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
         for rule in rules:
             rule(node, context)
         stack += reversed(node.children)

@@ -257,6 +257,9 @@ class _Tally:
 
     def change(self, before: list[TExpr], after: list[TExpr]) -> None:
         """Count what has come and what has gone; most expressions stay."""
+        old, new = set(map(id, before)), set(map(id, after))
+        if len(old) == len(before) and len(new) == len(after):
+            before, after = [e for e in before if id(e) not in new], [e for e in after if id(e) not in old]
         stay = Counter(map(id, before)) & Counter(map(id, after))
         for exprs, times in ((before, -1), (after, 1)):
             left = Counter(stay)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -14,6 +15,12 @@ from tensorgrad_gen.api import compile_spec, load_module
 
 BLOCK = "\n  "
 F = torch.nn.functional
+
+
+@cache
+def built(name: str, text: str) -> ModuleType:
+    """The module of a spec."""
+    return load_module(name, compile_spec(text, standalone=True).source)
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,7 @@ class Case:
         )
 
     def module(self) -> ModuleType:
-        return load_module(self.name, compile_spec(self.text(), standalone=True).source)
+        return built(self.name, self.text())
 
     def tensors(self, seed: int = 0) -> tuple[Any, ...]:
         """Numbers near 1 where a shape is given, the tensor or None itself where that is."""

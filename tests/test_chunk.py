@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import pytest
@@ -140,6 +141,7 @@ def first_and_second(op: Any, args: tuple[Any, ...]) -> tuple[Tensor, ...]:
     return (*outputs, *first, *second)
 
 
+@cache
 def both(name: str) -> tuple[Any, Any]:
     return load_op(SPECS[name] + CHUNK), load_op(SPECS[name])
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable
+from cProfile import Profile
 from itertools import pairwise
-from types import FrameType
 
 import pytest
 import torch
@@ -19,37 +18,27 @@ from tensorgrad_gen.plan.planner import MOST_APART
 from tensorgrad_gen.render.needs import MOST_SPELLED
 from tests.full_road import build_spec
 
-SIZES = (15, 30, 60)
-GROWTH = 2.5  # a doubling of the statements
+_, ONCE, TWICE = SIZES = (5, 25, 50)  # the first imports what is needed
+GROWTH = 2.4  # a doubling of the statements
 
 
 def built(text: str) -> tuple[Compiled, int]:
     """What a spec comes to, and the number of functions called; those of a compiled module do not count."""
-    calls = 0
-
-    def count(_frame: FrameType, event: str, _argument: object) -> None:
-        nonlocal calls
-        calls += event == "call"
-
-    before = sys.getprofile()
-    sys.setprofile(count)
-    try:
-        return run(text, "growing.yaml"), calls
-    finally:
-        sys.setprofile(before)
+    profile = Profile(builtins=False, subcalls=False)
+    compiled = profile.runcall(run, text, "growing.yaml")
+    return compiled, sum(entry.callcount for entry in profile.getstats())
 
 
 @pytest.mark.parametrize("kind", PROGRAMS)
 def test_work_and_text_grow_as_the_statements(kind: str) -> None:
-    work, text = [], []
-    for size in (SIZES[0], *SIZES):  # the first imports what is needed
+    work, text = {}, {}
+    for size in SIZES:
         # Indices of its own, so that nothing is known from another size.
-        spec = re.sub(r"\b([bfgh])\b", rf"\g<1>{size * 10 + len(work)}", PROGRAMS[kind]("growing", size))
-        compiled, calls = built(spec)
-        work.append(calls)
-        text.append(len(compiled.source))
-    for amount in (work[1:], text[1:]):
-        assert all(twice <= GROWTH * once for once, twice in pairwise(amount)), amount
+        spec = re.sub(r"\b([bfgh])\b", rf"\g<1>{size * 10}", PROGRAMS[kind]("growing", size))
+        compiled, work[size] = built(spec)
+        text[size] = len(compiled.source)
+    for amount in (work, text):
+        assert amount[TWICE] <= GROWTH * amount[ONCE], amount
 
 
 def plain(x: Tensor, *weights: Tensor) -> Tensor:

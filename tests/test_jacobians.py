@@ -10,6 +10,7 @@ from further_cases import CASES, Case
 from torch import Tensor, func
 
 from tensorgrad_gen.api import compile_spec, load_module, load_op
+from tensorgrad_gen.pipeline import run
 from tensorgrad_gen.verify import checks_further
 from tensorgrad_gen.verify.model import FindingError
 from tensorgrad_gen.verify.subject import make_subject
@@ -109,7 +110,7 @@ def product(case: Case, tensors: tuple[Any, ...]) -> tuple[tuple[Any, ...], tupl
 
 def is_number(case: Case) -> bool:
     """Whether the op's one output has no axes, whatever its leading axes are."""
-    info = compile_spec(case.text()).program
+    info = run(case.text(), "<text>", until="elaborate")["elaborate"]
     return len(info.outputs) == 1 and not info.tensors[info.outputs[0]].indices
 
 

@@ -201,21 +201,32 @@ def test_third_derivatives() -> None:
 
 
 @pytest.mark.parametrize("name", ["pointwise", "dense, used later", "dense and batched, a fixed point"])
-def test_batches_linearisations_and_graphs(name: str) -> None:
+def test_batches_and_graphs(name: str) -> None:
     f, inputs = built(name), inputs_of(name)
     rows = tuple(torch.stack([t, 0.9 * t]) for t in inputs)
     torch.testing.assert_close(vmap(f)(*rows), torch.stack([f(*(r[n] for r in rows)) for n in (0, 1)]))
-    directions = tuple(torch.randn_like(t) for t in inputs)
-    value, change = linearize(f, *inputs)
-    torch.testing.assert_close((value, change(*directions)), jvp(f, inputs, directions))
     for dynamic in (False, True):
         compiled = torch.compile(f, fullgraph=True, backend="aot_eager", dynamic=dynamic)
         given = tuple(t.clone().requires_grad_() for t in inputs)
-        torch.testing.assert_close(compiled(*given), f(*inputs))
-        ours = torch.autograd.grad(compiled(*given).sin().sum(), given)
+        found = compiled(*given)
+        torch.testing.assert_close(found, f(*inputs))
+        ours = torch.autograd.grad(found.sin().sum(), given)
         torch.testing.assert_close(ours, torch.autograd.grad(f(*given).sin().sum(), given))
-    loss = torch.compile(grad(lambda *given: f(*given).sin().sum()), fullgraph=True, backend="aot_eager")
-    torch.testing.assert_close(loss(*inputs), grad(lambda *given: f(*given).sin().sum())(*inputs))
+
+
+@pytest.mark.parametrize(
+    ("name", "enough"), [("pointwise", 3), ("dense, used later", 4), ("dense and batched, a fixed point", 8)]
+)
+def test_linearisations_and_graphs_of_transforms(name: str, enough: int) -> None:
+    """Both have every step that the search may take: few, of inputs for which few are enough."""
+    f = load_op(f"{CASES[name][0].rstrip()}\n  iterations: {enough}\n")
+    inputs = tuple(0.1 * t for t in inputs_of(name))
+    directions = tuple(torch.randn_like(t) for t in inputs)
+    value, change = linearize(f, *inputs)
+    torch.testing.assert_close((value, change(*directions)), jvp(f, inputs, directions))
+    plain_loss = grad(lambda *given: f(*given).sin().sum())
+    loss = torch.compile(plain_loss, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(loss(*inputs), plain_loss(*inputs))
 
 
 def test_no_solution_is_an_error() -> None:

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from programs import random_program
 
-COUNT = int(os.environ.get("RANDOM_PROGRAMS", "300"))
+EVERYDAY = 160
+COUNT = int(os.environ.get("RANDOM_PROGRAMS", str(EVERYDAY)))
 _SHARES = 10  # parts that run side by side
 
 
@@ -23,7 +24,7 @@ def test_generated_ops_agree_with_both_oracles(share: int) -> None:
     @settings(
         max_examples=COUNT // _SHARES,
         deadline=None,
-        derandomize=COUNT == 300,  # the everyday run is the same everywhere; a longer one explores
+        derandomize=COUNT == EVERYDAY,  # the everyday run is the same everywhere; a longer one explores
         suppress_health_check=list(HealthCheck),
         database=None,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 
 import pytest
 import torch
@@ -34,6 +35,7 @@ equations: y[n] = [t[n] != ignore]*x[n,t[n]]
 """
 
 
+@cache
 def subject(text: str) -> Subject:
     compiled = run(text, "<text>", meta={"spec_path": "<text>", "standalone": True})
     program = compiled["elaborate"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -40,13 +41,18 @@ def own(row: Row, dtype: torch.dtype) -> list[Numbers] | None:
 
 def generated(row: Row, dtype: torch.dtype) -> list[Numbers]:
     """The op that is built of the spec."""
-    op = load_op(row.spec)
+    op = _op(row.spec)
     boolean = "kind: bool" in row.inputs
     return measured(
         row,
         lambda **given: op(*(v.bool() if boolean and name == "t" else v for name, v in given.items())),
         dtype,
     )
+
+
+@cache
+def _op(spec: str) -> Callable[..., Tensor]:
+    return load_op(spec)
 
 
 def measured(row: Row, function: Callable[..., Tensor], dtype: torch.dtype) -> list[Numbers]:

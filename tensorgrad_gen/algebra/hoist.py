@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import lru_cache
 from typing import TypeGuard
 
 from tensorgrad_gen.algebra.indices import accesses, by_name, rename_tensors, substitute, walk
@@ -48,6 +49,7 @@ _NORMALISED = ("softmax", "log_softmax", "logsumexp")
 _KINDS = {"any": "bool", "all": "bool", "argmax": "label", "argmin": "label"}
 
 
+@lru_cache(maxsize=100_000)
 def scalar(expr: Expr) -> bool:
     """A Python number at run time: built of numbers, parameters and extents alone."""
     if isinstance(expr, Const | Param | Extent | Special):

@@ -30,6 +30,7 @@ def by_name(indices: Iterable[Index]) -> list[Index]:
     return sorted(indices, key=lambda index: (index.name, str(index.extent)))
 
 
+@lru_cache(maxsize=100_000)
 def all_indices(expr: Expr) -> frozenset[Index]:
     """Every index that occurs in the expression, bound ones included."""
     found = set(expr.free) | set(expr.bound)
@@ -193,9 +194,11 @@ def rename_tensors(expr: Expr, names: Mapping[str, str]) -> Expr:
 
 def walk(expr: Expr) -> Iterable[Expr]:
     """Every node, parents before children."""
-    yield expr
-    for child in expr.children:
-        yield from walk(child)
+    stack = [expr]
+    while stack:
+        node = stack.pop()
+        yield node
+        stack += node.children[::-1]
 
 
 def is_condition(expr: Expr) -> bool:

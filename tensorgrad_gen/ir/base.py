@@ -28,7 +28,11 @@ class _Interned(type):
     _table: ClassVar[WeakValueDictionary[tuple[Any, ...], Any]] = WeakValueDictionary()
 
     def __call__(cls, *parts: Any) -> Any:
-        spend(1 + sum(len(part) for part in parts if type(part) is tuple))
+        steps = 1
+        for part in parts:
+            if type(part) is tuple:
+                steps += len(part)
+        spend(steps)
         key = (cls, *parts)
         found = _Interned._table.get(key)
         if found is None:

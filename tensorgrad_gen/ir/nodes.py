@@ -72,7 +72,8 @@ def _subs_free(subs: tuple[Sub, ...]) -> frozenset[Index]:
 
 
 def _labels(subs: tuple[Sub, ...]) -> tuple[Expr, ...]:
-    return tuple(s for s in subs if not isinstance(s, Index))
+    labels = [s for s in subs if not isinstance(s, Index)]
+    return tuple(labels) if labels else ()
 
 
 def _relabel(subs: tuple[Sub, ...], labels: tuple[Expr, ...]) -> tuple[Sub, ...]:

@@ -47,10 +47,13 @@ def texpr_children(expr: TExpr) -> tuple[TExpr, ...]:
 
 
 def walk(expr: TExpr) -> Iterator[TExpr]:
-    """The expression and everything inside it."""
-    yield expr
-    for child in texpr_children(expr):
-        yield from walk(child)
+    """The expression and everything inside it, in order."""
+    stack = [expr]
+    while stack:
+        part = stack.pop()
+        yield part
+        if not isinstance(part, Var | Lit | Function):
+            stack += texpr_children(part)[::-1]
 
 
 def reads(expr: TExpr) -> frozenset[str]:

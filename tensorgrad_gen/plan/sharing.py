@@ -112,11 +112,13 @@ def _masks(expr: Expr) -> bool:
 
 def _unmasked(expr: Expr, bound: frozenset[Index] = frozenset()) -> Iterator[tuple[Expr, frozenset[Index]]]:
     """Every node outside of masks, and what is summed right over it: what a mask holds is read only where it says."""
-    yield expr, bound
-    if _masks(expr):
-        return
-    for child in expr.children:
-        yield from _unmasked(child, _bound(expr))
+    stack = [(expr, bound)]
+    while stack:
+        node, around = stack.pop()
+        yield node, around
+        if node.children and not _masks(node):
+            own = _bound(node)
+            stack += [(child, own) for child in reversed(node.children)]
 
 
 def _bound(expr: Expr) -> frozenset[Index]:

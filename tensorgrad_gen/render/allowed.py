@@ -114,8 +114,19 @@ def _bound(nodes: list[ast.AST]) -> Iterator[str]:
             yield node.name
 
 
+# All others are allowed.
+_LOOKED_AT = frozenset(
+    {
+        *(ast.Import, ast.ImportFrom, ast.Name, ast.Attribute, ast.Call),
+        *(ast.Global, ast.Nonlocal, ast.Await, ast.AsyncFunctionDef, ast.Delete),
+    }
+)
+
+
 def _refused(node: ast.AST, known: frozenset[str], shared: bool) -> str | None:
     """What is wrong with the node, or None."""
+    if type(node) not in _LOOKED_AT:
+        return None
     if isinstance(node, ast.Import):
         return next((f"import {a.name}" for a in node.names if _otherwise(a) or a.name not in MODULES), None)
     if isinstance(node, ast.ImportFrom):

@@ -10,29 +10,30 @@ import ast
 import builtins
 from collections.abc import Collection, Iterator
 
+from tensorgrad_gen.render.parsed import parsed
+
 _FUTURE = "from __future__ import annotations\n"
 
 
 def apart(text: str, ops: Collection[str]) -> str:
     """The text of a module that defines or imports these ops, with `_` before each name that one of them hides."""
-    hidden = frozenset(name for name in ops if hasattr(builtins, name) or name in _imported(text))
+    tree = parsed(text)
+    imported = _imported(tree)
+    hidden = frozenset(name for name in ops if hasattr(builtins, name) or name in imported)
     if not hidden:
         return text
-    tree = ast.parse(text)
     rows = [row.encode() for row in text.split("\n")]
     places = [*_named(tree, hidden), *_aliases(tree, hidden)]
     for line, column, name, new in sorted(set(places), reverse=True):
         row = rows[line - 1]
         rows[line - 1] = row[:column] + new.encode() + row[column + len(name) :]
-    used = sorted(
-        {name for _, _, name, new in places if new == f"_{name}" and hasattr(builtins, name)} - _imported(text)
-    )
+    used = sorted({name for _, _, name, new in places if new == f"_{name}" and hasattr(builtins, name)} - imported)
     return _with_builtins("\n".join(row.decode() for row in rows), used)
 
 
-def _imported(text: str) -> frozenset[str]:
+def _imported(tree: ast.Module) -> frozenset[str]:
     """The names that imports of other modules give the module."""
-    found = (node for node in ast.parse(text).body if isinstance(node, ast.Import | ast.ImportFrom))
+    found = (node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom))
     return frozenset(alias.name for node in found if not _relative(node) for alias in node.names)
 
 

@@ -19,8 +19,15 @@ def body_sha(text: str) -> str:
 def _canonical(node: object) -> str:
     # Most nodes have no fields (`Load()`) or are names: this runs over every node of every file.
     kind = type(node)
+    if kind is str:
+        return repr(node)
     if kind is list:
         return f"[{', '.join(map(_canonical, cast(list[object], node)))}]"
+    if kind is ast.Load:
+        return "Load()"
+    if kind is ast.Name:
+        read = cast(ast.Name, node)
+        return f"Name(id={read.id!r}, ctx={type(read.ctx).__name__}())"
     if not isinstance(node, ast.AST):
         return repr(node)
     if kind is ast.Constant:

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
+from tensorgrad_gen.render.parsed import parsed
+
 WIDTH = 100
 # What black spaces by rules of its own: powers of simple operands, slices between expressions.
 _SPECIAL = re.compile(r"\*\*|\[[^\]]*:[^\]]*\]")
@@ -33,7 +35,7 @@ def _whole(text: str) -> set[int]:
     """Numbers of the lines that hold one statement, or the head of one; docstrings are none."""
     numbers: set[int] = set()
     lines = text.split("\n")
-    for node in _statements(ast.parse(text)):
+    for node in _statements(parsed(text)):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             continue
         opens = bool(getattr(node, "body", None)) and lines[node.lineno - 1].endswith(":")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import tokenize
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from itertools import pairwise
@@ -86,11 +86,16 @@ def inlined(names: frozenset[str], modules: tuple[str, ...]) -> tuple[str, str]:
         grown = not needed <= wanted
         wanted |= needed
     used = [d for d in table if wanted & set(d.names)]
-    own = {name for d in table if not d.imports for name in d.names}
     texts = [d.text for d in used if d.imports] + [f"import {module}" for module in modules]
     imports = _imports(texts, wanted | set(modules))
-    text = _spaced([d for d in used if not d.imports])
-    return imports, _renamed(text, own)
+    return imports, _spaced([_hidden(d) for d in used if not d.imports])
+
+
+@cache
+def _hidden(definition: Definition) -> Definition:
+    """The definition with `_` before each name that a part of the runtime defines."""
+    own = {name for d in definitions() if not d.imports for name in d.names}
+    return replace(definition, text=_renamed(definition.text, own))
 
 
 def _joined(table: tuple[Definition, ...]) -> str:
@@ -102,7 +107,7 @@ def _imports(texts: list[str], wanted: set[str] | None) -> str:
     """Import lines but for `__future__`, sorted, merged by module, only of names that are wanted."""
     plain: set[str] = set()
     members: dict[str, set[str]] = {}
-    for node in (n for text in texts for n in ast.parse(text).body):
+    for node in (n for text in texts for n in _statements(text)):
         for alias in getattr(node, "names", ()):
             if wanted is None or (alias.asname or alias.name.split(".")[0]) in wanted:
                 if isinstance(node, ast.ImportFrom):
@@ -114,6 +119,11 @@ def _imports(texts: list[str], wanted: set[str] | None) -> str:
     standard = [line for line in lines if "torch" not in line]
     torch = [line for line in lines if "torch" in line]
     return "\n\n".join("\n".join(block) for block in (standard, torch) if block)
+
+
+@cache
+def _statements(text: str) -> tuple[ast.stmt, ...]:
+    return tuple(ast.parse(text).body)
 
 
 def _spaced(table: list[Definition]) -> str:
