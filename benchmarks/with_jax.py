@@ -67,7 +67,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "jsd": jsd,
     "bilinear": lambda x, w, z: jnp.einsum("bi,oij,bj->bo", x, w, z),
     "chain": lambda a, b, c, v: jnp.einsum("ij,jk,kl,l->i", a, b, c, v),
-    "lora": lambda x, w, a, b: x @ w + (x @ a) @ b,
+    "lora": lambda x, w, a, b: x @ w + 2.0 * ((x @ a) @ b),
     "attention": attention,
     "cp_loss": cp_loss,
     "tanh_cell": lambda x, w, h, u, c: jnp.tanh(x @ w + h @ u + c),

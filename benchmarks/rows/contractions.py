@@ -12,6 +12,7 @@ from benchmarks.model import Goal, Row, Work, real
 from generated import attention, bilinear, cp_loss, lora
 from tensorgrad_gen import load_op
 
+SCALE = 2.0
 CHAIN = """\
 op: chain_of_four
 doc: Three matrices and a vector.
@@ -44,7 +45,10 @@ def chain(n: int) -> Work:
 
 
 def low_rank(n: int, d: int, r: int) -> Work:
-    sides = {"ours": lora, "E": lambda x, w, a, b: x @ w + (x @ a) @ b}
+    sides = {
+        "ours": lambda x, w, a, b: lora(x, w, a, b, scale=SCALE),
+        "E": lambda x, w, a, b: x @ w + SCALE * ((x @ a) @ b),
+    }
     return Work((real(n, d), real(d, d + 1)[:, :d].detach().requires_grad_(), real(d, r), real(r, d)), sides)
 
 

@@ -213,8 +213,9 @@ class _Network:
             return found
         left, right = (self._named(part, subset, names, out) for part in self.splits[subset])
         value = self._pair(subset, left, right)
-        both, contracted = value.free & self._value(reader & ~subset).free, frozenset(self._summed(reader))
-        batch = both - contracted if both & contracted else frozenset()
+        both = value.free & frozenset[Index]().union(*(o.free for o in self._members(reader & ~subset)))
+        kept = both & self.contraction.free.union(*(o.free for o in self._members(self.whole & ~reader)))
+        batch = kept if kept < both else frozenset()
         indices = tuple(sorted(_in_order_of_reading(value), key=lambda i: (i.extent != "...", i not in batch)))
         statement = Statement(names.name(describe(value)), indices, value)
         self.known.enter(statement)
