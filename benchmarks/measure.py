@@ -17,6 +17,10 @@ from tensorgrad_gen.bench import Call, Limits, Timer, Timing, both_ways, count, 
 Record = dict[str, Any]
 
 
+# Rounds go on for so many seconds where they are short.
+FILL = 2.0
+
+
 def measured(row: Row, rounds: int, machine: Limits, jax: Jax | None = None, *, compiled: bool = True) -> Record:
     """Everything about a row."""
     work = row.work()
@@ -28,7 +32,7 @@ def measured(row: Row, rounds: int, machine: Limits, jax: Jax | None = None, *, 
             sides[name] = timer(both_ways(torch.compile(work.sides[of]), work.tensors))
     if jax is not None and row.jax:
         sides["J"] = jax.side(row, work)
-    samples = interleaved(sides, rounds)
+    samples = interleaved(sides, rounds, fill=FILL)
     timings = {name: Timing.of(found) for name, found in samples.items()}
     least = machine.least(
         moved_at_least(work.sides["ours"], work.tensors), min(found["flops"] for found in counts.values())

@@ -41,6 +41,15 @@ def test_a_short_call_is_repeated_until_a_sample_is_a_millisecond() -> None:
     assert samples == pytest.approx([1e-5, 1e-5])
 
 
+def test_rounds_go_on_until_they_fill_the_time() -> None:
+    def run(times: int) -> float:
+        return 1e-3 * times
+
+    [once] = interleaved({"it": run}, rounds=2, fill=1e-9).values()
+    [often] = interleaved({"it": run}, rounds=2, fill=60.0).values()
+    assert (len(once), len(often)) == (2, 50)
+
+
 def test_rounds_end_when_the_time_is_up() -> None:
     samples = interleaved({"it": lambda times: 1.0}, rounds=1000, seconds=0.0)
     assert len(samples["it"]) == 1

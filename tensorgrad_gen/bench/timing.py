@@ -23,6 +23,7 @@ Timer = Callable[[int], float]
 
 _SAMPLE = 1e-3
 _WARM_UP = 3
+MOST = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,19 +88,25 @@ def both_ways(call: Call, tensors: Sequence[Tensor | None]) -> Callable[[], obje
     return forward_and_backward if reached else forward
 
 
-def interleaved(sides: Mapping[str, Timer], rounds: int, seconds: float = math.inf) -> dict[str, list[float]]:
-    """The samples of each side, `rounds` of them, or fewer if they would take longer than `seconds`."""
+def interleaved(
+    sides: Mapping[str, Timer], rounds: int, seconds: float = math.inf, fill: float = 0.0
+) -> dict[str, list[float]]:
+    """The samples of each side, `rounds` of them, or fewer if they would take longer than `seconds`.
+
+    More, up to `MOST` times as many, while they have not filled `fill` seconds: short calls vary most.
+    """
     times = {name: _repeats(run) for name, run in sides.items()}
     samples: dict[str, list[float]] = {name: [] for name in sides}
     names = list(sides)
     start = time.perf_counter()
     with _no_collection():
-        for count in range(rounds):
+        for count in range(rounds * MOST if fill else rounds):
             # Each goes first in turn: none always finds the caches as the same other left them.
             first = count % len(names)
             for name in names[first:] + names[:first]:
                 samples[name].append(sides[name](times[name]) / times[name])
-            if time.perf_counter() - start > seconds:
+            taken = time.perf_counter() - start
+            if taken > seconds or (count + 1 >= rounds and taken > fill):
                 break
     return samples
 
