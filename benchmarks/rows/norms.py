@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -9,6 +11,7 @@ from torch.nn import functional as F
 from benchmarks.model import Goal, Row, Work, real
 from generated import layer_norm_affine, log_softmax, rms_norm, softmax
 from tensorgrad_gen import load_op
+from tensorgrad_gen.bench import Call
 
 EPS = 1e-5
 SOFTMAX = """\
@@ -73,22 +76,18 @@ def log_soft(b: int, h: int) -> Work:
     return Work((real(b, h),), sides)
 
 
-def tempered(b: int, h: int) -> Work:
-    sides = {
-        "ours": lambda x: softmax(x, temperature=TEMPERATURE),
-        "E": lambda x: composed_softmax(x / TEMPERATURE),
-        "N": lambda x: F.softmax(x / TEMPERATURE, -1),
-    }
-    return Work((real(b, h),), sides)
+def tempered(op: Call, composed: Call, own: Call) -> Callable[[int, int], Work]:
+    """Rows of the op of the library, which divides by a temperature: so do the others."""
 
+    def make(b: int, h: int) -> Work:
+        sides: dict[str, Call] = {
+            "ours": lambda x: op(x, temperature=TEMPERATURE),
+            "E": lambda x: composed(x / TEMPERATURE),
+            "N": lambda x: own(x / TEMPERATURE, -1),
+        }
+        return Work((real(b, h),), sides)
 
-def log_tempered(b: int, h: int) -> Work:
-    sides = {
-        "ours": lambda x: log_softmax(x, temperature=TEMPERATURE),
-        "E": lambda x: composed_log_softmax(x / TEMPERATURE),
-        "N": lambda x: F.log_softmax(x / TEMPERATURE, -1),
-    }
-    return Work((real(b, h),), sides)
+    return make
 
 
 AS_COMPILED = Goal("C", 1.0, of="compiled")
@@ -106,6 +105,6 @@ ROWS = (
     Row("layer_norm", (64, 256), layer, (Goal("E", 1.0), AS_COMPILED), compiled=True, jax="layer_norm"),
     Row("softmax", (2048, 4096), soft, (Goal("E", 0.35), Goal("N", 1.05)), compiled=True, jax="softmax"),
     Row("log_softmax", (2048, 4096), log_soft, (Goal("E", 0.35), Goal("N", 1.05)), compiled=True, jax="log_softmax"),
-    Row("softmax, tempered", (2048, 4096), tempered),
-    Row("log_softmax, tempered", (2048, 4096), log_tempered),
+    Row("softmax, tempered", (2048, 4096), tempered(softmax, composed_softmax, F.softmax)),
+    Row("log_softmax, tempered", (2048, 4096), tempered(log_softmax, composed_log_softmax, F.log_softmax)),
 )
