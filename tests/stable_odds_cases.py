@@ -69,6 +69,26 @@ ODDS_FORMS = {
         inputs="{x: [n, i], v: [n, i]}",
         terms=1.0,
     ),
+    "masked mean with a one": Form(
+        lambda row, v, mask: (
+            mp.fsum(mp.exp(x) * u for x, u, m in zip(row, v, mask) if m)
+            / (1 + mp.fsum(mp.exp(x) for x, m in zip(row, mask) if m))
+        ),
+        (
+            "e[n,i] = where(m[n,i], exp(x[n,i]), 0); y[n] = e[n,i]*v[n,i]/(1 + one[j]*e[n,j])",
+            "y[n] = [m[n,i]]*exp(x[n,i])*v[n,i]/(1 + [m[n,j]]*exp(x[n,j]))",
+        ),
+        [
+            (row, [1.0, 2.0, 0.5], mask)
+            for row in ROWS
+            for mask in ([True, False, True], [False, False, False])
+            if max(map(abs, row)) < 80
+        ],
+        # The second derivative of a row that is masked whole goes through a softmax that has no value.
+        rough=lambda row, v, mask: not any(mask),
+        inputs="{x: [n, i], v: [n, i], m: {indices: [n, i], kind: bool}}",
+        terms=1.0,
+    ),
     "sums of exponentials in a chain": Form(
         lambda a, step, b: exact.logsumexp([p + q + r for p, row in zip(a, step) for q, r in zip(row, b)]),
         (

@@ -188,7 +188,10 @@ def _mean_by_exponentials(expr: Expr, definitions: Definitions) -> Expr | None:
                 continue
             inner = apart(inner, all_indices(mul(*(f for k, f in enumerate(expr.factors) if k != n))))
             assert isinstance(inner, Sum)
-            logit, weights = _exponent_of(simplify(open_definitions(inner.body, definitions, sums=False)))
+            body = simplify(open_definitions(inner.body, definitions, sums=False))
+            logit, weights = _exponent_of(body)
+            if part is not ONE and any(isinstance(f, Iverson) for f in factors_of(body)):
+                continue  # a row that is masked whole is 0, where the softmax has no value
             soft = _over_sum(logit, total) if logit is not None else None
             if isinstance(soft, Scan):
                 rest = [part, *(f for m, f in enumerate(expr.factors) if m not in (n, d))]
@@ -253,7 +256,7 @@ def _softmax_beside_one(expr: Expr, definitions: Definitions) -> Expr | None:
         if one.sign < 0 or one.n != -1 or not isinstance(one.z, Reduce) or one.z.kind != "logsumexp":
             continue
         found = _over_sum(form.exponent, Sum(one.z.indices, Apply("exp", (one.z.body,))))
-        if isinstance(found, Scan):
+        if isinstance(found, Scan) and not isinstance(found.body, Where):  # a masked row may have no softmax
             rest = replace(form, exponent=ZERO, binomials=tuple(b for b in form.binomials if b is not one))
             return mul(found, Apply("sigmoid", (one.z,)), product(rest))
     return None
