@@ -14,7 +14,20 @@ from tensorgrad_gen.lower.model import Body, LoweredOp
 from tensorgrad_gen.lower.names import Names, local_name
 from tensorgrad_gen.lower.printer import print_texpr, reads, texpr_children
 from tensorgrad_gen.lower.rename import rebuilt, renamed
-from tensorgrad_gen.lower.torch_ir import Attr, Call, Infix, Item, Lit, Method, Prefix, TExpr, TorchStatement, Tup, Var
+from tensorgrad_gen.lower.torch_ir import (
+    Attr,
+    Call,
+    Infix,
+    Item,
+    Lit,
+    Method,
+    Need,
+    Prefix,
+    TExpr,
+    TorchStatement,
+    Tup,
+    Var,
+)
 
 Results = tuple[tuple[str, TExpr], ...]
 
@@ -322,7 +335,7 @@ def _named(
 def _computes(expr: TExpr) -> bool:
     """Whether the expression itself computes: a view or a size costs nothing worth a name."""
     match expr:
-        case Var() | Lit() | Attr() | Tup() | Item() | Prefix("*", _):
+        case Var() | Lit() | Need() | Attr() | Tup() | Item() | Prefix("*", _):
             return False
         case Method(_, name) if name in _VIEWS:
             return False

@@ -127,7 +127,8 @@ def _jointly(own: NormCall, found: dict[str, NormCall], block: Block, near: _Nea
     inputs = {tensor: name for name, tensor in block.results if tensor not in read}
     value = next((tensor for tensor in inputs if found.get(tensor) is own), None)
     weight = next((tensor for tensor in inputs if _is_weight(found.get(tensor), own)), None)
-    bias = next((tensor for tensor in inputs if tensor not in found and _is_bias(near.steps[tensor], own, near)), None)
+    made = [tensor for tensor in inputs if tensor in near.steps and tensor not in found]
+    bias = next((tensor for tensor in made if _is_bias(near.steps[tensor], own, near)), None)
     items = (value, weight, bias)
     if value is None or items.count(None) > 1:
         return {}
