@@ -48,15 +48,17 @@ def schedule(lowered: LoweredOp) -> LoweredOp:
     kept = _names_of(lowered, bodies) - {s.target for body in bodies for s in _helpers(body, own)}
     forward, *others = (_numbered(body, own, kept) for body in bodies)
     tangent = others.pop() if lowered.tangent else None
+    valued = others.pop() if lowered.valued else None
     further = tuple(map(schedule, lowered.further))
     steps = tuple((name, schedule(step)) for name, step in lowered.steps)
     parts = tuple(map(schedule, lowered.parts))
-    done = replace(lowered, forward=forward, backward=tuple(others), tangent=tangent)
+    done = replace(lowered, forward=forward, backward=tuple(others), tangent=tangent, valued=valued)
     return replace(done, further=further, steps=steps, parts=parts)
 
 
 def _bodies(lowered: LoweredOp) -> tuple[Body, ...]:
-    return (lowered.forward, *lowered.backward, *([lowered.tangent] if lowered.tangent else []))
+    more = (body for body in (lowered.valued, lowered.tangent) if body is not None)
+    return (lowered.forward, *lowered.backward, *more)
 
 
 def _names_of(lowered: LoweredOp, bodies: Iterable[Body]) -> frozenset[str]:

@@ -68,6 +68,9 @@ def _lowered(lowered: LoweredOp) -> Iterator[str]:
         if body is not None:
             yield f"{name}:"
             yield from _body(body)
+    if lowered.valued is not None:
+        yield "value and gradients:"
+        yield from _body(lowered.valued)
     for further in lowered.further:
         yield f"{_kind(further.plan)}:"
         yield from _body(further.forward)

@@ -27,4 +27,4 @@ def read(spec: OpSpec, names: Names, report: Report) -> Chunk | None:
         if item.text not in ("vjp", "jvp"):
             report.error("E901", f"`{item.text}` of an op with `chunk` is not built yet", item.span)
     extent = names.extents.extent(letter.text)
-    return Chunk(Index(letter.text, letter.text if extent is None else extent), count)
+    return Chunk(Index(letter.text, letter.text if extent is None else extent), count, spec.save == "inputs")

@@ -86,10 +86,14 @@ class TensorInfo:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """The op is worked in `count` blocks along `index`, one after another."""
+    """The op is worked in `count` blocks along `index`, one after another.
+
+    `lean`: nothing but inputs is kept, not even the gradients of a number.
+    """
 
     index: Index
     count: int
+    lean: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,3 +62,4 @@ class LoweredOp:
     further: tuple[LoweredOp, ...] = ()  # of each further derivative of the plan
     steps: tuple[tuple[str, LoweredOp], ...] = ()  # functions that a solver calls, by name
     parts: tuple[LoweredOp, ...] = ()  # of each part of the plan
+    valued: Body | None = None  # of a number and its gradients together, where the plan has that

@@ -95,12 +95,13 @@ def lower_plan(plan: Plan) -> LoweredOp:
     forward = lowering.forward()
     backward = tuple(lowering.block(block, "grad_") for block in plan.backward)
     tangent = lowering.block(plan.tangent, "tangent_") if plan.tangent else None
+    valued = lowering.block(plan.valued, "grad_", valued=True) if plan.valued else None
     layouts = tuple((name, lowering.layout(name)) for name in plan.auxiliary)
     further = tuple(map(lower_plan, plan.further))
     steps = () if plan.solver is None else lowered_steps(plan.solver)
     likes = tuple(lowering.likes)
     parts = tuple(map(lower_plan, plan.parts))
-    return LoweredOp(plan, forward, backward, tangent, layouts, likes, lowering.complex, further, steps, parts)
+    return LoweredOp(plan, forward, backward, tangent, layouts, likes, lowering.complex, further, steps, parts, valued)
 
 
 def lowered_steps(solver: Solver) -> tuple[tuple[str, LoweredOp], ...]:
@@ -156,7 +157,8 @@ class _Lowering:
         names = [*self.plan.outputs, *(n for n in self.plan.auxiliary if n not in self.plan.outputs)]
         return self.finish(b, [(name, name, self.layout(name)) for name in names], fresh=True)
 
-    def block(self, block: Block, prefix: str) -> Body:
+    def block(self, block: Block, prefix: str, valued: bool = False) -> Body:
+        """A linear program; `valued`: one that computes all of forward too."""
         roots: dict[str, Local] = {}
         defaults = {item.name for item in self.program.inputs if item.default is not None}
         for root in block.roots:
@@ -171,14 +173,20 @@ class _Lowering:
         given = {root for root in roots if root.removeprefix(prefix) in self.complex}
         b.complex = complex_tensors(block.steps, self.complex | given)
         if prefix == "grad_":
-            norms = {} if self.complex else gradient_calls(block, self.plan.forward, self.program)
+            norms = {} if self.complex else self.norms(block, valued)
             for step in block.steps:
                 self.step(b, step, fused(step, block.steps, self.program), norms.get(step.target))
         else:
             self.run(b, block.steps)
         wanted = [(name, tensor, self.layout(name)) for name, tensor in block.results]
-        body = self.finish(b, wanted, fresh=prefix == "tangent_", tangent=prefix == "tangent_")
+        body = self.finish(b, wanted, fresh=valued or prefix == "tangent_", tangent=prefix == "tangent_")
         return self.with_zeros(body, block) if prefix == "tangent_" else body
+
+    def norms(self, block: Block, valued: bool) -> Mapping[str, NormCall]:
+        """The tensors of a backward block that are results of a normalisation's operators."""
+        if valued:
+            return value_calls(self.plan.forward, self.program)
+        return gradient_calls(block, self.plan.forward, self.program)
 
     def with_zeros(self, body: Body, block: Block) -> Body:
         """Zeros for a result that no tangent reaches: functorch takes no `None` for a number."""

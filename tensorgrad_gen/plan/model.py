@@ -83,6 +83,7 @@ class Plan:
 
     With `unrounded`, derivatives read outputs as they are computed: it is the public function that rounds.
     `rows`: how forward can be worked in blocks of rows, if it can.
+    `valued`, of a part whose one output is a number, a sum over the blocks: that number and its gradients together.
     """
 
     program: Program
@@ -99,3 +100,4 @@ class Plan:
     part: Part | None = None
     unrounded: bool = False
     rows: Rows | None = None
+    valued: Block | None = None

@@ -14,8 +14,8 @@ from tensorgrad_gen.derive import Adjoint, Derivatives, Tangent, adjoint, derive
 from tensorgrad_gen.derive import tangent as differentiate_forward
 from tensorgrad_gen.derive.model import Further
 from tensorgrad_gen.derive.modes import taken_names
-from tensorgrad_gen.ir import Apply, Expr, Program, Root, Statement
-from tensorgrad_gen.normalise.parts import parts
+from tensorgrad_gen.ir import Apply, Expr, Program, Root, Statement, complex_of
+from tensorgrad_gen.normalise.parts import Part, parts
 from tensorgrad_gen.plan.contraction import order_contractions, work
 from tensorgrad_gen.plan.inside import softmax_inside
 from tensorgrad_gen.plan.model import Block, Plan, Solver, Step
@@ -66,9 +66,34 @@ def _plan(derivatives: Derivatives) -> Plan:
         tuple(map(_further, derivatives.further)),
         None,
         _solver(planner.forward),
-        tuple(replace(plan(simplify(derive(part.program))), part=part) for part in parts(program)),
+        tuple(_part(part, lean=program.chunk is not None and program.chunk.lean) for part in parts(program)),
         unrounded=reads_unrounded(program, planner.forward, read, planner.regime),
     )
+
+
+def _part(part: Part, lean: bool) -> Plan:
+    """A part of an op with a chunk; where it adds up a number, its gradients may be had with it."""
+    planned = replace(plan(simplify(derive(part.program))), part=part)
+    return planned if lean else replace(planned, valued=_with_gradients(planned, part))
+
+
+def _with_gradients(planned: Plan, part: Part) -> Block | None:
+    """The number that blocks add up and its gradients, computed together; None where there is no such number.
+
+    A gradient is then the cotangent times what forward has added up: not where the cotangent is clipped on its way.
+    """
+    program = planned.program
+    if not part.count or part.joins != (None,) or program.tensors[program.outputs[0]].indices or not planned.backward:
+        return None
+    main = planned.backward[0]
+    if not main.results or any(map(clips, program.statements)) or complex_of(program):
+        return None
+    (output,) = program.outputs
+    made = {step.target for step in planned.forward}
+    results = ((output, output), *main.results)
+    steps = _mark((*planned.forward, *(step for step in main.steps if step.target not in made)), results)
+    steps = tuple(replace(s, needed_by=frozenset()) if output in s.needed_by else s for s in steps)
+    return Block(main.roots, steps, results, main.uses)
 
 
 def _solver(statements: Sequence[Statement]) -> Solver | None:

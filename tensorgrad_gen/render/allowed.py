@@ -102,7 +102,7 @@ def _inlines(tree: ast.Module) -> bool:
 def _bound(nodes: list[ast.AST]) -> Iterator[str]:
     """Every name that the module itself gives a meaning."""
     for node in nodes:
-        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             yield node.id
         elif isinstance(node, ast.arg):
             yield node.arg
@@ -138,6 +138,8 @@ def _refused(node: ast.AST, known: frozenset[str], shared: bool) -> str | None:
         return f".{node.attr}" if hidden or node.attr in FORBIDDEN else None
     if isinstance(node, ast.Call) and not isinstance(node.func, ast.Name | ast.Attribute):
         return "a call of what is no name"
+    if isinstance(node, ast.Delete) and all(isinstance(target, ast.Name) for target in node.targets):
+        return None
     if isinstance(node, ast.Global | ast.Nonlocal | ast.Await | ast.AsyncFunctionDef | ast.Delete):
         return type(node).__name__
     return None

@@ -213,10 +213,19 @@ def blocks_text(lowered: LoweredOp) -> str:
             inner = [s for s in plan.program.statements if s.target not in plan.outputs]
             within |= {s.target: accessed(s.target, s.indices) for s in inner if block in {i.extent for i in s.indices}}
             added += [name for name, axis in zip(plan.outputs, plan.part.joins, strict=True) if axis is None]
-    text = f"Worked in {chunk.count} blocks of {chunk.index}, one after another, again in backward"
+    text = f"Worked in {chunk.count} blocks of {chunk.index}, one after another, {_worked_again(lowered)}"
     text += f"; never whole: {', '.join(within.values())}" if within else ""
     text += f"; added up over the blocks: {', '.join(added)}" if added else ""
     return f"{text}."
+
+
+def _worked_again(lowered: LoweredOp) -> str:
+    """What backward does with the blocks."""
+    numbers = [part.plan.outputs[0] for part in lowered.parts if part.valued is not None]
+    if not numbers:
+        return "again in backward"
+    made = f"the gradients of {' and '.join(numbers)} in the same pass where they are needed"
+    return f"{made}, kept until backward scales them: as many bytes as the inputs have; again for further derivatives"
 
 
 def public_doc(facts: Facts) -> str:

@@ -166,7 +166,7 @@ def _local_names(lowered: LoweredOp, gradients: tuple[str, ...]) -> dict[str, st
     used |= set(lowered.plan.outputs) | set(lowered.plan.auxiliary)
     used |= {f"grad_{t}" for t in program.tensors} | {f"tangent_{t}" for t in program.tensors}
     bodies: list[Body] = [lowered.forward, *lowered.backward]
-    bodies += [lowered.tangent] if lowered.tangent is not None else []
+    bodies += [body for body in (lowered.valued, lowered.tangent) if body is not None]
     for body in bodies:
         used |= set(body.reads)
         for statement in (*body.sizes, *body.statements):
@@ -178,6 +178,7 @@ def _local_names(lowered: LoweredOp, gradients: tuple[str, ...]) -> dict[str, st
     while any(name.startswith(needs) for name in used):
         needs += "_"
     wanted = ["ctx", "inputs", "output", "dtype", "acc", "more", "lead", *(f"need_{g}" for g in gradients)]
+    wanted += ["needed", "totals", *(f"total_{g}" for g in gradients)]
     wanted += [f"_{item.name}" for item in program.inputs] + [f"_{param.name}" for param in program.params]
     wanted += [f"without_{item.name}" for item in program.inputs if item.default is not None]
     return {name: names.fresh(name) for name in wanted} | {"needs": needs}

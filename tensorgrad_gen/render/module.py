@@ -22,6 +22,7 @@ from tensorgrad_gen.render.names import class_name
 from tensorgrad_gen.render.public import public_view
 from tensorgrad_gen.render.runtime_text import inlined, runtime_body
 from tensorgrad_gen.render.templates import SHOWN, Templates, filled, template_sha
+from tensorgrad_gen.render.valued import valued_view
 from tensorgrad_gen.render.view import FunctionView, ModuleView
 
 
@@ -135,6 +136,7 @@ def _function(facts: Facts) -> FunctionView:
         setup_view(facts, needed) if derivable else None,
         backward_view(facts, needed) if derivable else None,
         tangent_view(facts) if derivable and facts.tangent is not None else None,
+        valued_view(facts) if derivable and facts.lowered.valued is not None else None,
     )
 
 
@@ -151,7 +153,8 @@ def modules_of(lowered: LoweredOp) -> tuple[str, ...]:
     bodies = [
         body
         for op in lowered.parts or (lowered,)
-        for body in (op.forward, *op.backward, *((op.tangent,) if op.tangent else ()))
+        for body in (op.forward, *op.backward, op.valued, op.tangent)
+        if body is not None
     ]
     bodies += [further.forward for further in lowered.further]
     bodies += [step.forward for _, step in lowered.steps]

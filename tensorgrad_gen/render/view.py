@@ -144,6 +144,21 @@ class TangentView:
 
 
 @dataclass(frozen=True, slots=True)
+class ValuedView:
+    """What computes a number and its gradients in one: its arguments, statements, and what it returns."""
+
+    name: str
+    doc: str
+    arguments: tuple[Argument, ...]
+    device: str
+    loads: tuple[str, ...]
+    casts: tuple[str, ...]
+    gradients: tuple[str, ...]
+    groups: tuple[Group, ...]
+    returns: str
+
+
+@dataclass(frozen=True, slots=True)
 class PublicView:
     """The function that a model calls."""
 
@@ -194,6 +209,7 @@ class FunctionView:
     setup: SetupView | None
     backward: BackwardView | None
     tangent: TangentView | None
+    valued: ValuedView | None
 
 
 @dataclass(frozen=True, slots=True)

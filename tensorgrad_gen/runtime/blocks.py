@@ -5,7 +5,7 @@ This file is read as text and written beside the generated ops; the generator ne
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from tensorgrad_gen.runtime.core import call, compiling, in_transform, legacy_batched
 
+_keep_graph: Any = getattr(torch._C._autograd, "_get_current_graph_task_keep_graph", None)
 # The bytes of a tensor of a block of rows, for each thread: a core's cache holds a few of these.
 ROWS_BYTES = 1 << 19
 
@@ -29,14 +30,25 @@ def in_blocks(
 
     `cuts` says along which axis each argument is cut, None: it is the same for every block; `joins`
     along which axis each output is joined, None: it is a sum over the blocks.  There are as many
-    blocks of an axis that is shorter: some have no element.
+    blocks of an axis that is shorter: some have no element.  A number that is to be differentiated
+    comes with its gradients, where the op computes them together.
     """
-    blocks = [
-        (arg,) * count if axis is None or arg is None else cut(arg, count, axis)
-        for arg, axis in zip(args, cuts, strict=True)
-    ]
+    if _recorded(args) and hasattr(op, "value_and_gradients"):
+        apply: Any = _NumberInBlocks.apply
+        return [apply(op, dual, count, cuts, *args)]
+    return _one_by_one(op, dual, count, cuts, joins, args)
+
+
+def _one_by_one(
+    op: Any,
+    dual: Any,
+    count: int,
+    cuts: tuple[int | None, ...],
+    joins: tuple[int | None, ...],
+    args: tuple[Any, ...],
+) -> list[Tensor]:
     found: list[list[Tensor]] = [[] for _ in joins]
-    for block in zip(*blocks, strict=True):
+    for block in _blocks(count, cuts, args):
         for own, axis, output in zip(found, joins, call(op, dual, *block)):
             if own and axis is None:
                 own[0] = own[0] + output
@@ -46,6 +58,106 @@ def in_blocks(
         own[0] if axis is None else torch.cat(own, axis)
         for own, axis in zip(found, joins, strict=True)
     ]
+
+
+def _blocks(
+    count: int, cuts: tuple[int | None, ...], args: tuple[Any, ...]
+) -> list[tuple[Any, ...]]:
+    """The arguments of each block."""
+    blocks = [
+        (arg,) * count if axis is None or arg is None else cut(arg, count, axis)
+        for arg, axis in zip(args, cuts, strict=True)
+    ]
+    return list(zip(*blocks, strict=True))
+
+
+def _recorded(args: tuple[Any, ...]) -> bool:
+    """Whether autograd records what is computed from plain tensors, and nothing else looks on."""
+    if compiling() or not torch.is_grad_enabled() or not _ordinary(args):
+        return False
+    return any(isinstance(arg, Tensor) and arg.requires_grad for arg in args)
+
+
+class _NumberInBlocks(torch.autograd.Function):
+    """A sum over blocks with its gradients, which backward scales: nothing is computed twice.
+
+    Not for transforms.  Where backward is recorded the blocks are worked again, and what is
+    differentiated further are their own Functions.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, op: Any, dual: Any, count: int, cuts: tuple[int | None, ...], *args: Any
+    ) -> Any:
+        needs = ctx.needs_input_grad[4:]
+        places = [k for k, need in enumerate(needs) if need and cuts[k] is not None]
+        joined = {k: torch.empty_like(args[k]) for k in places}
+        rows = {k: cut(joined[k], count, cuts[k] or 0) for k in places}
+        value: Any = None
+        totals: Sequence[Any] = (None,) * len(args)
+        for number, block in enumerate(_blocks(count, cuts, args)):
+            own, *totals = op.value_and_gradients(needs, tuple(totals), *block)
+            value = own if number == 0 else value + own
+            for k in places:
+                rows[k][number].copy_(totals[k])
+        ctx.set_materialize_grads(False)
+        tensors = [arg if isinstance(arg, Tensor) else None for arg in args]
+        ctx.save_for_backward(*tensors, *(joined.get(k, own) for k, own in enumerate(totals)))
+        ctx.call = (op, dual, count, cuts)
+        ctx.numbers = [None if isinstance(arg, Tensor) else arg for arg in args]
+        return value
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor | None) -> tuple[Tensor | None, ...]:
+        needs = ctx.needs_input_grad[4:]
+        saved = ctx.saved_tensors
+        args, gradients = saved[: len(needs)], saved[len(needs) :]
+        if grad is None:
+            gradients = (None,) * len(needs)
+        elif torch.is_grad_enabled():
+            gradients = _again(ctx, needs, args, grad)
+        else:
+            # In place where the graph is freed after this: nobody reads them again.
+            scaled = Tensor.mul_ if _last_pass() and not legacy_batched(grad) else Tensor.mul
+            gradients = [scaled(own, grad) if need else None for own, need in zip(gradients, needs)]
+        return (None, None, None, None, *gradients)
+
+
+def _last_pass() -> bool:
+    """Whether the engine frees what backward reads: False where that cannot be told."""
+    return not compiling() and _keep_graph is not None and not _keep_graph()
+
+
+def _again(
+    ctx: Any, needs: tuple[bool, ...], tensors: tuple[Tensor | None, ...], grad: Tensor
+) -> list[Tensor | None]:
+    """The gradients, computed so that they can be differentiated."""
+    # A view of each: of one that is given twice, either gets its own gradient.
+    args = [
+        number if tensor is None else tensor.view_as(tensor)
+        for number, tensor in zip(ctx.numbers, tensors, strict=True)
+    ]
+    op, dual, count, cuts = ctx.call
+    (value,) = _one_by_one(op, dual, count, cuts, (None,), tuple(args))
+    places = [k for k, need in enumerate(needs) if need]
+    inputs = [args[k] for k in places]
+    found = torch.autograd.grad(value, inputs, grad, create_graph=True, materialize_grads=True)
+    known = dict(zip(places, found, strict=True))
+    return [known.get(k) for k in range(len(needs))]
+
+
+def accumulate_product(total: Tensor | None, left: Tensor, right: Tensor) -> Tensor:
+    """The product added to what there is, in its place."""
+    if total is None:
+        return left @ right
+    if left.dim() == right.dim() == 2:
+        return torch.addmm(total, left, right, out=total)
+    return total.add_(left @ right)
+
+
+def accumulate(total: Tensor | None, term: Tensor) -> Tensor:
+    """The term added to what there is, in its place."""
+    return term if total is None else total.add_(term)
 
 
 def cut(tensor: Tensor, count: int, axis: int) -> tuple[Tensor, ...]:
