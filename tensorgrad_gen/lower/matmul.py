@@ -117,9 +117,9 @@ def _matrix(b: Builder, left: Val, right: Val, kinds: tuple[Axes, Axes, Axes, Ax
     """Both operands have indices of their own."""
     batch, mine, yours, common = kinds
     if not batch and len(common) == 1 and common[0] is not LEAD:
-        if _reversed(order, mine, yours):
-            left, right, mine, yours = right, left, yours, mine
         (axis,) = common
+        if _reversed(order, mine, yours) and not _as_they_lie(left, right, axis):
+            left, right, mine, yours = right, left, yours, mine
         if len(yours) == 1 and yours[0] is not LEAD and (len(mine) == 1 or _ends(left, common)):
             if len(mine) > 1 and _reversed(order, mine, yours):
                 return _grouped(right, left, ((), yours, mine), order)
@@ -167,6 +167,11 @@ def _reversed(order: Layout, mine: Axes, yours: Axes) -> bool:
     if mine[-1] not in places or yours[-1] not in places or LEAD in yours:
         return False
     return LEAD not in mine and places[yours[-1]] < places[mine[-1]]
+
+
+def _as_they_lie(left: Val, right: Val, axis: Index) -> bool:
+    """Whether two matrices are multiplied without a transposition: exchanged, each would need one."""
+    return len(left.layout) == len(right.layout) == 2 and (left.indices[-1], right.indices[0]) == (axis, axis)
 
 
 def _first(order: Layout, axis: Index) -> bool:

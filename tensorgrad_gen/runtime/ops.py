@@ -41,12 +41,14 @@ def split_axis(x: Tensor, dim: int, sizes: tuple[int, ...]) -> Tensor:
 
 def matmul(a: Tensor, b: Tensor, batch: int, inner: int) -> Tensor:
     """The sum of `a[batch.., rows.., inner..] b[batch.., inner.., cols..]` over `inner`."""
+    if not batch:
+        product: Tensor = torch.tensordot(a, b, inner)
+        return product
     split = a.dim() - inner
     lead, rows_, summed = a.shape[:batch], a.shape[batch:split], a.shape[split:]
     cols = b.shape[batch + inner :]
-    many = (lead.numel(),) if batch else ()
-    left = a.reshape((*many, rows_.numel(), summed.numel()))
-    right = b.reshape((*many, summed.numel(), cols.numel()))
+    left = a.reshape((lead.numel(), rows_.numel(), summed.numel()))
+    right = b.reshape((lead.numel(), summed.numel(), cols.numel()))
     return (left @ right).reshape((*lead, *rows_, *cols))
 
 
