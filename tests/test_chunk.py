@@ -87,7 +87,45 @@ equations: |
 sizes: {K: {index: k, extent: 3}}
 outputs: [y, c]
 """
+PAIRS = """op: case
+doc: Each row of a finds its partner among the rows of b.
+inputs: {a: [n, d], b: [n, d]}
+params: {tau: 0.7}
+equations: |
+  s[n,m] = 1/tau*a[n,d]*b[m,d]
+  l      = mean[n](logsumexp[m](s[n,m]) - s[n,n])
+"""
+CAUSAL = """op: case
+doc: Causal attention, in blocks of queries, with weights by distance.
+inputs: {q: [b, n, d], k: [b, m, d], v: [b, m, e], w: [r]}
+equations: |
+  s[b,n,m] = q[b,n,d]*k[b,m,d] + where(m <= n, w[clamp(n - m)], 0)
+  p[b,n,m] = softmax[m](where(m <= n, s[b,n,m], -inf))
+  y[b,n,e] = p[b,n,m]*v[b,m,e]
+"""
+VIEWS = """op: case
+doc: Two views of each example, itself left out (Chen et al., SimCLR, 2020).
+inputs: {z: [n, d], t: {indices: [n], kind: label, labels: n}}
+equations: |
+  u[n,d] = z[n,d]/norm[d](z[n,d])
+  s[n,m] = 2*u[n,d]*u[m,d]
+  c[n]   = logsumexp[m](where(m != n, s[n,m], 1)) - s[n,t[n]]
+  l      = one[n]*c[n]^2
+"""
+PLACES = """op: case
+doc: Positions, diagonals and products of rows with each other.
+inputs: {x: [n, d], a: [n, n], c: [n]}
+equations: |
+  y[n]   = x[n,d]*one[d]*n + a[n,n]
+  g[n,m] = x[n,d]*x[m,d] + c[n]*delta[n,m]
+  h[p]   = sum[q](sin(x[p,d]*x[q,d]))
+outputs: [y, g, h]
+"""
 SPECS = {
+    "pairs": PAIRS,
+    "causal": CAUSAL,
+    "views": VIEWS,
+    "places": PLACES,
     "no_input": NO_INPUT,
     "linear_cross_entropy": LINEAR_CROSS_ENTROPY,
     "several": SEVERAL,
@@ -111,6 +149,10 @@ def inputs_of(name: str, n: int, dtype: torch.dtype = torch.float64) -> tuple[An
         "linear_cross_entropy": lambda: (real(n, 3), real(2, 3), flags),
         "several": lambda: (real(n, 3), real(3, 2), real(2), None, real(2).detach().abs().requires_grad_()),
         "no_input": lambda: (real(n, 2), flags),
+        "pairs": lambda: (real(n, 3), real(n, 3)),
+        "causal": lambda: (real(2, n, 3), real(2, 5, 3), real(2, 5, 2), real(4)),
+        "views": lambda: (real(n, 3), torch.randint(max(n, 1), (n,), generator=rng)),
+        "places": lambda: (real(n, 3), real(n, n), real(n)),
         "two_rounds": lambda: (real(n, 3), real(3)),
         "attention": lambda: (real(2, n, 3), real(2, 4, 3), real(2, 4, 2)),
         "with_labels": lambda: (real(n, 3), real(4, 3)),
@@ -238,10 +280,6 @@ REFUSED = {
         "y",
         "`x` is read there at a position or label",
     ),
-    "inputs: {x: [n, d]}\nequations: g[n,m] = x[n,d]*x[m,d]": ("g", "`x` is read there at another index, `m`, too"),
-    "inputs: {x: [n, n]}\nequations: y[n] = x[n,n]": ("y", "it is an axis of `x` that is not cut"),
-    "inputs: {x: [n]}\nequations: y[n] = x[n]*n": ("y", "its position counts"),
-    "inputs: {x: [n]}\nequations: y[n,m] = x[n]*delta[n,m]": ("y", "it is compared with another index"),
     "inputs: {x: [n, k]}\nequations: y[k,n] = pinv(x)[k,n]": ("y", "it is an axis of a matrix"),
     "inputs: {x: {indices: [n, k], structure: symmetric}}\nequations: y[n] = x[n,k]*one[k]": (
         "x",

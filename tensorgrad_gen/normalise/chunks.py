@@ -27,6 +27,7 @@ from tensorgrad_gen.ir import (
     Statement,
     Sum,
 )
+from tensorgrad_gen.normalise.chunk_places import Placed
 
 
 class NotBatchLikeError(Exception):
@@ -54,8 +55,9 @@ class Rounds:
         return name in self.blocked and name in self.axes
 
 
-def rounds(program: Program) -> Rounds:
+def rounds(given: Placed) -> Rounds:
     """The rounds of a program with a chunk; raises `NotBatchLikeError` where its index is no batch."""
+    program, place = given.program, given.place
     assert program.chunk is not None
     index = program.chunk.index
     found = Rounds({item.name: item.indices.index(index) for item in program.inputs if index in item.indices})
@@ -63,8 +65,8 @@ def rounds(program: Program) -> Rounds:
         if item.structure != "general" and index in item.indices[-2:]:
             raise _not_batch(index, item.name, f"it is an axis of a {item.structure} matrix")
     for statement in program.statements:
-        enter(statement, index, found)
-    if not any(item.default is None and item.name in found.axes for item in program.inputs):
+        enter(statement, index, found, given.made)
+    if not any(item.default is None and item.name in found.axes and item.name != place for item in program.inputs):
         raise NotBatchLikeError(f"every input with an axis `{index}` may be left out: nothing tells how long it is")
     if not found.blocked:
         raise NotBatchLikeError(f"nothing is computed along `{index}`")
@@ -76,10 +78,13 @@ def _not_batch(index: Index, tensor: str, why: str) -> NotBatchLikeError:
     return NotBatchLikeError(f"`{index}` is not batch-like in `{tensor}`: {why}")
 
 
-def enter(statement: Statement, chunk: Index, found: Rounds) -> None:
-    """Enter the index that is cut in the statement, and its round; raises `NotBatchLikeError`."""
+def enter(statement: Statement, chunk: Index, found: Rounds, whole: frozenset[str] = frozenset()) -> None:
+    """Enter the index that is cut in the statement, and its round; raises `NotBatchLikeError`.
+
+    `whole`: what is computed whole though it could be in blocks.
+    """
     name, reads = statement.target, accesses(statement.value)
-    if not any(access.tensor in found.axes for access in reads):
+    if name in whole or not any(access.tensor in found.axes for access in reads):
         if chunk in statement.indices:  # computed whole, and cut where it is read
             found.axes[name] = statement.indices.index(chunk)
         found.of[name] = max((_after(a.tensor, found, whole=True) for a in reads), default=0)

@@ -28,6 +28,7 @@ from tensorgrad_gen.ir import (
     complex_of,
     mul,
 )
+from tensorgrad_gen.normalise.chunk_places import Placed, placed
 from tensorgrad_gen.normalise.chunks import NotBatchLikeError, Rounds, rounds
 from tensorgrad_gen.spec.model import OpSpec
 
@@ -40,7 +41,7 @@ class Part:
 
     `cuts` has, for each input, the axis along which it is cut, `joins`, for each output, that along which it is
     joined, counted from the end; None: the input is the same for every block, the output the sum over them.
-    `sizes` are the params that stand for extents: name and symbol.
+    `sizes` are the params that stand for extents: name and symbol; `placed` tells what inputs the op has not.
     """
 
     op: str
@@ -50,6 +51,7 @@ class Part:
     cuts: tuple[int | None, ...]
     joins: tuple[int | None, ...]
     sizes: tuple[tuple[str, str], ...]
+    placed: Placed
 
 
 def parts(program: Program) -> tuple[Part, ...]:
@@ -62,10 +64,10 @@ def check_chunk(program: Program, spec: OpSpec, report: Report) -> None:
     if program.chunk is None or spec.chunk is None:
         return
     try:
-        rounds(program)
+        rounds(placed(program))
     except NotBatchLikeError as error:
         remedy = (
-            "chunk along an index that no position, other index or reduction but a sum has to do with, or not at all"
+            "chunk along an index that no reduction but a sum runs along, and that no label is read by, or not at all"
         )
         report.error("E406", str(error), spec.chunk[0].span, remedy)
 
@@ -73,8 +75,10 @@ def check_chunk(program: Program, spec: OpSpec, report: Report) -> None:
 class _Parts:
     def __init__(self, program: Program) -> None:
         assert program.chunk is not None
-        self.program, self.chunk = program, program.chunk
-        self.rounds: Rounds = rounds(program)
+        self.placed = placed(program)
+        self.program, self.chunk = self.placed.program, program.chunk
+        self.rounds: Rounds = rounds(self.placed)
+        program = self.program
         self.complex = complex_of(program)
         self.statements = {s.target: s for s in program.statements}
         self.inputs = {item.name: item for item in program.inputs}
@@ -226,6 +230,7 @@ def _with_sizes(
         cuts,
         joins,
         tuple((name, s) for s, name in passed.items()),
+        op.placed,
     )
 
 

@@ -21,7 +21,7 @@ def chunked_view(facts: Facts) -> ChunkedView:
     arguments = [Argument(local_name(i.name), "Tensor" if i.default is None else "Tensor | None") for i in facts.inputs]
     arguments += [Argument(local_name(p.name), "float" if p.kind == "real" else "int") for p in program.params]
     sizes = Sizes(program)
-    calls = [_call(facts, part, sizes) for part in facts.lowered.parts]
+    calls = [*_places(facts, sizes), *(_call(facts, part, sizes) for part in facts.lowered.parts)]
     casts = [_cast(facts, item) for item in facts.numeric]
     returns = returned([result_item(facts, t, local_name(t), facts.dtype) for t in plan.outputs])
     lines = [*casts, *size_lines(facts, sizes.statements()), *calls]
@@ -31,6 +31,16 @@ def chunked_view(facts: Facts) -> ChunkedView:
         (*dtype_lines(facts, " ".join((*lines, returns))), *lines),
         returns,
     )
+
+
+def _places(facts: Facts, sizes: Sizes) -> list[str]:
+    """The positions of the chunk's index, where a block reads them."""
+    chunk, part = facts.lowered.plan.program.chunk, _part(facts.lowered.parts[0])
+    if not part.placed.place:
+        return []
+    assert chunk is not None
+    length = print_texpr(sizes.use(str(chunk.index.extent), frozenset()), facts.runtime)
+    return [f"{local_name(part.placed.place)} = torch.arange({length}, device={facts.anchor}.device)"]
 
 
 def _cast(facts: Facts, item: Input) -> str:
@@ -50,7 +60,7 @@ def _call(facts: Facts, lowered: LoweredOp, sizes: Sizes) -> str:
     own = gather(lowered, rt)
     dual = f"{cls}Dual" if own.tangent is not None and own.gradients else cls
     symbols = dict(part.sizes)
-    passed = [local_name(item.name) for item in plan.program.inputs]
+    passed = [local_name(part.placed.wholes.get(item.name, item.name)) for item in plan.program.inputs]
     cuts = [str(axis) for axis in part.cuts] + ["None"] * len(plan.program.params)
     for param in plan.program.params:
         symbol = symbols.get(param.name)
