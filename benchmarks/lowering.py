@@ -5,7 +5,8 @@
 The compiler's choice is taken from it: a spec of the contraction is lowered, and the calls of its body are run.  All
 ways run in turn, which tells the two best others; these and ours run in turn again, which gives the ratio to the
 better, the median of those of each round: the best of eight samples would be the luckiest too.  What looks odd is
-measured three times, of which the middle counts.  `--write` keeps the numbers in docs/lowering.json and writes docs/lowering.md.
+measured three times, of which the middle counts.  `--write` keeps the numbers in docs/lowering.json and writes
+docs/lowering.md.
 """
 
 from __future__ import annotations
