@@ -108,7 +108,7 @@ def module_view(lowered: LoweredOp, meta: OpMeta, runtime: str, imports: str = "
     functions = [gather(part, runtime) for part in lowered.parts] or [facts]
     return ModuleView(
         quoted(module_doc(facts, meta)),
-        imports or "\n".join(_imports(facts, meta, lowered)),
+        imports or "\n".join(_imports(functions, meta, lowered)),
         helpers,
         runtime,
         facts.op,
@@ -140,9 +140,9 @@ def _function(facts: Facts) -> FunctionView:
     )
 
 
-def _imports(facts: Facts, meta: OpMeta, lowered: LoweredOp) -> list[str]:
+def _imports(functions: Sequence[Facts], meta: OpMeta, lowered: LoweredOp) -> list[str]:
     lines = [f"import {name}" for name in modules_of(lowered)]
-    lines += ["from typing import Any"] if facts.gradients else []
+    lines += ["from typing import Any"] if any(facts.gradients for facts in functions) else []
     relative = "." * (meta.depth + 1)
     gap = [""] if lines else []
     return [*lines, *gap, "import torch", "from torch import Tensor", "", f"from {relative} import _runtime"]

@@ -98,11 +98,13 @@ class _NumberInBlocks(torch.autograd.Function):
         for number, block in enumerate(_blocks(count, cuts, args)):
             own, *totals = op.value_and_gradients(needs, tuple(totals), *block)
             value = own if number == 0 else value + own
+            places = [k for k in places if totals[k] is not None]
             for k in places:
                 rows[k][number].copy_(totals[k])
         ctx.set_materialize_grads(False)
         tensors = [arg if isinstance(arg, Tensor) else None for arg in args]
-        ctx.save_for_backward(*tensors, *(joined.get(k, own) for k, own in enumerate(totals)))
+        gradients = [joined[k] if k in places else own for k, own in enumerate(totals)]
+        ctx.save_for_backward(*tensors, *gradients)
         ctx.call = (op, dual, count, cuts)
         ctx.numbers = [None if isinstance(arg, Tensor) else arg for arg in args]
         return value
@@ -119,7 +121,10 @@ class _NumberInBlocks(torch.autograd.Function):
         else:
             # In place where the graph is freed after this: nobody reads them again.
             scaled = Tensor.mul_ if _last_pass() and not legacy_batched(grad) else Tensor.mul
-            gradients = [scaled(own, grad) if need else None for own, need in zip(gradients, needs)]
+            gradients = [
+                scaled(own, grad) if need and own is not None else None
+                for own, need in zip(gradients, needs)
+            ]
         return (None, None, None, None, *gradients)
 
 
