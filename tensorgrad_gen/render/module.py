@@ -133,7 +133,7 @@ def _function(facts: Facts) -> FunctionView:
         facts.local,
         forward_view(facts),
         setup_view(facts, needed) if derivable else None,
-        backward_view(facts, needed) if derivable else None,
+        backward_view(facts) if derivable else None,
         tangent_view(facts) if derivable and facts.tangent is not None else None,
     )
 
