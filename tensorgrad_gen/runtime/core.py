@@ -94,7 +94,7 @@ def distinct(args: tuple[Any, ...]) -> list[Any]:
 
 def no_autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:
     """A region without autocast: a generated op does its own casting."""
-    if _autocasting is not None and not compiling() and not _autocasting():
+    if _autocasting is not None and not _autocasting():
         return _NOTHING
     kind = device.type
     if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
@@ -111,11 +111,16 @@ def promote(*tensors: Tensor | None) -> torch.dtype:
     return torch.get_default_dtype() if dtype is None else dtype
 
 
+_SINGLE = {
+    torch.float16: torch.float32,
+    torch.bfloat16: torch.float32,
+    torch.complex32: torch.complex64,
+}
+
+
 def accumulator(dtype: torch.dtype) -> torch.dtype:
     """The dtype to compute in: single precision for half."""
-    if dtype in (torch.float16, torch.bfloat16):
-        return torch.float32
-    return torch.complex64 if dtype == torch.complex32 else dtype
+    return _SINGLE.get(dtype, dtype)
 
 
 def complex_dtype(dtype: torch.dtype) -> torch.dtype:
