@@ -55,8 +55,8 @@ def call(op: Any, dual: Any, *args: Any) -> tuple[Tensor, ...]:
     elif _unwrapped is None or not isinstance(op, _METACLASS):
         outputs = op.apply(*args)
     else:
-        unwrapped = [_unwrapped(arg) if isinstance(arg, Tensor) else arg for arg in args]
-        outputs = super(torch.autograd.Function, op).apply(*unwrapped)
+        apply: Any = super(torch.autograd.Function, op).apply
+        outputs = apply(*[_unwrapped(arg) if isinstance(arg, Tensor) else arg for arg in args])
     return outputs
 
 
