@@ -51,7 +51,18 @@ MAX_FUNCTION = 50
 LONG: dict[str, str] = {}
 
 # Text that goes into what is generated: it runs there, never here.
-RUNTIME_PARTS = ("core", "wording", "ops", "matrices", "windows", "convolutions", "solvers", "blocks", "fused")
+RUNTIME_PARTS = (
+    "core",
+    "registered",
+    "wording",
+    "ops",
+    "matrices",
+    "windows",
+    "convolutions",
+    "solvers",
+    "blocks",
+    "fused",
+)
 RUNTIME_TEXT = {f"tensorgrad_gen/runtime/{name}.py" for name in RUNTIME_PARTS}
 
 SOURCES = sorted(p for p in PACKAGE.rglob("*.py"))

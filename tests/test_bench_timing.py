@@ -41,6 +41,18 @@ def test_a_short_call_is_repeated_until_a_sample_is_a_millisecond() -> None:
     assert samples == pytest.approx([1e-5, 1e-5])
 
 
+def test_a_slow_first_call_does_not_decide_how_often_a_short_one_is_repeated() -> None:
+    """The first backward of a process starts the engine: a sample of one call would be a cold one."""
+    asked: list[int] = []
+
+    def run(times: int) -> float:
+        asked.append(times)
+        return times * 1e-5 + (1.0 if len(asked) == 1 else 0.0)
+
+    interleaved({"it": run}, rounds=2)
+    assert asked[-1] == 100
+
+
 def test_rounds_go_on_until_they_fill_the_time() -> None:
     def run(times: int) -> float:
         return 1e-3 * times

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from torch import Tensor
@@ -100,3 +102,12 @@ def test_an_output_keeps_no_tensor_that_it_is_a_part_of() -> None:
     text = spec("a: [i, j], c: [j, i]", "s[i,k] = a[i,j]*c[j,k]\n  y[i] = s[i,i]")
     y = load_op(text)(torch.randn(5, 3), torch.randn(3, 5))
     assert y.untyped_storage().nbytes() == y.numel() * y.element_size()
+
+
+@pytest.mark.parametrize("x", ["b", "..."])
+def test_a_vector_is_never_on_the_left_of_a_product(x: str) -> None:
+    """Inductor takes `v @ m` for a product of matrices, and writes what makes `m` to memory."""
+    text = f"op: f\ndoc: A sum.\ninputs: {{v: [{x}], m: [{x}, j]}}\nequations: y[j] = sum[{x}](v[{x}]*m[{x},j])\n"
+    source = compile_spec(text).source
+    assert re.search(r"m\)?\.mT @ ", source)
+    assert not re.search(r"\bv(, 0\))? @ ", source)

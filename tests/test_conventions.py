@@ -278,3 +278,15 @@ def test_autocast_changes_nothing(inside: bool, dtype: torch.dtype) -> None:
     with_autocast, without = run(autocast=True), run(autocast=False)
     assert [t.dtype for t in with_autocast] == [dtype] * 3
     assert_close(with_autocast, without, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("first", [False, True], ids=["traced outside", "traced inside"])
+def test_autocast_changes_nothing_where_it_comes_and_goes_between_calls_of_what_is_compiled(first: bool) -> None:
+    op = built("y[b,k] = tanh(x[b,h]*w[h,k])", "x: [b, h], w: [h, k]")
+    compiled = torch.compile(op, backend="aot_eager", fullgraph=True)
+    given = [torch.randn(5, 5).requires_grad_() for _ in range(2)]
+    want = [op(*given), *torch.autograd.grad(op(*given).sum(), given)]
+    for enabled in (first, not first, first):
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            y = compiled(*given)
+            assert_close([y, *torch.autograd.grad(y.sum(), given)], want)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tensorgrad_gen.runtime import ops
+from tensorgrad_gen.runtime import core, ops
 
 D = torch.float64
 
@@ -22,6 +22,18 @@ def test_rows_and_sum_lead_take_any_number_of_batch_axes(shape: tuple[int, ...])
     x = rand(*shape)
     assert ops.rows(x).shape == (math.prod(shape[:-1]), shape[-1])
     torch.testing.assert_close(ops.sum_lead(x), ops.rows(x).sum(0))
+
+
+def test_what_has_nothing_to_do_gives_back_the_tensor() -> None:
+    """Each such call is a microsecond of a small op."""
+    x = rand(2, 3)
+    assert core.cast(x, D) is x
+    assert core.filled(x, 1, 2, D, x.device) is x
+    assert core.cotangent(x, x.shape, D, x.device) is x
+    assert ops.rows(x) is x
+    assert ops.rows(x[0], 0).shape == (3,)
+    assert ops.rows(x, 0).shape == (6,)
+    assert core.cast(x, torch.float32).dtype == torch.float32
 
 
 FORMULAS = ("bij,bjk->bik", "...ij,jk->...ki", "...i,...j->...ij", "bij,jkl->bkil", "ij,jk->ki", "...hid,hjd->...hij")
@@ -116,6 +128,19 @@ def test_levi_civita_is_the_sign_of_a_permutation() -> None:
     assert e[0, 1, 2] == e[1, 2, 0] == e[2, 0, 1] == 1
     assert e[0, 2, 1] == e[2, 1, 0] == e[1, 0, 2] == -1
     assert e.abs().sum() == 6
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, D])
+def test_sech_squared_is_the_same_whether_recorded_or_not(dtype: torch.dtype) -> None:
+    z = torch.cat((torch.linspace(-40, 40, 801, dtype=dtype), torch.tensor([1e-4, 300, 800, math.inf], dtype=dtype)))
+    with torch.no_grad():
+        plain = ops.sech_squared(z)
+    z.requires_grad_()
+    recorded = ops.sech_squared(z)
+    assert (plain[:-3] > 0).all()
+    torch.testing.assert_close(plain, recorded.detach(), rtol=8 * torch.finfo(dtype).eps, atol=torch.finfo(dtype).tiny)
+    (slope,) = torch.autograd.grad(recorded.sum(), z)
+    assert torch.isfinite(slope).all()  # that of a cosh would be 0 times infinity
 
 
 SPECIAL = ["log_cosh", "sech", "sech_squared", "exp_tail", "bessel 0", "bessel 3"]

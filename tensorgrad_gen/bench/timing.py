@@ -23,6 +23,7 @@ Timer = Callable[[int], float]
 
 _SAMPLE = 1e-3
 _WARM_UP = 3
+_MOST_CALLS = 10_000
 MOST = 25  # times as many rounds where calls are short
 
 
@@ -112,12 +113,18 @@ def interleaved(
 
 
 def _repeats(run: Timer) -> int:
-    """How many calls fill a sample; the first ones warm up."""
+    """How many calls fill a sample, counted where calls before have warmed up.
+
+    The first call of a process may take a hundred times as long as the next: it decides nothing.
+    """
+    run(1)
     for _ in range(_WARM_UP):
-        once = run(1)
-        if once > 100 * _SAMPLE:
-            break
-    return max(1, math.ceil(_SAMPLE / max(once, 1e-7)))
+        if run(1) > 100 * _SAMPLE:
+            return 1
+    times = 1
+    while (taken := run(times)) < _SAMPLE and times < _MOST_CALLS:
+        times *= 2
+    return max(1, math.ceil(times * _SAMPLE / max(taken, 1e-7)))
 
 
 @contextmanager

@@ -63,7 +63,10 @@ def _at(left: TExpr, right: TExpr) -> TExpr:
 
 
 def _by_vector(matrix: Val, vector: Val, common: Axes, order: Layout) -> Val | None:
-    """`m @ v`, `v @ m`, or the product of two vectors; nothing if the axes are deep inside, or are to be kept."""
+    """`m @ v`, `m.mT @ v`, or the product of two vectors; nothing if the axes are deep inside, or are to be kept.
+
+    Never `v @ m`: to the compiler that is a product of matrices, for which it writes `m`; into `m.mT @ v` it fuses `m`.
+    """
     rest = tuple(k for k in matrix.indices if k not in common)
     layout = matrix.indices
     if not rest:
@@ -75,8 +78,6 @@ def _by_vector(matrix: Val, vector: Val, common: Axes, order: Layout) -> Val | N
     (axis,) = common
     if layout[-1] is axis:
         return Val(_at(matrix.expr, vector.expr), rest)
-    if len(layout) == 2 and LEAD not in layout:
-        return Val(_at(vector.expr, matrix.expr), rest)
     if layout[-2] is axis:
         return Val(_at(Attr(matrix.expr, "mT"), vector.expr), rest)
     return None
@@ -105,7 +106,7 @@ def _by_long_vector(matrix: Val, vector: Val, rest: Axes) -> Val | None:
     count = len(matrix.layout) - len(rest)
     if len(rest) == 1 and matrix.layout[-1] is rest[0]:
         flat = Call("_runtime.rows", (permute(vector, matrix.indices[:-1]).expr, Lit(0)))
-        return Val(_at(flat, Call("_runtime.rows", (matrix.expr,))), rest)
+        return Val(_at(Attr(Call("_runtime.rows", (matrix.expr,)), "mT"), flat), rest)
     common = matrix.indices[-count:]
     if LEAD not in common and not set(common) & set(rest):
         flat = Call("_runtime.rows", (permute(vector, common).expr, Lit(0)))

@@ -36,18 +36,17 @@ def saved_needs(facts: Facts) -> dict[str, frozenset[str]]:
     return needed
 
 
-def backward_view(facts: Facts, needed: dict[str, frozenset[str]]) -> BackwardView:
+def backward_view(facts: Facts) -> BackwardView:
     """All of `backward`."""
     lives = tuple(block.live for block in facts.blocks)
     saved = saved_names(facts, lives)
-    maybe = frozenset(name for name in saved if test_of(facts, needed[name], facts.gradients))
     blocks = tuple(_block(facts, block, saved) for block in facts.blocks)
     casts: list[str] = []
     for item in facts.inputs:
         name = local_name(item.name)
         if name in saved:
-            casts.append(input_cast(facts, item, name, f"{facts.local.ctx}.device", name in maybe) or "")
-    casts += output_casts(facts, saved, maybe)
+            casts.append(input_cast(facts, item, name, f"{facts.local.ctx}.device") or "")
+    casts += output_casts(facts, saved)
     if _uses_acc(facts, blocks, casts):
         casts.insert(0, f"{facts.acc} = {facts.accumulator(f'{facts.local.ctx}.dtype')}")
     inline = not blocks[0].name
@@ -173,7 +172,7 @@ def _cotangent_casts(facts: Facts, block: Block) -> list[str]:
             for root in block.roots
         ]
     outputs = facts.lowered.plan.outputs
-    return [f"grad_{root} = grad_{root}.to({facts.computed(root)})" for root in block.roots if root in outputs]
+    return [f"grad_{root} = {rt}cast(grad_{root}, {facts.computed(root)})" for root in block.roots if root in outputs]
 
 
 def _arguments(facts: Facts, block: Block, saved: tuple[str, ...], tests: str) -> list[Argument]:

@@ -100,8 +100,8 @@ def dtype_lines(facts: Facts, rest: str) -> list[str]:
     return [f"{facts.dtype} = {facts.promoted()}", *lines] if lines or facts.dtype in words else []
 
 
-def input_cast(facts: Facts, item: Input, value: str, device: str, maybe: bool = False) -> str | None:
-    """`x = x.to(acc)`, or what an input of another kind needs; None: nothing."""
+def input_cast(facts: Facts, item: Input, value: str, device: str) -> str | None:
+    """`x = cast(x, acc)`, or what an input of another kind needs; None: nothing."""
     name, rt = local_name(item.name), facts.runtime
     dtype = _DTYPES.get(item.kind, facts.acc)
     if item.kind == "real" and not item.grad:
@@ -116,7 +116,7 @@ def input_cast(facts: Facts, item: Input, value: str, device: str, maybe: bool =
         return None if value == name else f"{name} = {value}"
     if facts.complex and item.kind == "real":
         return f"{name} = {rt}cast_number({value}, {dtype})"
-    return f"{name} = {rt}cast({value}, {dtype})" if maybe else f"{name} = {value}.to({dtype})"
+    return f"{name} = {rt}cast({value}, {dtype})"
 
 
 def forward_view(facts: Facts) -> ForwardView:
@@ -223,7 +223,7 @@ def result_item(facts: Facts, tensor: str, text: str, dtype: str) -> str:
     """What is returned for an output (in the dtype of the result) or an auxiliary (as computed)."""
     if facts.discrete(tensor) or tensor not in facts.lowered.plan.outputs:
         return text
-    return f"{text}.to({facts.dtype_of(tensor, dtype)})"
+    return f"{facts.runtime}cast({text}, {facts.dtype_of(tensor, dtype)})"
 
 
 def saved_names(facts: Facts, lives: tuple[Live, ...]) -> tuple[str, ...]:
@@ -311,14 +311,13 @@ def context_loads(facts: Facts, saved: list[str], lives: tuple[Live, ...]) -> li
     return loads
 
 
-def output_casts(facts: Facts, saved: tuple[str, ...], maybe: frozenset[str]) -> list[str]:
+def output_casts(facts: Facts, saved: tuple[str, ...]) -> list[str]:
     """Saved outputs brought back to the dtype to compute in."""
     casts = []
     for tensor in facts.lowered.plan.outputs:
         name, acc = local_name(tensor), facts.acc
         if name in saved and not facts.discrete(tensor):
-            call = f"{facts.runtime}{'cast_number' if facts.complex else 'cast'}({name}, {acc})"
-            casts.append(f"{name} = {call}" if name in maybe or facts.complex else f"{name} = {name}.to({acc})")
+            casts.append(f"{name} = {facts.runtime}{'cast_number' if facts.complex else 'cast'}({name}, {acc})")
     return casts
 
 
@@ -359,7 +358,7 @@ def tangent_view(facts: Facts) -> TangentView:
     for tensor in facts.results:
         if local_name(tensor) in kept:
             casts.append(f"{local_name(tensor)} = {rt}primal({local_name(tensor)})")
-    casts += output_casts(facts, tuple(kept), frozenset())
+    casts += output_casts(facts, tuple(kept))
     if facts.acc in re.findall(r"\w+", " ".join(casts)):
         casts.insert(0, f"{facts.acc} = {facts.accumulator(f'{ctx}.dtype')}")
     given = {name: f"tangent_{name}" for name, _ in facts.lowered.tangent.results}

@@ -134,7 +134,7 @@ def _function(facts: Facts) -> FunctionView:
         facts.local,
         forward_view(facts),
         setup_view(facts, needed) if derivable else None,
-        backward_view(facts, needed) if derivable else None,
+        backward_view(facts) if derivable else None,
         tangent_view(facts) if derivable and facts.tangent is not None else None,
         valued_view(facts) if derivable and facts.lowered.valued is not None else None,
     )

@@ -25,6 +25,8 @@ _transforming: Any = getattr(torch._C, "_are_functorch_transforms_active", None)
 _batched: Any = getattr(getattr(torch._C, "_functorch", None), "is_batchedtensor", None)
 # A tensor that has left the transform it was made in, as the tensor inside.
 _unwrapped: Any = getattr(getattr(torch._C, "_functorch", None), "unwrap_if_dead", None)
+# Whether there is autocast on any device: one call where `is_autocast_enabled` takes three.
+_autocasting: Any = getattr(torch._C, "_is_any_autocast_enabled", None)
 HAS_FORWARD_MODE = _set_forward_mode is not None and _unpack_dual is not None
 
 
@@ -42,83 +44,31 @@ def signature_cached(op: _FunctionClass) -> _FunctionClass:
 def call(op: Any, dual: Any, *args: Any) -> tuple[Tensor, ...]:
     """The outputs of the Function: with forward mode, or as `torch.compile` can trace it.
 
-    Dynamo refuses a Function that defines `jvp` (pytorch#118397), one that is given a tensor
-    twice, and one inside a functorch transform: there it gets the plain body, which differentiates
-    correctly.
+    Without a transform by the `apply` of its own base class: the other would bind the arguments,
+    which fit as they are, to a signature, at half the cost of a small op.
     """
     outputs: tuple[Tensor, ...]
-    if not torch.compiler.is_compiling():
-        outputs = _applied(dual if HAS_FORWARD_MODE and in_transform() else op, args)
-    elif _transforming is not None and _transforming():
-        outputs = op.forward(*args)
+    if torch.compiler.is_compiling():
+        outputs = _traced(op, args)
+    elif in_transform():
+        outputs = (dual if HAS_FORWARD_MODE else op).apply(*args)
+    elif _unwrapped is None or not isinstance(op, _METACLASS):
+        outputs = op.apply(*args)
     else:
-        outputs = op.apply(*distinct(args))
+        apply: Any = super(torch.autograd.Function, op).apply
+        outputs = apply(*[_unwrapped(arg) if isinstance(arg, Tensor) else arg for arg in args])
     return outputs
 
 
-def _applied(op: Any, args: tuple[Any, ...]) -> tuple[Tensor, ...]:
-    """What `apply` gives: without a transform, that of its own base class.
+def _traced(op: Any, args: tuple[Any, ...]) -> tuple[Tensor, ...]:
+    """The outputs where Dynamo traces.
 
-    It would bind the arguments, which fit as they are, to a signature: half the cost of a small op.
+    It refuses a Function that defines `jvp` (pytorch#118397), one that is given a tensor twice, and
+    one inside a functorch transform: there it gets the plain body, which differentiates correctly.
     """
-    apply: Any = op.apply
-    if isinstance(op, _METACLASS) and _unwrapped is not None and not in_transform():
-        apply = super(torch.autograd.Function, op).apply
-        args = tuple(_unwrapped(arg) if isinstance(arg, Tensor) else arg for arg in args)
-    outputs: tuple[Tensor, ...] = apply(*args)
+    inside = _transforming is not None and _transforming()
+    outputs: tuple[Tensor, ...] = op.forward(*args) if inside else op.apply(*distinct(args))
     return outputs
-
-
-class Registered:
-    """A Function that is also an operator of torch.library: one node, by name, in exported graphs.
-
-    `torch.func` and forward mode know no such operator: there the Function itself is called.
-    """
-
-    def __init__(self, name: str, schema: str, op: Any, dual: Any) -> None:
-        self.op, self.dual = op, dual
-        self.operator: Any = torch.library.custom_op(
-            name, self._outputs, mutates_args=(), schema=schema
-        )
-        self.operator.register_fake(self._outputs)
-        if hasattr(op, "backward"):
-            self.operator.register_autograd(op.backward, setup_context=self._setup_context)
-        self.operator.register_vmap(self._batched)
-
-    def forward(self, *args: Any) -> tuple[Tensor, ...]:
-        """The plain body."""
-        outputs: tuple[Tensor, ...] = self.op.forward(*args)
-        return outputs
-
-    def apply(self, *args: Any) -> tuple[Tensor, ...]:
-        """The outputs: of the operator, or of the Function where that is needed."""
-        if not torch.compiler.is_compiling() and in_transform():
-            outputs: tuple[Tensor, ...] = (self.dual if HAS_FORWARD_MODE else self.op).apply(*args)
-            return outputs
-        result = self.operator(*args)
-        return (result,) if isinstance(result, Tensor) else tuple(result)
-
-    def _outputs(self, *args: Any) -> Any:
-        outputs = self.op.forward(*args)
-        return outputs[0] if len(outputs) == 1 else outputs
-
-    def _setup_context(self, ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        needs = ctx.needs_input_grad  # torch.library passes an argument of its own after ours
-        ctx.needs_input_grad = needs[: len(inputs)]
-        outputs = (output,) if isinstance(output, Tensor) else output
-        self.op.setup_context(ctx, inputs, outputs)
-        ctx.needs_input_grad = needs
-
-    def _batched(self, info: Any, in_dims: tuple[Any, ...], *args: Any) -> Any:
-        each = [
-            self.operator(
-                *(a if d is None else a.select(d, k) for a, d in zip(args, in_dims, strict=True))
-            )
-            for k in range(info.batch_size)
-        ]
-        if isinstance(each[0], Tensor):
-            return torch.stack(each), 0
-        return tuple(map(torch.stack, zip(*each, strict=True))), (0,) * len(each[0])
 
 
 def in_transform() -> bool:
@@ -144,6 +94,8 @@ def distinct(args: tuple[Any, ...]) -> list[Any]:
 
 def no_autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:
     """A region without autocast: a generated op does its own casting."""
+    if _autocasting is not None and not _autocasting():
+        return _NOTHING
     kind = device.type
     if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
         return torch.autocast(kind, enabled=False)
@@ -159,11 +111,16 @@ def promote(*tensors: Tensor | None) -> torch.dtype:
     return torch.get_default_dtype() if dtype is None else dtype
 
 
+_SINGLE = {
+    torch.float16: torch.float32,
+    torch.bfloat16: torch.float32,
+    torch.complex32: torch.complex64,
+}
+
+
 def accumulator(dtype: torch.dtype) -> torch.dtype:
     """The dtype to compute in: single precision for half."""
-    if dtype in (torch.float16, torch.bfloat16):
-        return torch.float32
-    return torch.complex64 if dtype == torch.complex32 else dtype
+    return _SINGLE.get(dtype, dtype)
 
 
 def complex_dtype(dtype: torch.dtype) -> torch.dtype:
@@ -193,8 +150,10 @@ def cast(tensor: Tensor, dtype: torch.dtype) -> Tensor: ...
 @overload
 def cast(tensor: Tensor | None, dtype: torch.dtype | None) -> Tensor | None: ...
 def cast(tensor: Tensor | None, dtype: torch.dtype | None) -> Tensor | None:
-    """The tensor in the dtype, if there are both."""
-    return None if tensor is None or dtype is None else tensor.to(dtype)
+    """The tensor in the dtype, if there are both; `to` that has nothing to do costs a call."""
+    if tensor is None or dtype is None:
+        return None
+    return tensor if tensor.dtype == dtype else tensor.to(dtype)
 
 
 def as_complex(tensor: Tensor) -> Tensor:
@@ -221,7 +180,7 @@ def filled(
     """The tensor in the dtype; where it was left out, its default, one element that broadcasts."""
     if tensor is None:
         return torch.full((1,) * axes, value, dtype=dtype, device=device)
-    return tensor.to(dtype)
+    return cast(tensor, dtype)
 
 
 def add(left: Tensor | None, right: Tensor | None) -> Tensor | None:
@@ -271,7 +230,7 @@ def cotangent(
     """The cotangent in the dtype, zeros for None."""
     if grad is None:
         return torch.zeros(shape, dtype=dtype, device=device)
-    return grad.to(dtype)
+    return cast(grad, dtype)
 
 
 def tangent(value: Tensor | None, primal: Tensor) -> Tensor:

@@ -24,6 +24,8 @@ from tensorgrad_gen.runtime.core import (
 
 def rows(x: Tensor, keep: int = 1) -> Tensor:
     """All axes but the last `keep` flattened into one, of size 1 where there are none."""
+    if x.dim() == keep + 1:
+        return x
     lead = x.shape[: x.dim() - keep]
     return x.reshape((lead.numel(), *x.shape[x.dim() - keep :]))
 
@@ -188,7 +190,13 @@ def sech(z: Tensor) -> Tensor:
 
 
 def sech_squared(z: Tensor) -> Tensor:
-    """`1 - tanh(z)^2 = 4 s(2 z) s(-2 z)`, `s` the sigmoid: accurate where `tanh` rounds to 1."""
+    """`1 - tanh(z)^2`, accurate where `tanh` rounds to 1.
+
+    `4 s(2 z) s(-2 z)`, `s` the sigmoid, has derivatives everywhere; of `cosh` they overflow.
+    """
+    watched = torch.is_grad_enabled() or compiling() or in_transform() or legacy_batched(z)
+    if not (watched or z.is_complex()):
+        return torch.cosh(z) ** -2
     double = 2 * z
     return torch.sigmoid(double) * torch.sigmoid(-double) * 4
 
