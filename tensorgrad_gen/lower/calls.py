@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from tensorgrad_gen.ir import Index, number
 from tensorgrad_gen.lower.arith import pointwise, product
+from tensorgrad_gen.lower.attention import AttentionCall
 from tensorgrad_gen.lower.builder import Builder
 from tensorgrad_gen.lower.fused import Fused
 from tensorgrad_gen.lower.model import Layout
 from tensorgrad_gen.lower.norms import NormCall
 from tensorgrad_gen.lower.pointwise import collect
-from tensorgrad_gen.lower.torch_ir import Call, Infix, Item, Lit, Need, TExpr, Tup
-from tensorgrad_gen.lower.values import Val, axis_number
+from tensorgrad_gen.lower.torch_ir import Call, Infix, Item, Lit, Need, TExpr, TorchStatement, Tup, Var
+from tensorgrad_gen.lower.values import Val, align, axis_number
 
 
 def lower_fused(b: Builder, node: Fused, order: Layout) -> Val:
@@ -25,6 +26,34 @@ def lower_fused(b: Builder, node: Fused, order: Layout) -> Val:
         return product(b, [called, *above], below)
     numbers = tuple(b.lower(value, order).expr for value in node.numbers if number(value) != 1)
     return pointwise(Call(f"_runtime.{node.name}", (*expressions, *numbers)), *values, kind="real")
+
+
+def lower_whole(b: Builder, node: NormCall | AttentionCall, told: str) -> Val:
+    """The call that makes a tensor; `told` are the formulas of what it does beside."""
+    return lower_attention(b, node, told) if isinstance(node, AttentionCall) else lower_norm(b, node)
+
+
+def lower_attention(b: Builder, node: AttentionCall, told: str) -> Val:
+    """The call, of operands whose last two axes are rows and features; `told` are formulas of what it does beside."""
+    own = node.of
+    batch, i, j, d, e = own.axes
+    layouts = ((own.query, (*batch, i, d)), (own.key, (*batch, j, d)), (own.value, (*batch, j, e)))
+    operands = [align(b.tensor(b.lower(access, layout)), layout).expr for access, layout in layouts]
+    options = (("scale", b.lower(own.scale, ()).expr), ("causal", Lit(own.condition is not None)))
+    if node.grad is None:
+        return Val(Call("_runtime.attention", tuple(operands), options), (*batch, i, e))
+    assert node.item is not None
+    grad = align(b.tensor(b.lower(node.grad, (*batch, i, e))), (*batch, i, e)).expr
+    key = ("attention", own.made.target)
+    called = b.recall(key)
+    if called is None:
+        name = b.names.fresh("gradients")
+        called = Val(Var(name))
+        call = Call("_runtime.attention_gradients", (grad, *operands), options)
+        b.statements.append(TorchStatement(name, call, told, b.needed_by))
+        b.remember(key, called)
+    letters = dict(node.letters)
+    return Val(Item(called.expr, Lit(node.item)), tuple(letters.get(i, i) for i in layouts[node.item][1]))
 
 
 def lower_norm(b: Builder, node: NormCall) -> Val:

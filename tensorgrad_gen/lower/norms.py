@@ -84,7 +84,7 @@ class _Statistics:
 
 def value_calls(steps: Sequence[Step], program: Program) -> dict[str, NormCall]:
     """The tensors of forward that are results of `layer_norm`: mean, spread and value of each normalisation."""
-    near = _Near(steps, program)
+    near = Near(steps, program)
     found: dict[str, NormCall] = {}
     for own in _statistics(steps, near):
         for step in steps:
@@ -103,10 +103,10 @@ def value_calls(steps: Sequence[Step], program: Program) -> dict[str, NormCall]:
 def gradient_calls(block: Block, forward: Sequence[Step], program: Program) -> dict[str, NormCall]:
     """The gradients that are results of `layer_norm_backward`, by the tensor, or of its weight; jointly, if several."""
     steps = block.steps
-    near = _Near(steps, program)
+    near = Near(steps, program)
     made = {step.target for step in steps}
     found: dict[str, NormCall] = {}
-    for own in _statistics(forward, _Near(forward, program)):
+    for own in _statistics(forward, Near(forward, program)):
         if {own.mean.tensor, own.spread.tensor} & made:
             continue
         like = {f"grad_{other.target}" for other in forward if _like(other, own.x)}
@@ -121,7 +121,7 @@ def gradient_calls(block: Block, forward: Sequence[Step], program: Program) -> d
     return found
 
 
-def _jointly(own: NormCall, found: dict[str, NormCall], block: Block, near: _Near) -> dict[str, NormCall]:
+def _jointly(own: NormCall, found: dict[str, NormCall], block: Block, near: Near) -> dict[str, NormCall]:
     """The gradients of value, weight and bias as results of one call, where it makes more than one for the caller."""
     read = {name for step in block.steps for name in _read(step)}
     inputs = {tensor: name for name, tensor in block.results if tensor not in read}
@@ -146,7 +146,7 @@ def _is_weight(call: NormCall | None, own: NormCall) -> bool:
     return call is not None and call.name == "layer_norm_weight_backward" and call.operands == own.operands
 
 
-def _is_bias(step: Step, own: NormCall, near: _Near) -> bool:
+def _is_bias(step: Step, own: NormCall, near: Near) -> bool:
     """Whether the step is the sum of the cotangent over all axes but the last."""
     grad = own.operands[0]
     lead = tuple(s for s in grad.subs[:-1] if isinstance(s, Index))
@@ -156,7 +156,7 @@ def _is_bias(step: Step, own: NormCall, near: _Near) -> bool:
     return near.equal(step.target, (axis,), Sum(lead, grad), (grad.tensor,))
 
 
-class _Near:
+class Near:
     """The steps of a body, of which only those a few steps away are looked through: the work grows as their number."""
 
     HOPS = 5
@@ -199,7 +199,7 @@ def _like(step: Step, x: Access) -> bool:
     return [i.extent for i in step.indices] == [s.extent for s in x.subs if isinstance(s, Index)]
 
 
-def _statistics(steps: Sequence[Step], near: _Near) -> Iterator[_Statistics]:
+def _statistics(steps: Sequence[Step], near: Near) -> Iterator[_Statistics]:
     """Means along the last axis of a tensor, each with the square roots of variances that go with it."""
     for step in steps:
         x = _averaged(step)
@@ -251,7 +251,7 @@ def _parameters(step: Step, own: _Statistics) -> list[tuple[Expr | None, Expr | 
     return [*pairs, *((a, None) for a in vectors), *((None, a) for a in vectors), (None, None)]
 
 
-def _is_value(step: Step, own: _Statistics, weight: Expr | None, bias: Expr | None, near: _Near) -> bool:
+def _is_value(step: Step, own: _Statistics, weight: Expr | None, bias: Expr | None, near: Near) -> bool:
     if {access.tensor for access in (weight, bias) if isinstance(access, Access)} != {
         a.tensor for a in accesses(step.value) if a.subs == (step.indices[-1],)
     }:
@@ -260,7 +260,7 @@ def _is_value(step: Step, own: _Statistics, weight: Expr | None, bias: Expr | No
     return near.equal(step.target, own.x.subs, value, (own.x.tensor, own.mean.tensor, own.spread.tensor))
 
 
-def _gradient(step: Step, own: _Statistics, cotangents: list[str], near: _Near) -> NormCall | None:
+def _gradient(step: Step, own: _Statistics, cotangents: list[str], near: Near) -> NormCall | None:
     """The call that gives the step, if it is a gradient by what is normalised, or by its weight."""
     for name in cotangents:
         grad = Access(name, own.x.subs)
@@ -279,7 +279,7 @@ def _gradient(step: Step, own: _Statistics, cotangents: list[str], near: _Near) 
     return None
 
 
-def _vectors(near: _Near, step: Step, own: _Statistics) -> list[Access]:
+def _vectors(near: Near, step: Step, own: _Statistics) -> list[Access]:
     """The inputs along the normalised axis that the step is computed from."""
     inputs = [item for item in near.bare.inputs if item.name in near.reached(step.target)]
     return [Access(item.name, (own.axis,)) for item in inputs if [i.extent for i in item.indices] == [own.axis.extent]]

@@ -24,6 +24,7 @@ from tensorgrad_gen.ir import (
     complex_tensors,
 )
 from tensorgrad_gen.lower import access, calls, contract, deltas, pointwise, reductions, roots
+from tensorgrad_gen.lower.attention import AttentionCall, attention_gradients, attention_values
 from tensorgrad_gen.lower.builder import Builder, Local, Rule
 from tensorgrad_gen.lower.fused import Fused, fused
 from tensorgrad_gen.lower.layouts import Axes, as_layout, decide_layouts
@@ -37,7 +38,9 @@ from tensorgrad_gen.lower.values import LEAD, LoweringError, Val, align, fits, p
 from tensorgrad_gen.plan.model import Block, Plan, Solver, Step
 
 NOTHING: Mapping[Expr, Fused] = {}
-NO_NORMS: Mapping[str, NormCall] = {}
+# A tensor as what a fused operator returns.
+Whole = NormCall | AttentionCall
+NO_CALLS: Mapping[str, Whole] = {}
 RULES: dict[str, dict[type, Rule]] = {
     "real": {
         **pointwise.REAL,
@@ -152,8 +155,7 @@ class _Lowering:
         b = self.builder(self.inputs(), self.anchor())
         b.bare = self.plan.of is not None
         b.traced = traced or b.bare
-        norms = {} if b.traced or self.complex else value_calls(self.plan.forward, self.program)
-        self.run(b, self.plan.forward, norms)
+        self.run(b, self.plan.forward, {} if b.traced or self.complex else self.values())
         names = [*self.plan.outputs, *(n for n in self.plan.auxiliary if n not in self.plan.outputs)]
         return self.finish(b, [(name, name, self.layout(name)) for name in names], fresh=True)
 
@@ -173,20 +175,29 @@ class _Lowering:
         given = {root for root in roots if root.removeprefix(prefix) in self.complex}
         b.complex = complex_tensors(block.steps, self.complex | given)
         if prefix == "grad_":
-            norms = {} if self.complex else self.norms(block, valued)
+            wholes = {} if self.complex else self.values() if valued else self.gradients(block)
             for step in block.steps:
-                self.step(b, step, fused(step, block.steps, self.program), norms.get(step.target))
+                self.step(b, step, fused(step, block.steps, self.program), wholes.get(step.target))
         else:
             self.run(b, block.steps)
         wanted = [(name, tensor, self.layout(name)) for name, tensor in block.results]
         body = self.finish(b, wanted, fresh=valued or prefix == "tangent_", tangent=prefix == "tangent_")
         return self.with_zeros(body, block) if prefix == "tangent_" else body
 
-    def norms(self, block: Block, valued: bool) -> Mapping[str, NormCall]:
-        """The tensors of a backward block that are results of a normalisation's operators."""
-        if valued:
-            return value_calls(self.plan.forward, self.program)
-        return gradient_calls(block, self.plan.forward, self.program)
+    def kept(self) -> frozenset[str]:
+        """What forward returns."""
+        return frozenset((*self.plan.outputs, *self.plan.auxiliary))
+
+    def values(self) -> Mapping[str, Whole]:
+        """The tensors of forward that are results of fused operators."""
+        steps = self.plan.forward
+        return {**value_calls(steps, self.program), **attention_values(steps, self.kept())}
+
+    def gradients(self, block: Block) -> Mapping[str, Whole]:
+        """The tensors of a backward block that are results of fused operators."""
+        steps = self.plan.forward
+        attentions = attention_gradients(block, steps, self.kept(), self.program)
+        return {**gradient_calls(block, steps, self.program), **attentions}
 
     def with_zeros(self, body: Body, block: Block) -> Body:
         """Zeros for a result that no tangent reaches: functorch takes no `None` for a number."""
@@ -220,12 +231,12 @@ class _Lowering:
         outside = frozenset(tensors)
         return Builder(self.program, names, sizes, RULES, like, tensors, outside=outside, complex=self.complex)
 
-    def run(self, b: Builder, steps: Iterable[Step], norms: Mapping[str, NormCall] = NO_NORMS) -> None:
+    def run(self, b: Builder, steps: Iterable[Step], wholes: Mapping[str, Whole] = NO_CALLS) -> None:
         for step in steps:
-            self.step(b, step, norm=norms.get(step.target))
+            self.step(b, step, whole=wholes.get(step.target))
 
     def step(
-        self, b: Builder, step: Step, products: Mapping[Expr, Fused] = NOTHING, norm: NormCall | None = None
+        self, b: Builder, step: Step, products: Mapping[Expr, Fused] = NOTHING, whole: Whole | None = None
     ) -> None:
         """One step: its temporaries, then its own statement; products in it are one call each, or all of it is."""
         if any(i.extent == LEAD.extent and i.name != LEAD.name for i in all_indices(step.value)):
@@ -233,11 +244,13 @@ class _Lowering:
         b.needed_by, b.shared, b.fused = step.needed_by, repeated(step.value), products
         order = as_layout(self.axes[step.target], step.indices)
         lower = {"bool": b.condition, "label": b.integer}.get(step.kind, b.lower)
-        val = b.tensor(lower(step.value, order)) if norm is None else calls.lower_norm(b, norm)
+        told = [self.formula(other) for other in whole.beside] if isinstance(whole, AttentionCall) else []
+        val = b.tensor(lower(step.value, order)) if whole is None else calls.lower_whole(b, whole, "\n".join(told))
         val = align(b.real(val) if step.kind == "real" else val, order)
         name = local_name(step.target)
-        said = _said(step, products, norm)
-        b.statements.append(TorchStatement(name, val.expr, self.formula(said), step.needed_by))
+        said = _said(step, products, whole)
+        shown = [*(told if isinstance(whole, AttentionCall) and whole.grad is None else []), self.formula(said)]
+        b.statements.append(TorchStatement(name, val.expr, "\n".join(shown), step.needed_by))
         places = {index: k for k, index in enumerate(step.indices)}
         axes = tuple(None if axis is None else places[axis] for axis in val.layout)
         b.locals[step.target] = Local(name, step.indices, axes, val.kind, frozenset(places[a] for a in val.loose))
@@ -280,10 +293,10 @@ class _Lowering:
         return self.indices[name] if len(self.indices[name]) == len(local.indices) else local.indices
 
 
-def _said(step: Step, products: Mapping[Expr, Fused], norm: NormCall | None) -> Step:
+def _said(step: Step, products: Mapping[Expr, Fused], whole: Whole | None) -> Step:
     """The step with what its calls compute beside: a formula names no tensor that the code has not."""
-    if norm is not None and norm.meaning is not None:
-        return replace(step, value=apart(norm.meaning, frozenset(step.indices)), formula=None)
+    if isinstance(whole, NormCall) and whole.meaning is not None:
+        return replace(step, value=apart(whole.meaning, frozenset(step.indices)), formula=None)
     hidden = dict(found.inside for found in products.values() if found.inside is not None)
     if not hidden or step.formula is not None:
         return step

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from tensorgrad_gen.algebra import accesses, walk
 from tensorgrad_gen.algebra.hoist import heavy, is_extremum
 from tensorgrad_gen.ir import Access, Apply, Linalg, Program, Root, Statement
+from tensorgrad_gen.plan.attention import attentions
 from tensorgrad_gen.plan.min_cut import sink_side
 from tensorgrad_gen.plan.sizes import Regime
 
@@ -66,13 +67,14 @@ def _compared(statements: Iterable[Statement]) -> set[str]:
 
 
 def _large(program: Program, table: dict[str, Statement], regime: Regime) -> set[str]:
-    """Tensors larger than the inputs and outputs together, as of attention; no matrix function or search for a root."""
+    """Tensors larger than the inputs and outputs together, and those of attention; no matrix function, no root."""
     tensors = [item.indices for item in program.inputs] + [table[n].indices for n in program.outputs if n in table]
+    between = {name for own in attentions(list(table.values()), frozenset(program.outputs)) for name in own.between}
     room = sum(regime.elements(indices) for indices in tensors)
     return {
         name
         for name, statement in table.items()
-        if regime.elements(statement.indices) > room
+        if (regime.elements(statement.indices) > room or name in between)
         and not clips(statement)
         and not any(isinstance(node, Linalg | Root) for node in walk(statement.value))
     }

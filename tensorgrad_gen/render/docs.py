@@ -166,7 +166,7 @@ def gradient_lines(facts: Facts) -> tuple[str, ...]:
     """The formulas of the first block, those of the code, then which tensor is which gradient."""
     plan = facts.lowered.plan
     loss = loss_name(plan.program)
-    lines = [item.formula for item in facts.blocks[0].live.lines if item.formula]
+    lines = [own for item in facts.blocks[0].live.lines if item.formula for own in item.formula.split("\n")]
     inputs = {item.name: item for item in facts.inputs}
     steps = {step.target: step for step in plan.backward[0].steps}
     for name, tensor in plan.backward[0].results:

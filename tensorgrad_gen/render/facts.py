@@ -192,11 +192,12 @@ def test_of(facts: Facts, needed: frozenset[str], among: tuple[str, ...]) -> str
 
 
 def comment_lines(formula: str) -> tuple[str, ...]:
-    """The formula as lines of a comment: nothing in it ends the line."""
+    """Formulas, one a line, as lines of a comment: nothing in them ends the line."""
     import textwrap
 
-    text = "".join(c if c.isprintable() else " " for c in formula).strip()
-    return tuple(textwrap.wrap(text, WIDTH, subsequent_indent="    ", break_long_words=False)) if text else ()
+    texts = ["".join(c if c.isprintable() else " " for c in own).strip() for own in formula.split("\n")]
+    lines = [textwrap.wrap(text, WIDTH, subsequent_indent="    ", break_long_words=False) for text in texts if text]
+    return tuple(line for own in lines for line in own)
 
 
 def grouped(lines: list[tuple[str, Line]]) -> tuple[Group, ...]:

@@ -77,7 +77,7 @@ def _origin(expr: TExpr, known: dict[str, _Origin]) -> _Origin:
             return _Origin(_origin(receiver, known).base, view=True)
         case Call("_runtime.root"):
             return _FRESH
-        case Call("_runtime.layer_norm"):
+        case Call("_runtime.layer_norm" | "_runtime.attention_gradients"):
             return _SEVERAL
         case Call(function, args) if function.startswith("_runtime."):
             passes = function.removeprefix("_runtime.") in _PASSING and args

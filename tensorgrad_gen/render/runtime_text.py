@@ -22,6 +22,7 @@ PARTS = (
     "solvers.py",
     "blocks.py",
     "fused.py",
+    "attention.py",
 )
 
 
