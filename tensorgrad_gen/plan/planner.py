@@ -22,6 +22,7 @@ from tensorgrad_gen.plan.model import Block, Plan, Solver, Step
 from tensorgrad_gen.plan.rows import with_rows
 from tensorgrad_gen.plan.saving import choose_saved, clips, reads_unrounded
 from tensorgrad_gen.plan.shaping import scale_inside, split_contractions
+from tensorgrad_gen.plan.scales import share_scales
 from tensorgrad_gen.plan.sharing import share_products
 from tensorgrad_gen.plan.sizes import Regime
 from tensorgrad_gen.plan.solvers import solver
@@ -148,6 +149,7 @@ class _Planner:
         clean = [replace(s, value=apart(s.value, frozenset(s.indices))) for s in shaped]
         split = drop_broadcasts(Hoister(names, self._known()).run(clean), {t for _, t in results})
         shared = share_products(split, names, frozenset(t for _, t in results))
+        shared = share_scales(shared, names, frozenset(t for _, t in results))
         # Known anew: what hoisting named may stand behind the contraction that would read it.
         ordered = order_contractions(shared, names, self._known(), self.regime)
         ordered = softmax_inside(ordered, {t for _, t in results})
