@@ -111,6 +111,8 @@ def product(b: Builder, above: list[Val], below: list[Val]) -> Val:
     for side, vals in enumerate((above, below)):
         for val in vals:
             if val.kind != "number":
+                if isinstance(val.expr, Prefix) and val.expr.op == "-":  # a minus costs nothing on a number
+                    val, scale_above = negative(val), negative(scale_above)
                 groups.setdefault(frozenset(val.indices), ([], []))[side].append(b.real(val))
     if not groups:
         return over(scale_above, scale_below)

@@ -29,6 +29,7 @@ from tensorgrad_gen.ir import (
     Program,
     Sum,
     Where,
+    add,
     const,
     mul,
     neg,
@@ -68,7 +69,10 @@ def fused(step: Step, steps: Iterable[Step], program: Program) -> dict[Expr, Fus
             if match is not None:
                 found[unmasked] = match
     for part in (step.value, *factors_of(step.value)):
-        match = _log_softmax(part, table) if isinstance(part, Add) else None
+        match = _log_softmax(part, table)
+        if match is None and isinstance(part, Add):  # `exp(y) sum_h g - g`
+            opposite = _log_softmax(add(*map(neg, part.terms)), table)
+            match = None if opposite is None else replace(opposite, numbers=(const(-1),))
         if match is not None:
             found[part] = match
     return found
@@ -190,9 +194,9 @@ def _softmax(term: Mul, table: dict[str, Step]) -> Fused | None:
     return None
 
 
-def _log_softmax(whole: Add, table: dict[str, Step]) -> Fused | None:
+def _log_softmax(whole: Expr, table: dict[str, Step]) -> Fused | None:
     """`g - exp(y) sum_h g`"""
-    if len(whole.terms) != 2:
+    if not isinstance(whole, Add) or len(whole.terms) != 2:
         return None
     for cotangent, other in (whole.terms, whole.terms[::-1]):
         factors = factors_of(neg(other))

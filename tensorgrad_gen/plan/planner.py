@@ -21,8 +21,8 @@ from tensorgrad_gen.plan.inside import softmax_inside
 from tensorgrad_gen.plan.model import Block, Plan, Solver, Step
 from tensorgrad_gen.plan.rows import with_rows
 from tensorgrad_gen.plan.saving import choose_saved, clips, reads_unrounded
-from tensorgrad_gen.plan.shaping import scale_inside, split_contractions
 from tensorgrad_gen.plan.scales import share_scales
+from tensorgrad_gen.plan.shaping import scale_inside, split_contractions
 from tensorgrad_gen.plan.sharing import share_products
 from tensorgrad_gen.plan.sizes import Regime
 from tensorgrad_gen.plan.solvers import solver

@@ -61,12 +61,11 @@ def _common(tensor: str, statements: list[Statement]) -> _Scale | None:
 
 
 def _scaled_readings(statement: Statement, tensor: str) -> Iterator[Expr]:
-    """The terms that have the tensor as a factor, and no axis that it has not."""
+    """The terms that have the tensor as a factor, once, and no axis that it has not."""
     for term in terms_of(statement.value):
-        for factor in factors_of(term):
-            if isinstance(factor, Access) and factor.tensor == tensor and factor.free == term.free:
-                if all(isinstance(sub, Index) for sub in factor.subs):
-                    yield term
+        own = [f for f in factors_of(term) if isinstance(f, Access) and f.tensor == tensor]
+        if len(own) == 1 and own[0].free == term.free and all(isinstance(sub, Index) for sub in own[0].subs):
+            yield term
 
 
 def _scale(term: Expr) -> _Scale:

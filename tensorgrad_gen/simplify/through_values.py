@@ -61,7 +61,7 @@ def through_values(expr: Expr, program: Program) -> Expr:
 
 
 def read_values(expr: Expr, program: Program) -> Expr:
-    """The expression with every value that has a name replaced by an access to it, and roots and masks read off values."""
+    """The expression with every value that has a name replaced by an access to it, and what is read off one."""
     known, powers, conjugates = _tables(program.statements)
     given = frozenset(item.name for item in program.inputs)
 
