@@ -18,6 +18,7 @@ from tensorgrad_gen.ir import Apply, Expr, Program, Root, Statement
 from tensorgrad_gen.normalise.parts import parts
 from tensorgrad_gen.plan.contraction import order_contractions, work
 from tensorgrad_gen.plan.inside import softmax_inside
+from tensorgrad_gen.plan.masked import share_masked
 from tensorgrad_gen.plan.model import Block, Plan, Solver, Step
 from tensorgrad_gen.plan.rows import with_rows
 from tensorgrad_gen.plan.saving import choose_saved, clips, reads_unrounded
@@ -148,7 +149,7 @@ class _Planner:
         shaped = [replace(s, value=scale_inside(split_contractions(s.value))) for s in statements]
         clean = [replace(s, value=apart(s.value, frozenset(s.indices))) for s in shaped]
         split = drop_broadcasts(Hoister(names, self._known()).run(clean), {t for _, t in results})
-        shared = share_products(split, names, frozenset(t for _, t in results))
+        shared = share_products(share_masked(split, names), names, frozenset(t for _, t in results))
         shared = share_scales(shared, names, frozenset(t for _, t in results))
         # Known anew: what hoisting named may stand behind the contraction that would read it.
         ordered = order_contractions(shared, names, self._known(), self.regime)
