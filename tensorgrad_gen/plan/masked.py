@@ -78,7 +78,7 @@ def _replaced(expr: Expr, read: Callable[[Expr], Expr]) -> Expr:
 
 
 def _split(term: Expr) -> tuple[list[Expr], Expr] | None:
-    """The numbers of a product, and the rest, if that has a mask of tensors and is made at each place of all its axes."""
+    """The numbers of a product, and the rest, if that has a mask of tensors and a factor with all axes."""
     if not isinstance(term, Mul):
         return None
     numbers = [f for f in term.factors if scalar(f)]
