@@ -91,4 +91,5 @@ FLOPS: dict[Any, Callable[..., int]] = {
     # PyTorch's own takes no account of groups.
     _aten.convolution_backward: _convolution_backward,
     _aten.cholesky_inverse: _cubic(2),
+    _aten.linalg_cross: lambda vectors, *_others, **_options: 3 * vectors.numel(),
 }

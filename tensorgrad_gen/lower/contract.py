@@ -30,6 +30,7 @@ from tensorgrad_gen.ir import (
 from tensorgrad_gen.lower.arith import product
 from tensorgrad_gen.lower.builder import Builder
 from tensorgrad_gen.lower.convolutions import convolved
+from tensorgrad_gen.lower.crosses import crossed
 from tensorgrad_gen.lower.deltas import sum_with_delta
 from tensorgrad_gen.lower.matmul import pair
 from tensorgrad_gen.lower.model import Layout
@@ -73,7 +74,8 @@ def _sum_product(b: Builder, bound: tuple[Index, ...], factors: tuple[Expr, ...]
     elif strict:
         inner = sum_masked(b, bound, factors, order)
     else:
-        inner = convolved(b, bound, factors, order) or contract(b, bound, factors, order)
+        special = convolved(b, bound, factors, order) or crossed(b, bound, factors, order)
+        inner = special or contract(b, bound, factors, order)
     if not outside:
         return inner
     above, below = collect(b, tuple(outside), order)
