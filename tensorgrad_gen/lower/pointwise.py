@@ -7,8 +7,9 @@ from dataclasses import replace
 from fractions import Fraction
 
 from tensorgrad_gen.algebra import accesses
+from tensorgrad_gen.algebra.hidden_zeros import masked_divisors, zero_outside
 from tensorgrad_gen.algebra.hoist import scalar
-from tensorgrad_gen.algebra.parts import factors_of
+from tensorgrad_gen.algebra.parts import factors_of, split_power
 from tensorgrad_gen.ir import (
     Add,
     Apply,
@@ -150,6 +151,9 @@ def collect(b: Builder, factors: tuple[Expr, ...], order: Layout) -> tuple[list[
 
 def masked(b: Builder, conditions: tuple[Expr, ...], rest: tuple[Expr, ...], order: Layout) -> Val:
     """The product where the conditions hold, 0 elsewhere; nothing singular is computed where they do not."""
+    found = _vanishing(b, conditions, rest)
+    if found is not None:
+        return b.lower(found, order)
     outer = b.guards
     with b.guarded(*conditions):
         inner = b.lower(rest[0] if len(rest) == 1 else Mul(rest), order) if rest else ONE
@@ -159,6 +163,15 @@ def masked(b: Builder, conditions: tuple[Expr, ...], rest: tuple[Expr, ...], ord
     mask = b.tensor(mask)
     inner = b.real(inner)
     return pointwise(Call("torch.where", (mask.expr, inner.expr, Lit(0))), mask, inner, kind="real")
+
+
+def _vanishing(b: Builder, conditions: tuple[Expr, ...], rest: tuple[Expr, ...]) -> Expr | None:
+    """The product without its conditions, if beside its divisors it has what is 0 where each of them is false."""
+    above = [base for base, exponent in map(split_power, rest) if exponent > 0]
+    if not all(any(zero_outside(base, c, b.program) for base in above) for c in conditions):
+        return None
+    factors = masked_divisors(rest, conditions)
+    return None if factors is None else mul(*factors)
 
 
 def safe(b: Builder, val: Val, order: Layout, point: int = 1) -> Val:

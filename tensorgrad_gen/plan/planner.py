@@ -149,7 +149,7 @@ class _Planner:
         shaped = [replace(s, value=scale_inside(split_contractions(s.value))) for s in statements]
         clean = [replace(s, value=apart(s.value, frozenset(s.indices))) for s in shaped]
         split = drop_broadcasts(Hoister(names, self._known()).run(clean), {t for _, t in results})
-        shared = share_products(share_masked(split, names), names, frozenset(t for _, t in results))
+        shared = share_products(share_masked(split, names, self.program), names, frozenset(t for _, t in results))
         shared = share_scales(shared, names, frozenset(t for _, t in results))
         # Known anew: what hoisting named may stand behind the contraction that would read it.
         ordered = order_contractions(shared, names, self._known(), self.regime)
