@@ -38,14 +38,12 @@ def zero_outside(factor: Expr, condition: Expr, program: Program) -> bool:
     return _is_part(factor, condition.left, _meaning(condition.left, program))
 
 
-def compared_outside(factor: Expr, condition: Expr, program: Program) -> bool:
-    """As `zero_outside`, also of the factor itself: `u` outside of `u != 0`, and of `u != 0 or v != 0`."""
+def is_compared(factor: Expr, condition: Expr) -> bool:
+    """Whether the factor itself is compared with 0: `u` in `u != 0`, or in `u != 0 or v != 0`."""
     if isinstance(condition, Logic) and condition.op == "or":
-        return any(compared_outside(factor, arg, program) for arg in condition.args)
-    own = isinstance(condition, Compare) and condition.op == "!=" and number(condition.right) == 0
-    return zero_outside(factor, condition, program) or (
-        own and isinstance(condition, Compare) and key(factor) == key(condition.left)
-    )
+        return any(is_compared(factor, arg) for arg in condition.args)
+    unequal = isinstance(condition, Compare) and condition.op == "!=" and number(condition.right) == 0
+    return unequal and isinstance(condition, Compare) and key(factor) == key(condition.left)
 
 
 def masked_divisors(factors: Iterable[Expr], conditions: Sequence[Expr]) -> list[Expr] | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 from tensorgrad_gen.algebra import abstract_key, accesses, by_name
-from tensorgrad_gen.algebra.hidden_zeros import compared_outside, masked_divisors
+from tensorgrad_gen.algebra.hidden_zeros import is_compared, masked_divisors
 from tensorgrad_gen.algebra.hoist import scalar
 from tensorgrad_gen.algebra.naming import Namer, describe
 from tensorgrad_gen.algebra.parts import factors_of, reads_at_position, split_power, terms_of
@@ -19,8 +19,8 @@ Split: TypeAlias = Callable[[Expr], "tuple[list[Expr], Expr] | None"]  # what st
 def share_masked(statements: list[Statement], names: Namer, program: Program) -> list[Statement]:
     """`a = [n > 0] u/n; b = -[n > 0] u/n` -> `t = [n > 0] u/n; a = t; b = -t`; a sum of them reads `t` too.
 
-    Then what is left but for factors that are 0 outside of the mask: `[y != 0] g a/y` and `[y != 0] g b/y`, where
-    `y = hypot(a, b)`, are `t a` and `t b` with `t = g/where(y != 0, y, inf)`.
+    Then what is left but for factors that are compared with 0: `[a != 0 or b != 0] g a/r` and `.. g b/r` are `t a` and
+    `t b` with `t = g/where(a != 0 or b != 0, r, inf)`.  Not a factor beside its size: `a/hypot(a, b)` is never above 1.
     """
     return _shared(_shared(statements, names, _whole), names, lambda term: _inside(term, program))
 
@@ -104,7 +104,7 @@ def _inside(term: Expr, program: Program) -> tuple[list[Expr], Expr] | None:
         return None
     conditions = [f.condition for f in factors_of(term) if isinstance(f, Iverson)]
     rest = [f for f in factors_of(term) if not isinstance(f, Iverson)]
-    zeros = {c: [f for f in rest if compared_outside(f, c, program)] for c in conditions}
+    zeros = {c: [f for f in rest if is_compared(f, c)] for c in conditions}
     before = [f for f in rest if scalar(f) or any(f in found for found in zeros.values())]
     inner = [f for f in rest if f not in before]
     # What a user's mask hides is not read: it may be infinite.
