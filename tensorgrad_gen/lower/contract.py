@@ -1,8 +1,9 @@
 """Sums over products: which of them is a sum, a multiply-and-sum, a matrix product, a general contraction.
 
-A contraction over windows may be a convolution (`convolutions`); the table of all others is `pair`: no contracted
-index - broadcasting multiply; one side adds no index of its own - matrix by vector if there is no batch, else multiply
-and sum; both add - `@`, by rows if several axes are contracted, else einsum.
+A contraction over windows may be a convolution (`convolutions`), one with a permutation symbol a cross product
+(`crosses`); the table of all others is `pair`: no contracted index - broadcasting multiply; one side adds no index of
+its own - matrix by vector if there is no batch, else multiply and sum; both add - `@`, by rows if several axes are
+contracted, else einsum.
 """
 
 from __future__ import annotations
