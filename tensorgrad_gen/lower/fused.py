@@ -39,7 +39,13 @@ from tensorgrad_gen.plan.model import Step
 
 ONE = const(1)
 # Function -> what its derivative has in it: few products are looked at twice.
-_DERIVATIVES = {"gelu": "erfc", "gelu_tanh": "sech_squared", "silu": "sigmoid", "mish": "sech_squared"}
+_DERIVATIVES = {
+    "gelu": "erfc",
+    "gelu_tanh": "sech_squared",
+    "silu": "sigmoid",
+    "mish": "sech_squared",
+    "tanh": "sech_squared",
+}
 
 
 @dataclass(frozen=True, slots=True)
