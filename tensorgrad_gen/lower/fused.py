@@ -90,7 +90,13 @@ def _fused(term: Mul, table: dict[str, Step], program: Program) -> Fused | None:
     masks = [f for f in term.factors if isinstance(f, Iverson)]
     if masks:
         return _threshold(term, masks)
-    return _softmax(term, table) or _piecewise(term) or _derivative(term, program) or _sigmoid(term)
+    return (
+        _softmax(term, table)
+        or _piecewise(term)
+        or _derivative(term, program)
+        or _logistic(term, table)
+        or _sigmoid(term)
+    )
 
 
 def _unmasked(term: Mul) -> Mul | None:
@@ -142,6 +148,22 @@ def _is_derivative(expr: Expr, function: str, place: Expr, program: Program) -> 
         return equal_as_functions(expr, derivative, program)
     except UndecidedError:
         return False
+
+
+def _logistic(term: Mul, table: dict[str, Step]) -> Fused | None:
+    """`g y sigmoid(-z)` where `y = sigmoid(z)` would be computed for nothing else."""
+    for factor in term.factors:
+        place = neg(factor.args[0]) if isinstance(factor, Apply) and factor.function == "sigmoid" else factor
+        if place is factor or not _plain(place) or place.free != term.free:
+            continue
+        for value in (f for f in term.factors if isinstance(f, Access) and _plain(f) and f.tensor in table):
+            step, rest = table[value.tensor], _rest(term, [factor, value])
+            here = dict(zip(step.indices, (s for s in value.subs if isinstance(s, Index)), strict=True))
+            meaning = substitute(step.value, here)
+            readers = sum(a.tensor == value.tensor for other in table.values() for a in accesses(other.value))
+            if rest is not None and readers == 1 and meaning is Apply("sigmoid", (place,)):
+                return Fused("sigmoid_backward", (rest, place), inside=(value, meaning))
+    return None
 
 
 def _sigmoid(term: Mul) -> Fused | None:

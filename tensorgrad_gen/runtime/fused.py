@@ -95,6 +95,14 @@ def softplus_backward(grad: Tensor, z: Tensor, beta: float = 1) -> Tensor:
     return grad * torch.sigmoid(beta * z)
 
 
+def sigmoid_backward(grad: Tensor, z: Tensor) -> Tensor:
+    """`grad s(z) s(-z)`, `s` the sigmoid: exact in both tails, where `y (1 - y)` is 0."""
+    if unwatched(_SOFTPLUS, grad, z):
+        result: Tensor = _SOFTPLUS(_SOFTPLUS(grad, z, 1, 50.0), z, -1, 50.0)
+        return result
+    return grad * torch.sigmoid(z) * torch.sigmoid(-z)
+
+
 def tanh_backward(grad: Tensor, z: Tensor) -> Tensor:
     """`grad sech(z)^2 = 4 grad s(2 z) s(-2 z)`, `s` the sigmoid: exact in both tails.
 
