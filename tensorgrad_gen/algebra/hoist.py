@@ -231,14 +231,16 @@ class Hoister:
         return self.name(argument, order, wanted) if negative is None else mul(const(-1), negative)
 
     def _holds_less(self, expr: Apply) -> bool:
-        """Whether backward holds less if the argument has a name: it is made of several tensors as large as itself.
+        """Whether backward holds less, or as much of what is nearer, if the argument has a name.
 
-        The derivative of `sigmoid(u + v + w)` is one of the sum.
+        The derivative of `sigmoid(u + v + w)` is one of the sum of several tensors as large as itself; that of
+        `relu(u + b)`, `u` a tensor that is computed, one of the sum that a bias was added to.
         """
         if not self.inputs or expr.function in _LINEAR or isinstance(expr.args[0], Access):
             return False
-        parts = {a.tensor for a in accesses(expr.args[0]) if a.free == expr.args[0].free}
-        return len(parts - self.inputs) > 1
+        argument = expr.args[0]
+        parts = {a.tensor for a in accesses(argument) if a.free == argument.free} - self.inputs
+        return len(parts) > 1 or (len(parts) == 1 and _sum_of_tensors(argument))
 
     def name(self, expr: Expr, order: tuple[Index, ...], wanted: str = "") -> Expr:
         """The value as an access to a named tensor, new or known."""

@@ -17,7 +17,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_leaves
 
-from tensorgrad_gen.bench.operators import FLOPS, MOVES, NO_BYTES, PICKS, PUTS, VIEWS_IN_PLACE, WRITES_ONLY
+from tensorgrad_gen.bench.operators import FILLS, FLOPS, MOVES, NO_BYTES, PICKS, PUTS, VIEWS_IN_PLACE, WRITES_ONLY
 
 # What is measured: tensors in, a tensor or several out.
 Call = Callable[..., "Tensor | Sequence[Tensor]"]
@@ -98,7 +98,8 @@ class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.calls += 1
         if name in NO_BYTES:
             return
-        read = [t for t in given if not (name in WRITES_ONLY and any(t is c for c in changed))]
+        written = given if name in FILLS else changed if name in WRITES_ONLY else []
+        read = [t for t in given if not any(t is w for w in written)]
         moved = _reads(name, read, made, changed) + [(t, touched(t)) for t in made]
         if name not in PUTS:
             moved += [(t, touched(t)) for t in changed]

@@ -18,6 +18,8 @@ NO_BYTES = frozenset({"empty", "empty_like", "empty_strided", "new_empty", "new_
 VIEWS_IN_PLACE = frozenset({"squeeze_", "unsqueeze_", "t_", "transpose_", "detach_", "as_strided_"})
 # The operand that is written to is not read.
 WRITES_ONLY = frozenset({"copy_", "fill_", "zero_"})
+# A tensor is asked for like another one, of which nothing is read but its shape and type.
+FILLS = frozenset({"zeros_like", "new_zeros", "ones_like", "new_ones", "full_like", "new_full"})
 # Of the first operand is read what labels pick.
 PICKS = frozenset({"index", "gather", "index_select", "embedding", "take"})
 # Elements are moved, or numbers written: nothing is computed.
@@ -102,4 +104,5 @@ FLOPS: dict[Any, Callable[..., int]] = {
     # PyTorch's own takes no account of groups.
     _aten.convolution_backward: _convolution_backward,
     _aten.cholesky_inverse: _cubic(2),
+    _aten.linalg_cross: lambda vectors, *_others, **_options: 3 * vectors.numel(),
 }

@@ -49,6 +49,8 @@ def over(left: Val, right: Val) -> Val:
         safe = isinstance(right.expr, Lit) and right.expr.value != 0
         expr: TExpr = Infix("/", left.expr, right.expr)
         return Val(expr if safe else Call("_runtime.ratio", (left.expr, right.expr)), kind="number")
+    if left.expr == Lit(1) and right.kind == "real":  # `1 / x` is the reciprocal times 1
+        return right.over(Call("torch.reciprocal", (right.expr,)))
     return pointwise(Infix("/", left.expr, right.expr), left, right)
 
 
@@ -111,6 +113,8 @@ def product(b: Builder, above: list[Val], below: list[Val]) -> Val:
     for side, vals in enumerate((above, below)):
         for val in vals:
             if val.kind != "number":
+                if isinstance(val.expr, Prefix) and val.expr.op == "-":  # a minus costs nothing on a number
+                    val, scale_above = negative(val), negative(scale_above)
                 groups.setdefault(frozenset(val.indices), ([], []))[side].append(b.real(val))
     if not groups:
         return over(scale_above, scale_below)

@@ -1,8 +1,9 @@
 """Sums over products: which of them is a sum, a multiply-and-sum, a matrix product, a general contraction.
 
-A contraction over windows may be a convolution (`convolutions`); the table of all others is `pair`: no contracted
-index - broadcasting multiply; one side adds no index of its own - matrix by vector if there is no batch, else multiply
-and sum; both add - `@`, by rows if several axes are contracted, else einsum.
+A contraction over windows may be a convolution (`convolutions`), one with a permutation symbol a cross product
+(`crosses`); the table of all others is `pair`: no contracted index - broadcasting multiply; one side adds no index of
+its own - matrix by vector if there is no batch, else multiply and sum; both add - `@`, by rows if several axes are
+contracted, else einsum.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from tensorgrad_gen.ir import (
 from tensorgrad_gen.lower.arith import product
 from tensorgrad_gen.lower.builder import Builder
 from tensorgrad_gen.lower.convolutions import convolved
+from tensorgrad_gen.lower.crosses import crossed
 from tensorgrad_gen.lower.deltas import sum_with_delta
 from tensorgrad_gen.lower.matmul import pair
 from tensorgrad_gen.lower.model import Layout
@@ -73,7 +75,8 @@ def _sum_product(b: Builder, bound: tuple[Index, ...], factors: tuple[Expr, ...]
     elif strict:
         inner = sum_masked(b, bound, factors, order)
     else:
-        inner = convolved(b, bound, factors, order) or contract(b, bound, factors, order)
+        special = convolved(b, bound, factors, order) or crossed(b, bound, factors, order)
+        inner = special or contract(b, bound, factors, order)
     if not outside:
         return inner
     above, below = collect(b, tuple(outside), order)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tensorgrad_gen.algebra.indices import by_name
+from tensorgrad_gen.algebra.indices import accesses, by_name
 from tensorgrad_gen.ir import Add, Compare, Const, Delta, Expr, Index, Iverson, Mul, Position, Sum, sub_free
 from tensorgrad_gen.ir.build import ONE as UNIT
 from tensorgrad_gen.lower.access import label_order, safe_label
@@ -53,7 +53,7 @@ def diagonal(factors: tuple[Expr, ...]) -> tuple[Index, Index, tuple[Expr, ...]]
     free: frozenset[Index] = frozenset().union(*(f.free for f in rest))
     if delta.left not in free and delta.right in free:
         return delta.right, delta.left, rest
-    if delta.right not in free and free:
+    if delta.right not in free and (free or any(accesses(f) for f in rest)):
         return delta.left, delta.right, rest
     return None
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from tensorgrad_gen.algebra import accesses, substitute, walk
 from tensorgrad_gen.algebra.equal import UndecidedError, equal_as_functions
 from tensorgrad_gen.algebra.hoist import scalar
-from tensorgrad_gen.algebra.parts import factors_of, terms_of
+from tensorgrad_gen.algebra.parts import factors_of, may_be_infinite, terms_of
 from tensorgrad_gen.functions import FUNCTIONS
 from tensorgrad_gen.ir import (
     Access,
@@ -29,6 +29,7 @@ from tensorgrad_gen.ir import (
     Program,
     Sum,
     Where,
+    add,
     const,
     mul,
     neg,
@@ -38,7 +39,13 @@ from tensorgrad_gen.plan.model import Step
 
 ONE = const(1)
 # Function -> what its derivative has in it: few products are looked at twice.
-_DERIVATIVES = {"gelu": "erfc", "gelu_tanh": "sech_squared", "silu": "sigmoid", "mish": "sech_squared"}
+_DERIVATIVES = {
+    "gelu": "erfc",
+    "gelu_tanh": "sech_squared",
+    "silu": "sigmoid",
+    "mish": "sech_squared",
+    "tanh": "sech_squared",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,10 @@ def fused(step: Step, steps: Iterable[Step], program: Program) -> dict[Expr, Fus
             if match is not None:
                 found[unmasked] = match
     for part in (step.value, *factors_of(step.value)):
-        match = _log_softmax(part, table) if isinstance(part, Add) else None
+        match = _log_softmax(part, table)
+        if match is None and isinstance(part, Add):  # `exp(y) sum_h g - g`
+            opposite = _log_softmax(add(*map(neg, part.terms)), table)
+            match = None if opposite is None else replace(opposite, numbers=(const(-1),))
         if match is not None:
             found[part] = match
     return found
@@ -80,7 +90,13 @@ def _fused(term: Mul, table: dict[str, Step], program: Program) -> Fused | None:
     masks = [f for f in term.factors if isinstance(f, Iverson)]
     if masks:
         return _threshold(term, masks)
-    return _softmax(term, table) or _piecewise(term) or _derivative(term, program) or _sigmoid(term)
+    return (
+        _softmax(term, table)
+        or _piecewise(term)
+        or _derivative(term, program)
+        or _logistic(term, table)
+        or _sigmoid(term)
+    )
 
 
 def _unmasked(term: Mul) -> Mul | None:
@@ -134,6 +150,22 @@ def _is_derivative(expr: Expr, function: str, place: Expr, program: Program) -> 
         return False
 
 
+def _logistic(term: Mul, table: dict[str, Step]) -> Fused | None:
+    """`g y sigmoid(-z)` where `y = sigmoid(z)` would be computed for nothing else."""
+    for factor in term.factors:
+        place = neg(factor.args[0]) if isinstance(factor, Apply) and factor.function == "sigmoid" else factor
+        if place is factor or not _plain(place) or place.free != term.free:
+            continue
+        for value in (f for f in term.factors if isinstance(f, Access) and _plain(f) and f.tensor in table):
+            step, rest = table[value.tensor], _rest(term, [factor, value])
+            here = dict(zip(step.indices, (s for s in value.subs if isinstance(s, Index)), strict=True))
+            meaning = substitute(step.value, here)
+            readers = sum(a.tensor == value.tensor for other in table.values() for a in accesses(other.value))
+            if rest is not None and readers == 1 and meaning is Apply("sigmoid", (place,)):
+                return Fused("sigmoid_backward", (rest, place), inside=(value, meaning))
+    return None
+
+
 def _sigmoid(term: Mul) -> Fused | None:
     """`g sigmoid(beta z)`: backward of softplus."""
     for factor in term.factors:
@@ -168,7 +200,7 @@ def _threshold(term: Mul, masks: Sequence[Expr]) -> Fused | None:
     rest = _rest(term, masks)
     if len(masks) > 1 or rest is None or not isinstance(condition, Compare) or condition.op != ">":
         return None
-    if not all(isinstance(f, Access) or _number(f) for f in factors_of(rest)):
+    if may_be_infinite(rest):
         return None  # a function may be singular where the mask hides it: it is not read there
     if number(condition.right) != 0 or not _plain(condition.left) or condition.left.free != term.free:
         return None
@@ -190,9 +222,9 @@ def _softmax(term: Mul, table: dict[str, Step]) -> Fused | None:
     return None
 
 
-def _log_softmax(whole: Add, table: dict[str, Step]) -> Fused | None:
+def _log_softmax(whole: Expr, table: dict[str, Step]) -> Fused | None:
     """`g - exp(y) sum_h g`"""
-    if len(whole.terms) != 2:
+    if not isinstance(whole, Add) or len(whole.terms) != 2:
         return None
     for cotangent, other in (whole.terms, whole.terms[::-1]):
         factors = factors_of(neg(other))

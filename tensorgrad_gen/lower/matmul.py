@@ -80,7 +80,7 @@ def _by_vector(matrix: Val, vector: Val, common: Axes, order: Layout) -> Val | N
         return Val(_at(matrix.expr, vector.expr), rest)
     if layout[-2] is axis:
         return Val(_at(Attr(matrix.expr, "mT"), vector.expr), rest)
-    return None
+    return _grouped(vector, matrix, ((), (), rest), order) if layout[0] is axis else None
 
 
 def _flat(val: Val) -> TExpr:

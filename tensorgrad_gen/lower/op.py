@@ -23,7 +23,7 @@ from tensorgrad_gen.ir import (
     Where,
     complex_tensors,
 )
-from tensorgrad_gen.lower import access, calls, contract, deltas, pointwise, reductions, roots
+from tensorgrad_gen.lower import access, calls, conditions, contract, deltas, pointwise, reductions, roots
 from tensorgrad_gen.lower.attention import AttentionCall, attention_gradients, attention_values
 from tensorgrad_gen.lower.builder import Builder, Local, Rule
 from tensorgrad_gen.lower.fused import Fused, fused
@@ -54,7 +54,7 @@ RULES: dict[str, dict[type, Rule]] = {
         Root: roots.lower_root,
     },
     "call": {Fused: calls.lower_fused},
-    "bool": {**pointwise.BOOL, Access: access.condition_access, Reduce: reductions.lower_reduce},
+    "bool": {**conditions.BOOL, Access: access.condition_access, Reduce: reductions.lower_reduce},
     "label": {
         **pointwise.LABEL,
         Access: access.integer_access,

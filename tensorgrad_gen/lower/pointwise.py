@@ -6,11 +6,13 @@ import math
 from dataclasses import replace
 from fractions import Fraction
 
-from tensorgrad_gen.algebra.parts import reads_at_position
+from tensorgrad_gen.algebra import accesses
+from tensorgrad_gen.algebra.hidden_zeros import masked_divisors, zero_outside
+from tensorgrad_gen.algebra.hoist import scalar
+from tensorgrad_gen.algebra.parts import factors_of, split_power
 from tensorgrad_gen.ir import (
     Add,
     Apply,
-    Compare,
     Const,
     Delta,
     Expr,
@@ -23,6 +25,8 @@ from tensorgrad_gen.ir import (
     Pow,
     Special,
     Where,
+    add,
+    mul,
 )
 from tensorgrad_gen.ir import number as constant
 from tensorgrad_gen.lower.arith import ONE, over, pointwise, product, times, total
@@ -30,7 +34,7 @@ from tensorgrad_gen.lower.builder import Builder, Rule, is_integer, rational
 from tensorgrad_gen.lower.model import Layout
 from tensorgrad_gen.lower.names import local_name
 from tensorgrad_gen.lower.torch_functions import SAFE_AT_TWO, SINGULAR, SINGULAR_AT_ONE, SPELLINGS
-from tensorgrad_gen.lower.torch_ir import Call, Infix, Lit, Method, Prefix, TExpr, Var
+from tensorgrad_gen.lower.torch_ir import Call, Infix, Lit, Method, TExpr, Var
 from tensorgrad_gen.lower.values import LoweringError, Val, align, named
 from tensorgrad_gen.lower.windows import unpadded
 
@@ -83,7 +87,22 @@ def _lower_add(b: Builder, node: Add, order: Layout) -> Val:
     if len(chosen) == 1 and len(node.terms) > 1:
         others = tuple(term for term in node.terms if term is not chosen[0])
         return add_scattered(b, chosen[0], others, order)
+    if (choice := _choice(node)) is not None:
+        return _lower_where(b, choice, order)
     return total(b, [b.lower(term, order) for term in node.terms])
+
+
+def _choice(node: Add) -> Where | None:
+    """`1 - 1/2 [c]` as 1/2 where `c` holds, else 1: one pass, where the sum takes three."""
+    chosen = [term for term in node.terms if any(isinstance(f, Iverson) for f in factors_of(term))]
+    numbers = [term for term in node.terms if scalar(term)]
+    if len(node.terms) != len(chosen) + len(numbers) or len(chosen) != 1:
+        return None
+    conditions = [f.condition for f in factors_of(chosen[0]) if isinstance(f, Iverson)]
+    scale = [f for f in factors_of(chosen[0]) if not isinstance(f, Iverson)]
+    if len(conditions) != 1 or not accesses(conditions[0]) or not all(map(scalar, scale)):
+        return None
+    return Where(conditions[0], add(*numbers, mul(*scale)), add(*numbers))
 
 
 def _lower_mul(b: Builder, node: Mul, order: Layout) -> Val:
@@ -132,6 +151,9 @@ def collect(b: Builder, factors: tuple[Expr, ...], order: Layout) -> tuple[list[
 
 def masked(b: Builder, conditions: tuple[Expr, ...], rest: tuple[Expr, ...], order: Layout) -> Val:
     """The product where the conditions hold, 0 elsewhere; nothing singular is computed where they do not."""
+    found = _vanishing(b, conditions, rest)
+    if found is not None:
+        return b.lower(found, order)
     outer = b.guards
     with b.guarded(*conditions):
         inner = b.lower(rest[0] if len(rest) == 1 else Mul(rest), order) if rest else ONE
@@ -141,6 +163,15 @@ def masked(b: Builder, conditions: tuple[Expr, ...], rest: tuple[Expr, ...], ord
     mask = b.tensor(mask)
     inner = b.real(inner)
     return pointwise(Call("torch.where", (mask.expr, inner.expr, Lit(0))), mask, inner, kind="real")
+
+
+def _vanishing(b: Builder, conditions: tuple[Expr, ...], rest: tuple[Expr, ...]) -> Expr | None:
+    """The product without its conditions, if beside its divisors it has what is 0 where each of them is false."""
+    above = [base for base, exponent in map(split_power, rest) if exponent > 0]
+    if not all(any(zero_outside(base, c, b.program) for base in above) for c in conditions):
+        return None
+    factors = masked_divisors(rest, conditions)
+    return None if factors is None else mul(*factors)
 
 
 def safe(b: Builder, val: Val, order: Layout, point: int = 1) -> Val:
@@ -251,13 +282,14 @@ def _lower_iverson(b: Builder, node: Iverson, order: Layout) -> Val:
 
 
 def _lower_where(b: Builder, node: Where, order: Layout) -> Val:
-    return _where(b, node, order, "real")
+    return where(b, node, order, "real")
 
 
-def _where(b: Builder, node: Where, order: Layout, kind: str) -> Val:
+def where(b: Builder, node: Where, order: Layout, kind: str) -> Val:
+    """A choice between two values, conditions or labels; of each only what is chosen is read."""
     lower = {"real": b.lower, "bool": b.condition, "label": b.integer}[kind]
     outer = b.guards
-    opposite = _negated(node.condition)
+    opposite = negated(node.condition)
     with b.guarded(node.condition):
         then = lower(node.then, order)
     with b.guarded(opposite):
@@ -269,49 +301,11 @@ def _where(b: Builder, node: Where, order: Layout, kind: str) -> Val:
     return pointwise(Call("torch.where", (mask.expr, then.expr, other.expr)), mask, then, other, kind=kind)
 
 
-def _negated(condition: Expr) -> Expr:
+def negated(condition: Expr) -> Expr:
+    """The opposite condition."""
     if isinstance(condition, Logic) and condition.op == "not":
         return condition.args[0]
     return Logic("not", (condition,))
-
-
-# Conditions.
-
-
-def _condition_compare(b: Builder, node: Compare, order: Layout) -> Val:
-    lower = b.integer if all(is_integer(side, b.labels) for side in (node.left, node.right)) else b.lower
-    left, right = lower(node.left, order), lower(node.right, order)
-    kind = "flag" if left.scalar and right.scalar else "bool"
-    return pointwise(Infix(node.op, left.expr, right.expr), left, right, kind=kind)
-
-
-def _condition_logic(b: Builder, node: Logic, order: Layout) -> Val:
-    if node.op == "not":
-        part = b.condition(node.args[0], order)
-        return part.over(Prefix("not " if part.kind == "flag" else "~", part.expr))
-    parts = []
-    for count, arg in enumerate(node.args):
-        # A label is read where the conditions before it leave the answer open.
-        decided = node.args[:count] if reads_at_position(arg) else ()
-        with b.guarded(*(decided if node.op == "and" else map(_negated, decided))):
-            parts.append(b.condition(arg, order))
-    whole = parts[0]
-    for part in parts[1:]:
-        kind = "flag" if whole.kind == part.kind == "flag" else "bool"
-        whole = pointwise(Infix("&" if node.op == "and" else "|", whole.expr, part.expr), whole, part, kind=kind)
-    return whole
-
-
-def _condition_iverson(b: Builder, node: Iverson, order: Layout) -> Val:
-    return b.condition(node.condition, order)
-
-
-def _condition_const(b: Builder, node: Const, order: Layout) -> Val:
-    return Val(Lit(node.value != 0), kind="flag")
-
-
-def _condition_where(b: Builder, node: Where, order: Layout) -> Val:
-    return _where(b, node, order, "bool")
 
 
 # Integers.
@@ -326,7 +320,7 @@ def _integer_position(b: Builder, node: Position, order: Layout) -> Val:
 
 
 def _integer_where(b: Builder, node: Where, order: Layout) -> Val:
-    return _where(b, node, order, "label")
+    return where(b, node, order, "label")
 
 
 def _integer_add(b: Builder, node: Add, order: Layout) -> Val:
@@ -379,13 +373,6 @@ REAL: dict[type, Rule] = {
     Apply: _lower_apply,
     Iverson: _lower_iverson,
     Where: _lower_where,
-}
-BOOL: dict[type, Rule] = {
-    Compare: _condition_compare,
-    Logic: _condition_logic,
-    Iverson: _condition_iverson,
-    Const: _condition_const,
-    Where: _condition_where,
 }
 LABEL: dict[type, Rule] = {
     Const: _integer_const,

@@ -58,6 +58,14 @@ class Sizes:
         """Whether two indices surely have one extent."""
         return self._source(first.extent) == self._source(second.extent)
 
+    def is_multiple(self, symbol: str | int, times: int, of: str | int) -> bool:
+        """Whether an extent is surely so many times another one."""
+        found = self._defs.get(symbol) if isinstance(symbol, str) else None
+        if found is None or found.op != "*":
+            return False
+        known = {("int", (times,)), ("size", (of,))}
+        return {(part.op, part.args) for part in found.args if isinstance(part, Size)} == known
+
     def _source(self, symbol: str | int) -> str | int:
         """The extent that one is defined to equal."""
         found = self._defs.get(symbol) if isinstance(symbol, str) else None

@@ -231,6 +231,9 @@ def read_window(b: Builder, val: Val, place: Index, label: Expr, order: tuple[In
     layout = (*val.layout[:position], *(index for index, _ in steps), *val.layout[position + 1 :])
     start = number(found.start)
     if len(steps) == 1 and number(steps[0][1]) == 1 and start is not None and start >= 0 and not how:
+        whole = int(start) == 0 and b.sizes.is_multiple(steps[0][0].extent, found.divisor, place.extent)
+        if found.divisor > 1 and whole:
+            return val.over(source, layout)
         expr: TExpr = Method(source, "narrow", (Lit(dim), Lit(int(start)), b.size(steps[0][0])))
         return val.over(expr, layout)
     counts = Tup(tuple(b.size(index) for index, _ in steps))

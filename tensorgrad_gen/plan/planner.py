@@ -18,9 +18,11 @@ from tensorgrad_gen.ir import Apply, Expr, Program, Root, Statement, complex_of
 from tensorgrad_gen.normalise.parts import Part, parts
 from tensorgrad_gen.plan.contraction import order_contractions, work
 from tensorgrad_gen.plan.inside import softmax_inside
+from tensorgrad_gen.plan.masked import share_masked
 from tensorgrad_gen.plan.model import Block, Plan, Solver, Step
 from tensorgrad_gen.plan.rows import with_rows
 from tensorgrad_gen.plan.saving import choose_saved, clips, reads_unrounded
+from tensorgrad_gen.plan.scales import share_scales
 from tensorgrad_gen.plan.shaping import scale_inside, split_contractions
 from tensorgrad_gen.plan.sharing import share_products
 from tensorgrad_gen.plan.sizes import Regime
@@ -172,7 +174,8 @@ class _Planner:
         shaped = [replace(s, value=scale_inside(split_contractions(s.value))) for s in statements]
         clean = [replace(s, value=apart(s.value, frozenset(s.indices))) for s in shaped]
         split = drop_broadcasts(Hoister(names, self._known()).run(clean), {t for _, t in results})
-        shared = share_products(split, names, frozenset(t for _, t in results))
+        shared = share_products(share_masked(split, names, self.program), names, frozenset(t for _, t in results))
+        shared = share_scales(shared, names, frozenset(t for _, t in results))
         # Known anew: what hoisting named may stand behind the contraction that would read it.
         ordered = order_contractions(shared, names, self._known(), self.regime)
         ordered = softmax_inside(ordered, {t for _, t in results})

@@ -37,7 +37,8 @@ def split_contractions(expr: Expr) -> Expr:
 def scale_inside(expr: Expr) -> Expr:
     """`s[] (sum_k a[i,k] b[k])` -> `sum_k s[] a[i,k] b[k]`: the order of contraction says what is scaled.
 
-    That is the smallest of the operands and the result, or what has a name already.
+    That is the smallest of the operands and the result, or what has a name already.  Of a sum of products that spread,
+    `s[] (a[i] b[j] + c[i] d[j])`, it is a factor of each.
     """
 
     def visit(node: Expr) -> Expr:
@@ -46,6 +47,12 @@ def scale_inside(expr: Expr) -> Expr:
         inside = [f for f in node.factors if isinstance(f, Access) and not f.free]
         sums = [f for f in node.factors if isinstance(f, Sum)]
         rest = [f for f in node.factors if f not in inside and f not in sums]
+        spread = [
+            f for f in rest if isinstance(f, Add) and all(_contracts(t, f.free) and t.free == f.free for t in f.terms)
+        ]
+        if inside and len(spread) == 1 and not sums and all(scalar(f) for f in rest if f not in spread):
+            others = [f for f in node.factors if f not in spread]
+            return add(*(mul(*others, term) for term in spread[0].terms))
         if not inside or len(sums) != 1 or not all(map(scalar, rest)) or not _spreads(sums[0]):
             return node
         return Sum(sums[0].indices, mul(*rest, *inside, sums[0].body))

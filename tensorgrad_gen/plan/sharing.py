@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import combinations
 
-from tensorgrad_gen.algebra import abstract_key, by_name, map_nodes
+from tensorgrad_gen.algebra import abstract_key, accesses, by_name, map_nodes
 from tensorgrad_gen.algebra.hoist import scalar
 from tensorgrad_gen.algebra.indices import substitute
 from tensorgrad_gen.algebra.naming import Namer, describe
@@ -30,6 +30,7 @@ def share_products(statements: list[Statement], names: Namer, results: frozenset
     A pair that is all there is of a statement has its name, unless that is one of the results.
     """
     current = list(statements)
+    made: set[str] = set()
     while (pair := _best(current)) is not None:
         name, found = pair
         _, order = abstract_key(found.example)
@@ -38,13 +39,30 @@ def share_products(statements: list[Statement], names: Namer, results: frozenset
         indices += tuple(i for i in free if i not in indices)
         indices = tuple(sorted(indices, key=lambda i: i.extent != "..."))
         target = names.name(describe(found.example))
+        made.add(target)
         statement = Statement(target, indices, found.example)
         replaced = [
             _replace(s, name, target, indices, order) if any(n == name for n, _ in _tally(s.value)) else s
             for s in current
         ]
         current = _without_copies([*replaced[: found.first], statement, *replaced[found.first :]], statement, results)
-    return current
+    return _back_where_read_once(current, made)
+
+
+def _back_where_read_once(statements: list[Statement], made: set[str]) -> list[Statement]:
+    """A product that further sharing has left one reader goes back there."""
+    reads = Counter(access.tensor for s in statements for access in accesses(s.value))
+    once = {s.target: s for s in statements if s.target in made and reads[s.target] == 1}
+
+    def visit(node: Expr) -> Expr:
+        if isinstance(node, Mul):
+            return mul(*node.factors)
+        if not isinstance(node, Access) or node.tensor not in once:
+            return node
+        own = once[node.tensor]
+        return map_nodes(substitute(own.value, dict(zip(own.indices, node.subs, strict=True))), visit)
+
+    return [replace(s, value=map_nodes(s.value, visit)) for s in statements if s.target not in once]
 
 
 def _without_copies(statements: list[Statement], shared: Statement, results: frozenset[str]) -> list[Statement]:

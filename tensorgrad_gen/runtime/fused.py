@@ -95,6 +95,25 @@ def softplus_backward(grad: Tensor, z: Tensor, beta: float = 1) -> Tensor:
     return grad * torch.sigmoid(beta * z)
 
 
+def sigmoid_backward(grad: Tensor, z: Tensor) -> Tensor:
+    """`grad s(z) s(-z)`, `s` the sigmoid: exact in both tails, where `y (1 - y)` is 0."""
+    if unwatched(_SOFTPLUS, grad, z):
+        result: Tensor = _SOFTPLUS(_SOFTPLUS(grad, z, 1, 50.0), z, -1, 50.0)
+        return result
+    return grad * torch.sigmoid(z) * torch.sigmoid(-z)
+
+
+def tanh_backward(grad: Tensor, z: Tensor) -> Tensor:
+    """`grad sech(z)^2 = 4 grad s(2 z) s(-2 z)`, `s` the sigmoid: exact in both tails.
+
+    PyTorch's own `tanh_backward` goes by `1 - y^2`, which is 0 from 9 on in float32.
+    """
+    if unwatched(_SOFTPLUS, grad, z):
+        result: Tensor = _SOFTPLUS(_SOFTPLUS(4 * grad, z, 2, 50.0), z, -2, 50.0)
+        return result
+    return grad * sech_squared(z)
+
+
 def elu_backward(grad: Tensor, z: Tensor, alpha: float = 1) -> Tensor:
     """`grad` where `z` is positive, `grad alpha exp(z)` elsewhere."""
     if unwatched(_ELU, grad, z):

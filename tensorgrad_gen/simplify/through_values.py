@@ -13,6 +13,7 @@ from tensorgrad_gen.ir import (
     Access,
     Add,
     Apply,
+    Compare,
     Expr,
     Index,
     Linalg,
@@ -60,8 +61,9 @@ def through_values(expr: Expr, program: Program) -> Expr:
 
 
 def read_values(expr: Expr, program: Program) -> Expr:
-    """The expression with every value that has a name replaced by an access to it."""
+    """The expression with every value that has a name replaced by an access to it, and what is read off one."""
     known, powers, conjugates = _tables(program.statements)
+    given = frozenset(item.name for item in program.inputs)
 
     def visit(node: Expr) -> Expr:
         if isinstance(node, Pow):
@@ -72,6 +74,8 @@ def read_values(expr: Expr, program: Program) -> Expr:
             return _conjugate_of_conjugate(node, conjugates) or known.find(node) or node
         if isinstance(node, Root):
             return _solution(node, known)
+        if isinstance(node, Compare):
+            return _rectified(node, known, given)
         if isinstance(node, Add | Apply | Pow | Sum | Reduce | Scan | Linalg):
             found = known.find(node)
             if found is not None:
@@ -79,6 +83,14 @@ def read_values(expr: Expr, program: Program) -> Expr:
         return node
 
     return map_nodes(expr, visit)
+
+
+def _rectified(node: Compare, known: Known, given: frozenset[str]) -> Expr:
+    """`z > 0` as `y > 0` where `y = relu(z)` has a name, and `z` is no input: then that may be all that is kept."""
+    if node.op != ">" or number(node.right) != 0 or (isinstance(node.left, Access) and node.left.tensor in given):
+        return node
+    found = known.find(Apply("relu", (node.left,)))
+    return node if found is None else Compare(">", found, node.right)
 
 
 def _solution(node: Root, known: Known) -> Expr:
@@ -98,9 +110,9 @@ def _conjugate_of_conjugate(node: Apply, conjugates: dict[str, Statement]) -> Ex
 
 
 def _as_power(node: Pow, powers: dict[str, _Root]) -> Expr | None:
-    """`u^q` as `t^(q/p)` where `t = u^p` has a name and `q/p` is an integer."""
+    """`u^q` as `t^(q/p)` where `t = u^p` has a name and `q/p` is an integer; of a tensor, a root as `1/t` alone."""
     exponent = number(node.exponent)
-    if exponent is None or isinstance(node.base, Access):
+    if exponent is None:
         return None
     name, order = abstract_key(node.base)
     found = powers.get(name)
@@ -108,6 +120,8 @@ def _as_power(node: Pow, powers: dict[str, _Root]) -> Expr | None:
         return None
     ratio = exponent / found.exponent
     if ratio.denominator != 1:
+        return None
+    if isinstance(node.base, Access) and (ratio != -1 or exponent.denominator == 1):
         return None
     back = dict(zip(found.order, order, strict=True))
     return power(Access(found.target, tuple(back[i] for i in found.indices)), ratio)

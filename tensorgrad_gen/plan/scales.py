@@ -1,0 +1,89 @@
+"""Numbers that scale every reading of a tensor: they scale the tensor, once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+from tensorgrad_gen.algebra import accesses, map_nodes
+from tensorgrad_gen.algebra.hoist import scalar
+from tensorgrad_gen.algebra.naming import Namer, describe
+from tensorgrad_gen.algebra.parts import factors_of, split_coefficient, terms_of
+from tensorgrad_gen.ir import Access, Expr, Index, Mul, Statement, add, const, mul
+
+# A number in two parts: the rational one, which may be negative, and the others.
+_Scale = tuple[Fraction, tuple[Expr, ...]]
+
+
+def share_scales(statements: list[Statement], names: Namer, results: frozenset[str]) -> list[Statement]:
+    """`u = beta t; v = -beta t` -> `t' = beta t; u = t'; v = -t'`, where `t` is read nowhere else.
+
+    What was a pass over each of the tensors is one at most: often `t` has a number already, or a tensor without axes.
+    """
+    for place, statement in enumerate(statements):
+        if statement.target in results or statement.kind != "real":
+            continue
+        scale = _common(statement.target, statements)
+        if scale is None:
+            continue
+        number, others = scale
+        value = add(*(mul(const(number), *others, term) for term in terms_of(statement.value)))
+        name = _name(statement, names)
+        scaled = Statement(name, statement.indices, value)
+        later = [_unscaled(s, statement.target, scale, name) for s in statements[place + 1 :]]
+        return share_scales([*statements[:place], scaled, *later], names, results)
+    return statements
+
+
+def _name(statement: Statement, names: Namer) -> str:
+    """That of the tensor, unless it says what the tensor no longer is: a cotangent."""
+    if statement.target not in names.reserved:
+        return statement.target
+    first = terms_of(statement.value)[0]
+    return names.name(describe(mul(*(f for f in factors_of(first) if not scalar(f)))))
+
+
+def _common(tensor: str, statements: list[Statement]) -> _Scale | None:
+    """The number before each reading of the tensor, but for its sign; None unless there are several, all with it."""
+    scales: list[_Scale] = []
+    for statement in statements:
+        every = sum(1 for access in accesses(statement.value) if access.tensor == tensor)
+        if not every:
+            continue
+        own = [_scale(term) for term in _scaled_readings(statement, tensor)]
+        if len(own) != every:
+            return None
+        scales += own
+    if len(scales) < 2 or (abs(scales[0][0]) == 1 and not scales[0][1]):
+        return None
+    first, *rest = scales
+    return first if all(abs(s[0]) == abs(first[0]) and s[1] == first[1] for s in rest) else None
+
+
+def _scaled_readings(statement: Statement, tensor: str) -> Iterator[Expr]:
+    """The terms that have the tensor as a factor, once, and no axis that it has not."""
+    for term in terms_of(statement.value):
+        own = [f for f in factors_of(term) if isinstance(f, Access) and f.tensor == tensor]
+        if len(own) == 1 and own[0].free == term.free and all(isinstance(sub, Index) for sub in own[0].subs):
+            yield term
+
+
+def _scale(term: Expr) -> _Scale:
+    number, rest = split_coefficient(term)
+    return number, tuple(f for f in factors_of(rest) if scalar(f))
+
+
+def _unscaled(statement: Statement, tensor: str, scale: _Scale, name: str) -> Statement:
+    """The statement with the scaled tensor read, and no longer scaled."""
+
+    def renamed(node: Expr) -> Expr:
+        return Access(name, node.subs) if isinstance(node, Access) and node.tensor == tensor else node
+
+    terms = []
+    for term in terms_of(statement.value):
+        if any(isinstance(f, Access) and f.tensor == tensor for f in factors_of(term)):
+            number, rest = split_coefficient(term)
+            kept = [f for f in factors_of(rest) if not scalar(f)] if isinstance(term, Mul) else [term]
+            term = mul(const(number / scale[0]), *(map_nodes(f, renamed) for f in kept))
+        terms.append(term)
+    return Statement(statement.target, statement.indices, add(*terms), statement.kind)
