@@ -122,9 +122,9 @@ def _follow(compiled: Compiled, givens: dict[str, Any], until: str) -> None:
 def _take(stage: Stage, compiled: Compiled, givens: dict[str, Any]) -> None:
     """Run one stage.  What it cannot build yet is an error of the spec's; any other failure is the compiler's."""
     known = givens | compiled.products
-    if stage.name == "render":
-        known["meta"] = _op_meta(compiled, givens["meta"])
     try:
+        if stage.name == "render":
+            known["meta"] = _op_meta(compiled, givens["meta"])
         product = stage.load()(*(known[name] for name in stage.takes))
         if stage.name in _CHECKS:
             _CHECKS[stage.name](product, stage.name)

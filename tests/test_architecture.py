@@ -62,6 +62,7 @@ RUNTIME_PARTS = (
     "solvers",
     "blocks",
     "fused",
+    "attention",
 )
 RUNTIME_TEXT = {f"tensorgrad_gen/runtime/{name}.py" for name in RUNTIME_PARTS}
 

@@ -5,7 +5,7 @@ Law: the program with the new inputs, the positions and the inputs themselves, c
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from tensorgrad_gen.algebra import accesses, map_nodes
 from tensorgrad_gen.algebra.naming import Namer
@@ -22,7 +22,7 @@ class Placed:
 
     program: Program
     place: str
-    wholes: dict[str, str] = field(default_factory=dict)
+    wholes: tuple[tuple[str, str], ...] = ()
     made: frozenset[str] = frozenset()
 
 
@@ -35,7 +35,7 @@ def placed(program: Program) -> Placed:
     if found.read:
         new.append(Input(found.place, (found.chunk,), "label", grad=False, labels=found.chunk.extent))
     again = replace(program, inputs=(*program.inputs, *new), statements=statements)
-    return Placed(again, found.place if found.read else "", found.wholes, found.made())
+    return Placed(again, found.place if found.read else "", tuple(found.wholes.items()), found.made())
 
 
 class _Places:

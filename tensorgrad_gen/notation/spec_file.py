@@ -25,7 +25,9 @@ def spec_lines(program: Program, equations: str, implicit: Iterable[tuple[str, s
     yield f"outputs: [{', '.join(program.outputs)}]"
     yield f"derivatives: [{', '.join(program.derivatives)}]"
     yield f"differentiable: {program.differentiable}"
-    yield f"save: {program.save}"
+    # An op with a chunk keeps inputs; said, it keeps nothing else, not even gradients.
+    lean = program.chunk is None or program.chunk.lean
+    yield f"save: {program.save if lean else 'auto'}"
     yield from section("hints", [(symbol, str(extent)) for symbol, extent in program.hints])
     yield f"target: {program.target}"
     if program.chunk is not None:

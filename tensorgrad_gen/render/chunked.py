@@ -60,7 +60,7 @@ def _call(facts: Facts, lowered: LoweredOp, sizes: Sizes) -> str:
     own = gather(lowered, rt)
     dual = f"{cls}Dual" if own.tangent is not None and own.gradients else cls
     symbols = dict(part.sizes)
-    passed = [local_name(part.placed.wholes.get(item.name, item.name)) for item in plan.program.inputs]
+    passed = [local_name(dict(part.placed.wholes).get(item.name, item.name)) for item in plan.program.inputs]
     cuts = [str(axis) for axis in part.cuts] + ["None"] * len(plan.program.params)
     for param in plan.program.params:
         symbol = symbols.get(param.name)
