@@ -23,7 +23,7 @@ from tensorgrad_gen.render import InitEntry, OpMeta, load_templates, render_init
 from tensorgrad_gen.render import module as render_module
 from tensorgrad_gen.render import view as views
 from tensorgrad_gen.render.docs import quoted, summary
-from tensorgrad_gen.render.runtime_text import definitions
+from tensorgrad_gen.render.runtime_text import definitions, runtime_sources
 from tensorgrad_gen.render.templates import filled
 
 HOSTILE = [
@@ -307,3 +307,12 @@ def test_the_layout_of_the_runtime_is_that_of_black() -> None:
     text = render_runtime("tensorgrad-gen build")
     assert black.format_str(text, mode=mode) == text
     assert max(map(len, text.splitlines())) <= 100
+
+
+def test_no_two_parts_of_the_runtime_define_one_name() -> None:
+    """They are written into one module: the later would stand for the earlier."""
+    seen: dict[str, int] = {}
+    for place, source in enumerate(runtime_sources()):
+        for node in ast.parse(source).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                assert seen.setdefault(node.name, place) == place, node.name
