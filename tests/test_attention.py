@@ -58,7 +58,6 @@ OTHERS = {
     "a bias": INPUTS.replace("v: [b, j, e]", "v: [b, j, e], c: [i, j]")
     + "  s[b,i,j] = q[b,i,d]*k[b,j,d] + c[i,j]\n  p[b,i,j] = softmax[j](s[b,i,j])\n  y[b,i,e] = p[b,i,j]*v[b,j,e]\n",
     "softmax along the queries": FOUND["as in the paper"].replace("softmax[j]", "softmax[i]"),
-    "values of one batch": FOUND["as in the paper"].replace("v: [b, j, e]", "v: [j, e]").replace("v[b,j,e]", "v[j,e]"),
 }
 
 

@@ -6,7 +6,7 @@ what the operator returns.  In `_runtime` the operator has the composed form bes
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tensorgrad_gen.algebra import accesses, substitute
@@ -20,24 +20,28 @@ from tensorgrad_gen.plan.model import Block, Step
 class AttentionCall:
     """A tensor as what `_runtime.attention` returns, or one of three gradients: the `item` of `attention_gradients`.
 
-    `beside` are the steps that the call does too, told of where the first of its tensors is made; `letters` those of
-    the tensor, where it has others than what it is the gradient by has in `of`.
+    `letters` are those of the gradient for those of the operand; `needed`: of each of the three, the inputs whose
+    gradients are computed from it.
+    `beside` are the steps that the call does too, `told` how the code tells of them.
     """
 
     of: Attention
     grad: Access | None = None
     item: int | None = None
-    beside: tuple[Step, ...] = ()
     letters: tuple[tuple[Index, Index], ...] = ()
+    needed: tuple[frozenset[str], ...] = ()
+    beside: tuple[Step, ...] = ()
+    told: tuple[Step, ...] = ()
 
 
-def attention_values(steps: Sequence[Step], kept: frozenset[str]) -> dict[str, AttentionCall]:
+def attention_values(steps: Sequence[Step], kept: frozenset[str], program: Program) -> dict[str, AttentionCall]:
     """The tensors of forward that are results of attention; `kept` are those that forward returns."""
     table = {step.target: step for step in steps}
-    return {
-        own.made.target: AttentionCall(own, beside=(table[own.logits], table[own.weights.tensor]))
-        for own in attentions(steps, kept)
-    }
+    found = {}
+    for own in attentions(program, steps, kept):
+        beside = tuple(table[name] for name in own.between)
+        found[own.made.target] = AttentionCall(own, beside=beside, told=beside)
+    return found
 
 
 def attention_gradients(
@@ -45,70 +49,68 @@ def attention_gradients(
 ) -> dict[str, AttentionCall]:
     """The tensors of backward that are gradients of attention, where nothing else there reads its weights."""
     found: dict[str, AttentionCall] = {}
-    made, table = {step.target for step in block.steps}, {step.target: step for step in block.steps}
     near = Near(block.steps, program)
-    for own in attentions(forward, kept):
-        items = _gradients(own, block.steps, near) if own.weights.tensor in made else {}
-        results = {tensor for _, tensor in block.results}
-        if items and not _reads(own.weights.tensor, block.steps, results, set(items)):
-            grad, beside = Access(f"grad_{own.made.target}", own.made.indices), _beside(items, own, block.steps)
-            operands = (own.query, own.key, own.value)
-            for name, item in items.items():
-                subs = (sub for sub in operands[item].subs if isinstance(sub, Index))
-                letters = tuple(zip(subs, table[name].indices, strict=True))
-                found[name] = AttentionCall(own, grad, item, beside, letters)
+    results = {tensor for _, tensor in block.results}
+    for own in attentions(program, forward, kept):
+        items = _gradients(own, block.steps, near) if own.weights.tensor in near.steps else {}
+        if not items or set(own.between) & _read(block.steps, results, set(items.values())):
+            continue
+        grad, beside = Access(f"grad_{own.made.target}", own.made.indices), _beside(items, own, block.steps, results)
+        needed = tuple(near.steps[items[n]].needed_by if n in items else frozenset() for n in range(3))
+        for item, name in items.items():
+            subs = (s for s in (own.query, own.key, own.value)[item].subs if isinstance(s, Index))
+            letters = tuple(zip(subs, near.steps[name].indices, strict=True))
+            found[name] = AttentionCall(own, grad, item, letters, needed, beside)
     return found
 
 
-def _beside(items: dict[str, int], own: Attention, steps: Sequence[Step]) -> tuple[Step, ...]:
-    """The steps between query, key, value, cotangent and the gradients."""
+def _beside(items: dict[int, str], own: Attention, steps: Sequence[Step], results: set[str]) -> tuple[Step, ...]:
+    """The steps between query, key, value, cotangent and the gradients that nothing else reads."""
     given = {own.query.tensor, own.key.tensor, own.value.tensor, f"grad_{own.made.target}"}
-    behind: set[str] = set()  # what the gradients are computed from
+    behind = _read(steps, set(items.values()), given) - set(items.values()) - given
+    others = _read(steps, results, set(items.values()))
+    return tuple(step for step in steps if step.target in behind - others)
+
+
+def _read(steps: Sequence[Step], wanted: set[str], given: set[str]) -> set[str]:
+    """The tensors that these are computed from, and they, not looking behind those that are given."""
+    found = set(wanted)
     for step in reversed(steps):
-        if step.target in items or step.target in behind:
-            behind |= {access.tensor for access in accesses(step.value)} - given
-    return tuple(step for step in steps if step.target in behind and step.target not in items)
+        if step.target in found - given:
+            found |= {access.tensor for access in accesses(step.value)}
+    return found
 
 
-def _reads(name: str, steps: Sequence[Step], results: set[str], without: set[str]) -> bool:
-    """Whether results are computed from a tensor, but for those that come from elsewhere."""
-    needed = results - without
-    for step in reversed(steps):
-        if step.target in needed:
-            needed |= {access.tensor for access in accesses(step.value)} - without
-    return name in needed
-
-
-def _gradients(own: Attention, steps: Sequence[Step], near: Near) -> dict[str, int]:
-    """The tensors that are gradients by query, key and value: which."""
+def _gradients(own: Attention, steps: Sequence[Step], near: Near) -> dict[int, str]:
+    """The tensors that are gradients by query (0), key (1) and value (2)."""
     grad = Access(f"grad_{own.made.target}", own.made.indices)
     given = (grad.tensor, own.weights.tensor, own.query.tensor, own.key.tensor, own.value.tensor)
-    found: dict[str, int] = {}
+    found: dict[int, str] = {}
     for item, (place, meaning) in enumerate(_meanings(own, grad)):
+        subs = tuple(s for s in place.subs if isinstance(s, Index))
         for step in steps:
-            like = [i.extent for i in step.indices] == [s.extent for s in place.subs if isinstance(s, Index)]
-            own_reads = like and {grad.tensor, own.weights.tensor} <= near.reached(step.target)
-            if (
-                own_reads
-                and step.target not in (*given, *found)
-                and near.equal(step.target, place.subs, meaning, given)
-            ):
-                found[step.target] = item
+            reached = near.reached(step.target)
+            like = [i.extent for i in step.indices] == [i.extent for i in subs]
+            near_enough = like and {grad.tensor, own.weights.tensor} <= reached
+            if near_enough and step.target not in given and near.equal(step.target, subs, meaning, given):
+                found[item] = step.target
                 break
     return found
 
 
-def _meanings(own: Attention, grad: Access) -> list[tuple[Access, Expr]]:
+def _meanings(own: Attention, grad: Access) -> Iterator[tuple[Access, Expr]]:
     """Query, key and value, each with the gradient by it."""
-    _, i, j, _, e = own.axes
-    other = Index(f"{j.name}_other", j.extent)
-    towards = Sum((e,), mul(grad, own.value))
-    along = Sum((other,), substitute(mul(towards, own.weights), {j: other}))
-    logits = mul(own.weights, sub(towards, along))
-    if own.condition is not None:
-        logits = mul(Iverson(own.condition), logits)
-    return [
-        (own.query, mul(own.scale, Sum((j,), mul(logits, own.key)))),
-        (own.key, mul(own.scale, Sum((i,), mul(logits, own.query)))),
-        (own.value, Sum((i,), mul(grad, own.weights))),
-    ]
+    other = Index(f"{own.columns.name}_other", own.columns.extent)
+    towards = Sum((own.channel,), mul(grad, own.value))
+    along = Sum((other,), substitute(mul(towards, own.weights), {own.columns: other}))
+    masks = () if own.condition is None else (Iverson(own.condition),)
+    logits = mul(*masks, own.weights, sub(towards, along))
+    yield own.query, _summed(mul(*own.scale, logits, own.key), own.query)
+    yield own.key, _summed(mul(*own.scale, logits, own.query), own.key)
+    yield own.value, _summed(mul(grad, own.weights), own.value)
+
+
+def _summed(product: Expr, operand: Access) -> Expr:
+    """The product summed over all that the operand has not."""
+    others = sorted(product.free - operand.free, key=lambda index: (index.name, str(index.extent)))
+    return Sum(tuple(others), product)

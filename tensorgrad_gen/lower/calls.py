@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tensorgrad_gen.ir import Index, number
+from collections.abc import Iterable
+
+from tensorgrad_gen.ir import Access, Index, number
 from tensorgrad_gen.lower.arith import pointwise, product
 from tensorgrad_gen.lower.attention import AttentionCall
 from tensorgrad_gen.lower.builder import Builder
@@ -12,6 +14,7 @@ from tensorgrad_gen.lower.norms import NormCall
 from tensorgrad_gen.lower.pointwise import collect
 from tensorgrad_gen.lower.torch_ir import Call, Infix, Item, Lit, Need, TExpr, TorchStatement, Tup, Var
 from tensorgrad_gen.lower.values import Val, align, axis_number
+from tensorgrad_gen.plan.attention import Attention
 
 
 def lower_fused(b: Builder, node: Fused, order: Layout) -> Val:
@@ -34,26 +37,49 @@ def lower_whole(b: Builder, node: NormCall | AttentionCall, told: str) -> Val:
 
 
 def lower_attention(b: Builder, node: AttentionCall, told: str) -> Val:
-    """The call, of operands whose last two axes are rows and features; `told` are formulas of what it does beside."""
+    """The call, of operands whose last two axes are rows and features, the query times the numbers.
+
+    `told` are formulas of what it does beside.
+    """
     own = node.of
-    batch, i, j, d, e = own.axes
-    layouts = ((own.query, (*batch, i, d)), (own.key, (*batch, j, d)), (own.value, (*batch, j, e)))
-    operands = [align(b.tensor(b.lower(access, layout)), layout).expr for access, layout in layouts]
-    options = (("scale", b.lower(own.scale, ()).expr), ("causal", Lit(own.condition is not None)))
+    query, key, value = (_operand(b, own, access) for access in (own.query, own.key, own.value))
+    above, below = collect(b, own.scale, query.layout)
+    scaled = product(b, [query, *above], below)
+    options = () if own.condition is None else (("causal", Lit(value=True)),)
+    whole = (*own.batch, own.rows, own.channel)
+    operands = (scaled.expr, key.expr, value.expr)
     if node.grad is None:
-        return Val(Call("_runtime.attention", tuple(operands), options), (*batch, i, e))
+        return Val(Call("_runtime.attention", operands, options), whole)
     assert node.item is not None
-    grad = align(b.tensor(b.lower(node.grad, (*batch, i, e))), (*batch, i, e)).expr
-    key = ("attention", own.made.target)
-    called = b.recall(key)
+    known = ("attention", own.made.target)
+    called = b.recall(known)
     if called is None:
+        grad = b.solid(align(b.tensor(b.lower(node.grad, whole)), whole), whole)
+        needs = _needs(node.needed)
         name = b.names.fresh("gradients")
         called = Val(Var(name))
-        call = Call("_runtime.attention_gradients", (grad, *operands), options)
+        call = Call("_runtime.attention_gradients", (grad.expr, *operands, needs), options)
+        b.needed_by = frozenset[str]().union(*node.needed)  # of the statement that they share
         b.statements.append(TorchStatement(name, call, told, b.needed_by))
-        b.remember(key, called)
-    letters = dict(node.letters)
-    return Val(Item(called.expr, Lit(node.item)), tuple(letters.get(i, i) for i in layouts[node.item][1]))
+        b.remember(known, called)
+    axes, letters = (query, key, value)[node.item].layout, dict(node.letters)
+    layout = tuple(None if axis is None else letters[axis] for axis in axes)
+    result = Val(Item(called.expr, Lit(node.item)), layout)
+    return product(b, [result, *above], below) if node.item == 0 else result
+
+
+def _needs(results: Iterable[frozenset[str]]) -> TExpr:
+    """Of each result whether one of the inputs is needed that it is for; no input: it is no result."""
+    return Tup(tuple(Need(inputs) if inputs else Lit(value=False) for inputs in results))
+
+
+def _operand(b: Builder, own: Attention, access: Access) -> Val:
+    """The operand with its own axes in full, one of size 1 for each that it lacks between them."""
+    has = own.layout(access)
+    layout = tuple(axis if axis in has else None for axis in own.batch) + has[-2:]
+    first = next(n for n, axis in enumerate(layout) if axis is not None)
+    val = align(b.tensor(b.lower(access, layout)), layout)
+    return b.solid(val, layout[first:])
 
 
 def lower_norm(b: Builder, node: NormCall) -> Val:
@@ -71,7 +97,7 @@ def lower_norm(b: Builder, node: NormCall) -> Val:
     if node.name == "layer_norm_weight_backward":
         return Val(Call(f"_runtime.{node.name}", tuple(arguments[:-1])), full[-1:])
     if node.needed:
-        arguments.append(Tup(tuple(Lit(value=False) if name is None else Need(name) for name in node.needed)))
+        arguments.append(_needs(frozenset(() if name is None else (name,)) for name in node.needed))
     called: TExpr = Call(f"_runtime.{node.name}", tuple(arguments))
     if node.item is None:
         return Val(called, full)

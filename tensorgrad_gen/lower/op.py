@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from tensorgrad_gen.algebra import all_indices, apart, map_nodes
@@ -155,7 +155,7 @@ class _Lowering:
         b = self.builder(self.inputs(), self.anchor())
         b.bare = self.plan.of is not None
         b.traced = traced or b.bare
-        self.run(b, self.plan.forward, {} if b.traced or self.complex else self.values())
+        self.run(b, self.plan.forward, {} if b.traced or self.complex else self.values(self.plan.forward))
         names = [*self.plan.outputs, *(n for n in self.plan.auxiliary if n not in self.plan.outputs)]
         return self.finish(b, [(name, name, self.layout(name)) for name in names], fresh=True)
 
@@ -175,8 +175,8 @@ class _Lowering:
         given = {root for root in roots if root.removeprefix(prefix) in self.complex}
         b.complex = complex_tensors(block.steps, self.complex | given)
         if prefix == "grad_":
-            wholes = {} if self.complex else self.values() if valued else self.gradients(block)
-            for step in block.steps:
+            wholes = {} if self.complex else self.values(block.steps) if valued else self.gradients(block)
+            for step in _without(block.steps, wholes):
                 self.step(b, step, fused(step, block.steps, self.program), wholes.get(step.target))
         else:
             self.run(b, block.steps)
@@ -188,16 +188,23 @@ class _Lowering:
         """What forward returns."""
         return frozenset((*self.plan.outputs, *self.plan.auxiliary))
 
-    def values(self) -> Mapping[str, Whole]:
-        """The tensors of forward that are results of fused operators."""
-        steps = self.plan.forward
-        return {**value_calls(steps, self.program), **attention_values(steps, self.kept())}
+    def values(self, steps: Sequence[Step]) -> Mapping[str, Whole]:
+        """The tensors of forward that are results of fused operators, where these steps are computed."""
+        attentions = attention_values(steps, self.kept(), self.program)
+        return {**value_calls(self.plan.forward, self.program), **attentions}
 
     def gradients(self, block: Block) -> Mapping[str, Whole]:
         """The tensors of a backward block that are results of fused operators."""
         steps = self.plan.forward
         attentions = attention_gradients(block, steps, self.kept(), self.program)
-        return {**gradient_calls(block, steps, self.program), **attentions}
+        told = {name: replace(own, told=self.told(own.beside, block)) for name, own in attentions.items()}
+        return {**gradient_calls(block, steps, self.program), **told}
+
+    def told(self, steps: Sequence[Step], block: Block) -> tuple[Step, ...]:
+        """The steps as their formulas tell of them: without those that are computed inside of others."""
+        products = {step.target: fused(step, block.steps, self.program) for step in steps}
+        made = {call.inside[0].tensor for calls in products.values() for call in calls.values() if call.inside}
+        return tuple(_said(step, products[step.target], None) for step in steps if step.target not in made)
 
     def with_zeros(self, body: Body, block: Block) -> Body:
         """Zeros for a result that no tangent reaches: functorch takes no `None` for a number."""
@@ -232,7 +239,7 @@ class _Lowering:
         return Builder(self.program, names, sizes, RULES, like, tensors, outside=outside, complex=self.complex)
 
     def run(self, b: Builder, steps: Iterable[Step], wholes: Mapping[str, Whole] = NO_CALLS) -> None:
-        for step in steps:
+        for step in _without(steps, wholes):
             self.step(b, step, whole=wholes.get(step.target))
 
     def step(
@@ -244,7 +251,7 @@ class _Lowering:
         b.needed_by, b.shared, b.fused = step.needed_by, repeated(step.value), products
         order = as_layout(self.axes[step.target], step.indices)
         lower = {"bool": b.condition, "label": b.integer}.get(step.kind, b.lower)
-        told = [self.formula(other) for other in whole.beside] if isinstance(whole, AttentionCall) else []
+        told = [self.formula(other) for other in whole.told] if isinstance(whole, AttentionCall) else []
         val = b.tensor(lower(step.value, order)) if whole is None else calls.lower_whole(b, whole, "\n".join(told))
         val = align(b.real(val) if step.kind == "real" else val, order)
         name = local_name(step.target)
@@ -291,6 +298,12 @@ class _Lowering:
     def renamed(self, local: Local, name: str) -> tuple[Index, ...]:
         """The local's indices under the names that the result declares."""
         return self.indices[name] if len(self.indices[name]) == len(local.indices) else local.indices
+
+
+def _without(steps: Iterable[Step], wholes: Mapping[str, Whole]) -> Iterator[Step]:
+    """The steps, but for those that calls do beside."""
+    beside = {other for whole in wholes.values() if isinstance(whole, AttentionCall) for other in whole.beside}
+    return (step for step in steps if step not in beside)
 
 
 def _said(step: Step, products: Mapping[Expr, Fused], whole: Whole | None) -> Step:

@@ -84,8 +84,9 @@ class _Printer:
                 return name, _ATOM
             case Lit(value):
                 return _literal(value)
-            case Need(name):
-                return self.names.get(f"need_{name}", f"need_{name}"), _ATOM
+            case Need(inputs):
+                needs = [self.names.get(f"need_{name}", f"need_{name}") for name in sorted(inputs)]
+                return " or ".join(needs), _ATOM if len(needs) == 1 else 0
             case Call(function, args, kwargs):
                 return self.called(function.replace("_runtime.", self.runtime), args, kwargs)
             case Method(receiver, name, args, kwargs):

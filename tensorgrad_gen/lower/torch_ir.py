@@ -83,9 +83,9 @@ class Tup:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Whether the gradient of this input is needed."""
+    """Whether the gradient of one of these inputs is needed."""
 
-    input: str
+    inputs: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)

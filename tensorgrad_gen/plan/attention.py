@@ -5,8 +5,11 @@ Law: nothing else reads the logits or the weights, and neither is returned.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import pairwise
+from operator import eq, ge, gt, le, lt, ne
 
 from tensorgrad_gen.algebra import accesses, apart, substitute
 from tensorgrad_gen.algebra.hoist import scalar
@@ -14,13 +17,14 @@ from tensorgrad_gen.algebra.parts import factors_of
 from tensorgrad_gen.ir import (
     Access,
     Add,
-    Apply,
     Compare,
     Const,
     Expr,
     Index,
+    Logic,
     Mul,
     Position,
+    Program,
     Scan,
     Special,
     Statement,
@@ -28,114 +32,144 @@ from tensorgrad_gen.ir import (
     Where,
     mul,
     neg,
+    sub,
 )
 from tensorgrad_gen.plan.model import Step
 
 Assignment = Step | Statement
 INFINITE = neg(Special("inf"))
-# Batch, queries, keys, features, those of values.
-Axes = tuple[tuple[Index, ...], Index, Index, Index, Index]
+_HOLDS: dict[str, Callable[[Fraction, int], bool]] = {"<": lt, "<=": le, ">": gt, ">=": ge, "==": eq, "!=": ne}
 
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """`value = sum_j softmax_j(scale sum_d query key) value`, in the letters of the statement `made`.
+    """`made = sum_j softmax_j(scale sum_d query key) value`, in the letters of that statement.
 
-    `logits` and `weights` are the tensors in between; the logits are let through under `condition`, that the key
-    stands no later than the query, if there is one.
+    `rows` and `columns` are the indices of queries and keys, `inner` is `d`, `channel` that of values alone; an
+    operand may lack some of `batch`.  `condition`: that logits are let through where the key stands no later than
+    the query, None where all are.  `between` are the tensors from the operands to `made`, the last the weights.
     """
 
+    made: Assignment
     query: Access
     key: Access
     value: Access
-    scale: Expr
-    condition: Expr | None
-    axes: Axes
-    logits: str
     weights: Access
-    made: Assignment
+    scale: tuple[Expr, ...]
+    condition: Expr | None
+    batch: tuple[Index, ...]
+    rows: Index
+    columns: Index
+    inner: Index
+    channel: Index
+    between: tuple[str, ...]
 
-    @property
-    def between(self) -> tuple[str, str]:
-        """The tensors that no operator keeps."""
-        return self.logits, self.weights.tensor
+    def layout(self, operand: Access) -> tuple[Index, ...]:
+        """The axes of an operand, of `made` or its cotangent: the batch, then its own two."""
+        last = [i for i in (self.rows, self.columns, self.inner, self.channel) if i in operand.free]
+        return (*(i for i in self.batch if i in operand.free), *last)
 
 
-def attentions(steps: Sequence[Assignment], kept: frozenset[str]) -> Iterator[Attention]:
-    """Every attention; `kept` are the tensors that are returned."""
+def attentions(program: Program, steps: Sequence[Assignment], kept: frozenset[str]) -> Iterator[Attention]:
+    """Every attention in the steps; `kept` are the tensors that are returned."""
+    if program.save == "all":
+        return
     table = {step.target: step for step in steps}
-    readers: dict[str, list[str]] = {}
+    readers: dict[str, set[str]] = {}
     for step in steps:
-        for name in {access.tensor for access in accesses(step.value)}:
-            readers.setdefault(name, []).append(step.target)
+        for access in accesses(step.value):
+            readers.setdefault(access.tensor, set()).add(step.target)
+    odd = {item.name for item in program.inputs if item.kind != "real" or item.default is not None}
+    odd |= {step.target for step in steps if step.kind != "real"}
     for step in steps:
         own = _attention(step, table)
-        if own is None or set(own.between) & kept:
+        if own is None or kept & set(own.between):
             continue
-        if readers[own.logits] == [own.weights.tensor] and readers[own.weights.tensor] == [step.target]:
+        operands = {own.query.tensor, own.key.tensor, own.value.tensor}
+        chain = (*own.between, step.target)
+        alone = all(readers[name] == {after} for name, after in pairwise(chain))
+        if alone and len(operands) == 3 and not odd & operands:
             yield own
-
-
-def _attention(made: Assignment, table: dict[str, Assignment]) -> Attention | None:
-    """The attention that a statement is the result of."""
-    pair = _contraction(made.value)
-    if pair is None or pair[0]:
-        return None
-    _, (j,), factors = pair
-    for weights, v in (factors, factors[::-1]):
-        step = table.get(weights.tensor)
-        if step is None or not isinstance(step.value, Scan) or step.value.kind != "softmax":
-            continue
-        here = _letters(step, weights)
-        if len(step.value.indices) == 1 and here[step.value.indices[0]] is j:
-            condition, scaled = _masked(substitute(step.value.body, here))
-            own = _of_logits(made, j, scaled, v, table)
-            if own is not None and (condition is None or _causal(condition, own.axes[1], j)):
-                return Attention(own.query, own.key, v, own.scale, condition, own.axes, own.logits, weights, made)
-    return None
 
 
 @dataclass(frozen=True, slots=True)
 class _Logits:
-    query: Access
-    key: Access
-    scale: Expr
-    axes: Axes
-    logits: str
+    """`scale sum_inner first second`, and the statements that name it on its way."""
+
+    scale: tuple[Expr, ...]
+    inner: Index
+    pair: tuple[Access, Access]
+    names: tuple[str, ...] = ()
 
 
-def _of_logits(made: Assignment, j: Index, scaled: Expr, v: Access, table: dict[str, Assignment]) -> _Logits | None:
-    """The logits, if they are a number times products of two tensors with the axes of query and key."""
-    numbers, (logits,) = _split(scaled)
-    inner = table.get(logits.tensor) if isinstance(logits, Access) and _plain(logits) else None
-    if inner is None or not isinstance(logits, Access):
+def _attention(made: Assignment, table: Mapping[str, Assignment]) -> Attention | None:
+    """The attention that a statement is the result of."""
+    found = _contraction(made.value)
+    if found is None or found.scale:
         return None
-    own = apart(inner.value, frozenset((*made.indices, j, *inner.indices)))  # the index it sums is no other's
-    product = _contraction(substitute(own, _letters(inner, logits)))
-    if product is None or not all(map(_number, (*numbers, *product[0]))):
-        return None
-    (first, above), (second, below) = (_unscaled(operand, table) for operand in product[2])
-    scale = mul(*numbers, *product[0], *above, *below)
-    for q, k in ((first, second), (second, first)):
-        axes = _axes(made, j, product[1], q, k, v)
-        if axes is not None:
-            return _Logits(q, k, scale, axes, logits.tensor)
+    for weights, value in (found.pair, found.pair[::-1]):
+        step = table.get(weights.tensor)
+        if step is None or not isinstance(step.value, Scan) or step.value.kind != "softmax":
+            continue
+        here = _letters(step, weights)
+        if [here[index] for index in step.value.indices] != [found.inner]:
+            continue
+        condition, body = _masked(substitute(step.value.body, here))
+        logits = _of_logits(body, table, frozenset((*made.indices, found.inner)))
+        for query, key in (logits.pair, logits.pair[::-1]) if logits is not None else ():
+            assert logits is not None
+            axes = _axes(made, (query, key, value), weights, (found.inner, logits.inner), condition)
+            if axes is not None:
+                between = (*logits.names, weights.tensor)
+                return Attention(made, query, key, value, weights, logits.scale, condition, *axes, between)
     return None
 
 
-def _unscaled(operand: Access, table: dict[str, Assignment]) -> tuple[Access, list[Expr]]:
-    """What the operand is a multiple of, by numbers that are known when the op is called; or itself."""
-    step = table.get(operand.tensor)
-    numbers, (inner,) = _split(step.value) if step is not None else ([], [operand])
-    if step is None or not numbers or not all(map(_number, numbers)) or not isinstance(inner, Access):
-        return operand, []
-    of = substitute(inner, _letters(step, operand))
-    return (of, numbers) if isinstance(of, Access) and _plain(of) else (operand, [])
+def _of_logits(logits: Expr, table: Mapping[str, Assignment], taken: frozenset[Index]) -> _Logits | None:
+    """The logits, if they are a product of two tensors times numbers, through the statements that name them.
+
+    What is summed over is none of the indices taken.
+    """
+    rest = [f for f in factors_of(logits) if not scalar(f)]
+    if len(rest) != 1 or not isinstance(rest[0], Access):
+        found = _contraction(logits)
+        return None if found is None else _unscaled(found, table)
+    step = table.get(rest[0].tensor)
+    if step is None or not _plain(rest[0]):
+        return None
+    value = apart(step.value, taken | frozenset(step.indices))
+    found = _of_logits(substitute(value, _letters(step, rest[0])), table, taken)
+    if found is None:
+        return None
+    numbers = tuple(f for f in factors_of(logits) if scalar(f))
+    return replace(found, scale=(*numbers, *found.scale), names=(*found.names, step.target))
 
 
-def _number(expr: Expr) -> bool:
-    """Whether the expression is a Python number at run time."""
-    return scalar(expr) and not isinstance(expr, Apply)
+def _contraction(expr: Expr) -> _Logits | None:
+    """A product of two tensors that is summed over one index, times numbers."""
+    rest = [f for f in factors_of(expr) if not scalar(f)]
+    if len(rest) != 1 or not isinstance(rest[0], Sum) or len(rest[0].indices) != 1:
+        return None
+    factors = [f for f in factors_of(rest[0].body) if not scalar(f)]
+    tensors = [f for f in factors if isinstance(f, Access) and _plain(f)]
+    if len(tensors) != 2 or len(factors) != 2:
+        return None
+    numbers = tuple(f for f in (*factors_of(expr), *factors_of(rest[0].body)) if scalar(f))
+    return _Logits(numbers, rest[0].indices[0], (tensors[0], tensors[1]))
+
+
+def _unscaled(logits: _Logits, table: Mapping[str, Assignment]) -> _Logits:
+    """The logits with the numbers that the two tensors are others times."""
+    numbers = list(logits.scale)
+    pair = list(logits.pair)
+    for place, access in enumerate(pair):
+        step = table.get(access.tensor)
+        value = None if step is None else substitute(step.value, _letters(step, access))
+        rest = [] if value is None else [f for f in factors_of(value) if not scalar(f)]
+        if value is not None and len(rest) == 1 and isinstance(rest[0], Access) and _plain(rest[0]):
+            numbers += [f for f in factors_of(value) if scalar(f)]
+            pair[place] = rest[0]
+    return replace(logits, scale=tuple(numbers), pair=(pair[0], pair[1]))
 
 
 def _plain(access: Access) -> bool:
@@ -147,81 +181,77 @@ def _letters(step: Assignment, access: Access) -> dict[Index, Index]:
     return dict(zip(step.indices, (s for s in access.subs if isinstance(s, Index)), strict=True))
 
 
-def _split(expr: Expr) -> tuple[list[Expr], list[Expr]]:
-    """The numbers of a product, and the one other factor; no factor that fits, if there are others."""
-    factors = factors_of(expr)
-    rest = [f for f in factors if not scalar(f)]
-    return [f for f in factors if scalar(f)], rest if len(rest) == 1 else [expr]
-
-
-def _contraction(expr: Expr) -> tuple[list[Expr], tuple[Index, ...], tuple[Access, Access]] | None:
-    """Numbers, the contracted index and the two tensors of a product that is summed over one."""
-    numbers, (inner,) = _split(expr)
-    if not isinstance(inner, Sum) or len(inner.indices) != 1:
-        return None
-    factors = [f for f in factors_of(inner.body) if isinstance(f, Access) and _plain(f)]
-    if len(factors) != 2 or len(factors_of(inner.body)) != 2:
-        return None
-    return numbers, inner.indices, (factors[0], factors[1])
-
-
 def _masked(body: Expr) -> tuple[Expr | None, Expr]:
     """The condition under which logits are let through, and these."""
     if isinstance(body, Where) and body.other == INFINITE:
         return body.condition, body.then
+    if isinstance(body, Where) and body.then == INFINITE:
+        return Logic("not", (body.condition,)), body.other
     return None, body
 
 
-def _axes(made: Assignment, j: Index, inner: tuple[Index, ...], q: Access, k: Access, v: Access) -> Axes | None:
-    """Batch, queries, keys, features, features of values; None where an operand has others."""
-    (d,) = inner
-    own = [index for index in made.indices if index in q.free and index not in k.free]
-    last = [index for index in made.indices if index in v.free and index not in (*q.free, *k.free)]
-    batch = tuple(index for index in made.indices if index not in (*own, *last))
-    if len(own) != 1 or len(last) != 1 or any(i.extent == "..." for i in (*own, *last, j, d)):
+def _axes(
+    made: Assignment,
+    operands: tuple[Access, Access, Access],
+    weights: Access,
+    sums: tuple[Index, Index],
+    condition: Expr | None,
+) -> tuple[tuple[Index, ...], Index, Index, Index, Index] | None:
+    """Batch, rows, columns, `d` and the index of values; None where an operand has others."""
+    query, key, value = operands
+    j, d = sums
+    channels = [i for i in made.indices if i in value.free - weights.free]
+    rows = [i for i in made.indices if i in query.free and i not in (*key.free, *value.free)]
+    if condition is not None:
+        rows = [i for i in rows if _causal(condition, i, j)]
+    if len(channels) != 1 or not rows:
         return None
-    (i,), (e,), common = own, last, set(batch)
-    expected = ({*common, i, d}, {*common, j, d}, {*common, j, e})
-    fits = all(set(operand.free) == axes for operand, axes in zip((q, k, v), expected, strict=True))
-    return (batch, i, j, d, e) if fits else None
+    row, channel = rows[-1], channels[0]
+    batch = tuple(i for i in made.indices if i not in (row, channel))
+    own = ({row, d}, {j, d}, {j, channel})
+    fits = weights.free == {*batch, row, j} and all(
+        axes <= operand.free <= {*batch, *axes} for operand, axes in zip(operands, own, strict=True)
+    )
+    fits = fits and set(batch) <= query.free | key.free | value.free
+    # Any number of leading axes: all operands have them, or none.
+    leading = {i for i in (*made.indices, j, d) if i.extent == "..."}
+    fits = fits and leading <= set(batch) and all(leading <= operand.free for operand in operands)
+    return (batch, row, j, d, channel) if fits else None
 
 
-def _causal(condition: Expr, i: Index, j: Index) -> bool:
-    """Whether the condition is `j <= i`: asked at the first positions."""
-    return all(_holds(condition, {i: a, j: b}) is (b <= a) for a in range(5) for b in range(5))
+def _causal(condition: Expr, row: Index, column: Index) -> bool:
+    """Whether the condition is `column <= row`: a comparison that depends on their distance alone."""
+    if isinstance(condition, Logic) and condition.op == "not":
+        inner, wanted = condition.args[0], False
+    else:
+        inner, wanted = condition, True
+    line = _line(sub(inner.left, inner.right)) if isinstance(inner, Compare) else None
+    if line is None or not isinstance(inner, Compare):
+        return False
+    offset, slope = line.pop(None, Fraction(0)), line.pop(column, Fraction(0))
+    if not slope or line != {row: -slope}:
+        return False
+    holds = _HOLDS[inner.op]
+    return all(holds(slope * distance + offset, 0) is (wanted is (distance <= 0)) for distance in range(-2, 3))
 
 
-def _holds(condition: Expr, at: dict[Index, int]) -> bool | None:
-    """Whether a comparison of positions holds at some; None if it is something else."""
-    if not isinstance(condition, Compare):
-        return None
-    left, right = _at(condition.left, at), _at(condition.right, at)
-    if left is None or right is None:
-        return None
-    return {
-        "<": left < right,
-        "<=": left <= right,
-        ">": left > right,
-        ">=": left >= right,
-        "==": left == right,
-        "!=": left != right,
-    }[condition.op]
-
-
-def _at(expr: Expr, at: dict[Index, int]) -> int | None:
-    """The value of a sum of positions and numbers; None if it is something else."""
+def _line(expr: Expr) -> dict[Index | None, Fraction] | None:
+    """A sum of positions and a number (`None`): how often each; None if it is something else."""
     match expr:
+        case Const(value):
+            return {None: value}
         case Position(index):
-            return at.get(index)
-        case Const(value) if value.denominator == 1:
-            return int(value)
-        case Add(terms) | Mul(terms):
-            parts = [_at(term, at) for term in terms]
-            known = [part for part in parts if part is not None]
-            if len(known) < len(parts):
-                return None
-            total = known[0]
-            for part in known[1:]:
-                total = total + part if isinstance(expr, Add) else total * part
+            return {index: Fraction(1)}
+        case Add(terms):
+            total: dict[Index | None, Fraction] = {}
+            for term in terms:
+                line = _line(term)
+                if line is None:
+                    return None
+                for place, often in line.items():
+                    total[place] = total.get(place, Fraction(0)) + often
             return total
+        case Mul((Const(value), *rest)):
+            line = _line(mul(*rest))
+            return None if line is None else {place: value * often for place, often in line.items()}
     return None

@@ -69,7 +69,8 @@ def _compared(statements: Iterable[Statement]) -> set[str]:
 def _large(program: Program, table: dict[str, Statement], regime: Regime) -> set[str]:
     """Tensors larger than the inputs and outputs together, and those of attention; no matrix function, no root."""
     tensors = [item.indices for item in program.inputs] + [table[n].indices for n in program.outputs if n in table]
-    between = {name for own in attentions(list(table.values()), frozenset(program.outputs)) for name in own.between}
+    found = attentions(program, list(table.values()), frozenset(program.outputs))
+    between = {name for own in found for name in own.between}
     room = sum(regime.elements(indices) for indices in tensors)
     return {
         name

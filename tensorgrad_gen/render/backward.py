@@ -127,7 +127,7 @@ def _block(facts: Facts, block: Block, saved: tuple[str, ...]) -> BlockView:
 def _read_needs(facts: Facts, block: Block) -> list[str]:
     """The needs that statements themselves read."""
     parts = (part for line in block.live.lines for part in walk(line.value))
-    return [facts.names[f"need_{part.input}"] for part in parts if isinstance(part, Need)]
+    return [facts.names[f"need_{name}"] for part in parts if isinstance(part, Need) for name in sorted(part.inputs)]
 
 
 def _given(facts: Facts, block: Block) -> str:

@@ -75,7 +75,7 @@ def _origin(expr: TExpr, known: dict[str, _Origin]) -> _Origin:
             return _FRESH
         case Item(receiver, _):
             return _Origin(_origin(receiver, known).base, view=True)
-        case Call("_runtime.root"):
+        case Call("_runtime.root" | "_runtime.attention"):
             return _FRESH
         case Call("_runtime.layer_norm" | "_runtime.attention_gradients"):
             return _SEVERAL
