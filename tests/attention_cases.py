@@ -21,12 +21,6 @@ SPELLINGS: dict[str, Case] = {
     "no scale": (logits("s[b,h,i,j]"), FOUR, "", False),
     "a negative scale": (logits("-3/2*s[b,h,i,j]"), FOUR, "", False),
     "a param": (logits("c*s[b,h,i,j]"), FOUR, "params: {c: {default: -0.7, kind: real}}\n", False),
-    "an exponential of a param": (
-        logits("exp(c)*s[b,h,i,j]"),
-        FOUR,
-        "params: {c: {default: 0.3, kind: real}}\n",
-        False,
-    ),
     "a name for each step": (
         f"{S}t[b,h,i,j] = s[b,h,i,j]/sqrt(D)\nu[b,h,i,j] = 2*t[b,h,i,j]\np[b,h,i,j] = softmax[j](u[b,h,i,j])\n{Y}",
         *(FOUR, D, False),
@@ -113,6 +107,12 @@ NEAR: dict[str, Case] = {
     "a bias": (logits("s[b,h,i,j] + r[i,j]"), FOUR | {"r": "[i, j]"}, "", False),
     "a temperature": (logits("s[b,h,i,j]*r[]"), FOUR | {"r": "[]"}, "", False),
     "a function of the logits": (logits("tanh(s[b,h,i,j])"), FOUR, "", False),
+    "a function of a param": (
+        logits("exp(c)*s[b,h,i,j]"),
+        FOUR,
+        "params: {c: {default: 0.3, kind: real}}\n",
+        False,
+    ),
     "two products": (
         f"p[b,h,i,j] = softmax[j](q[b,h,i,d]*k[b,h,j,d]*r[d])\n{Y}",
         *(FOUR | {"r": "[d]"}, "", False),

@@ -105,8 +105,8 @@ def _meanings(own: Attention, grad: Access) -> Iterator[tuple[Access, Expr]]:
     along = Sum((other,), substitute(mul(towards, own.weights), {own.columns: other}))
     masks = () if own.condition is None else (Iverson(own.condition),)
     logits = mul(*masks, own.weights, sub(towards, along))
-    yield own.query, _summed(mul(*own.scale, logits, own.key), own.query)
-    yield own.key, _summed(mul(*own.scale, logits, own.query), own.key)
+    yield own.query, _summed(mul(own.scale, logits, own.key), own.query)
+    yield own.key, _summed(mul(own.scale, logits, own.query), own.key)
     yield own.value, _summed(mul(grad, own.weights), own.value)
 
 

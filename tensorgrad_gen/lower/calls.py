@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tensorgrad_gen.ir import Access, Index, number
+from tensorgrad_gen.ir import Access, Index, const, number
 from tensorgrad_gen.lower.arith import pointwise, product
 from tensorgrad_gen.lower.attention import AttentionCall
 from tensorgrad_gen.lower.builder import Builder
@@ -37,19 +37,15 @@ def lower_whole(b: Builder, node: NormCall | AttentionCall, told: str) -> Val:
 
 
 def lower_attention(b: Builder, node: AttentionCall, told: str) -> Val:
-    """The call, of operands whose last two axes are rows and features, the query times the numbers.
-
-    `told` are formulas of what it does beside.
-    """
+    """The call, of operands whose last two axes are rows and features; `told` are formulas of what it does beside."""
     own = node.of
     query, key, value = (_operand(b, own, access) for access in (own.query, own.key, own.value))
-    above, below = collect(b, own.scale, query.layout)
-    scaled = product(b, [query, *above], below)
-    options = () if own.condition is None else (("causal", Lit(value=True)),)
+    options: list[tuple[str, TExpr]] = [("scale", b.lower(own.scale, ()).expr)] if own.scale != const(1) else []
+    options += [("causal", Lit(value=True))] if own.condition is not None else []
     whole = (*own.batch, own.rows, own.channel)
-    operands = (scaled.expr, key.expr, value.expr)
+    operands = (query.expr, key.expr, value.expr)
     if node.grad is None:
-        return Val(Call("_runtime.attention", operands, options), whole)
+        return Val(Call("_runtime.attention", operands, tuple(options)), whole)
     assert node.item is not None
     known = ("attention", own.made.target)
     called = b.recall(known)
@@ -58,14 +54,13 @@ def lower_attention(b: Builder, node: AttentionCall, told: str) -> Val:
         needs = _needs(node.needed)
         name = b.names.fresh("gradients")
         called = Val(Var(name))
-        call = Call("_runtime.attention_gradients", (grad.expr, *operands, needs), options)
+        call = Call("_runtime.attention_gradients", (grad.expr, *operands, needs), tuple(options))
         b.needed_by = frozenset[str]().union(*node.needed)  # of the statement that they share
         b.statements.append(TorchStatement(name, call, told, b.needed_by))
         b.remember(known, called)
     axes, letters = (query, key, value)[node.item].layout, dict(node.letters)
     layout = tuple(None if axis is None else letters[axis] for axis in axes)
-    result = Val(Item(called.expr, Lit(node.item)), layout)
-    return product(b, [result, *above], below) if node.item == 0 else result
+    return Val(Item(called.expr, Lit(node.item)), layout)
 
 
 def _needs(results: Iterable[frozenset[str]]) -> TExpr:

@@ -11,12 +11,13 @@ from fractions import Fraction
 from itertools import pairwise
 from operator import eq, ge, gt, le, lt, ne
 
-from tensorgrad_gen.algebra import accesses, apart, substitute
+from tensorgrad_gen.algebra import accesses, apart, substitute, walk
 from tensorgrad_gen.algebra.hoist import scalar
 from tensorgrad_gen.algebra.parts import factors_of
 from tensorgrad_gen.ir import (
     Access,
     Add,
+    Apply,
     Compare,
     Const,
     Expr,
@@ -55,7 +56,7 @@ class Attention:
     key: Access
     value: Access
     weights: Access
-    scale: tuple[Expr, ...]
+    scale: Expr
     condition: Expr | None
     batch: tuple[Index, ...]
     rows: Index
@@ -121,7 +122,7 @@ def _attention(made: Assignment, table: Mapping[str, Assignment]) -> Attention |
             axes = _axes(made, (query, key, value), weights, (found.inner, logits.inner), condition)
             if axes is not None:
                 between = (*logits.names, weights.tensor)
-                return Attention(made, query, key, value, weights, logits.scale, condition, *axes, between)
+                return Attention(made, query, key, value, weights, mul(*logits.scale), condition, *axes, between)
     return None
 
 
@@ -130,7 +131,7 @@ def _of_logits(logits: Expr, table: Mapping[str, Assignment], taken: frozenset[I
 
     What is summed over is none of the indices taken.
     """
-    rest = [f for f in factors_of(logits) if not scalar(f)]
+    rest = [f for f in factors_of(logits) if not _number(f)]
     if len(rest) != 1 or not isinstance(rest[0], Access):
         found = _contraction(logits)
         return None if found is None else _unscaled(found, table)
@@ -141,20 +142,20 @@ def _of_logits(logits: Expr, table: Mapping[str, Assignment], taken: frozenset[I
     found = _of_logits(substitute(value, _letters(step, rest[0])), table, taken)
     if found is None:
         return None
-    numbers = tuple(f for f in factors_of(logits) if scalar(f))
+    numbers = tuple(f for f in factors_of(logits) if _number(f))
     return replace(found, scale=(*numbers, *found.scale), names=(*found.names, step.target))
 
 
 def _contraction(expr: Expr) -> _Logits | None:
     """A product of two tensors that is summed over one index, times numbers."""
-    rest = [f for f in factors_of(expr) if not scalar(f)]
+    rest = [f for f in factors_of(expr) if not _number(f)]
     if len(rest) != 1 or not isinstance(rest[0], Sum) or len(rest[0].indices) != 1:
         return None
-    factors = [f for f in factors_of(rest[0].body) if not scalar(f)]
+    factors = [f for f in factors_of(rest[0].body) if not _number(f)]
     tensors = [f for f in factors if isinstance(f, Access) and _plain(f)]
     if len(tensors) != 2 or len(factors) != 2:
         return None
-    numbers = tuple(f for f in (*factors_of(expr), *factors_of(rest[0].body)) if scalar(f))
+    numbers = tuple(f for f in (*factors_of(expr), *factors_of(rest[0].body)) if _number(f))
     return _Logits(numbers, rest[0].indices[0], (tensors[0], tensors[1]))
 
 
@@ -165,11 +166,16 @@ def _unscaled(logits: _Logits, table: Mapping[str, Assignment]) -> _Logits:
     for place, access in enumerate(pair):
         step = table.get(access.tensor)
         value = None if step is None else substitute(step.value, _letters(step, access))
-        rest = [] if value is None else [f for f in factors_of(value) if not scalar(f)]
+        rest = [] if value is None else [f for f in factors_of(value) if not _number(f)]
         if value is not None and len(rest) == 1 and isinstance(rest[0], Access) and _plain(rest[0]):
-            numbers += [f for f in factors_of(value) if scalar(f)]
+            numbers += [f for f in factors_of(value) if _number(f)]
             pair[place] = rest[0]
     return replace(logits, scale=tuple(numbers), pair=(pair[0], pair[1]))
+
+
+def _number(expr: Expr) -> bool:
+    """Whether the expression is a Python number at run time: a function of numbers is worked out on a tensor."""
+    return scalar(expr) and not any(isinstance(node, Apply) for node in walk(expr))
 
 
 def _plain(access: Access) -> bool:

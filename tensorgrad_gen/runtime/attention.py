@@ -1,7 +1,7 @@
 """Attention by PyTorch's operators, which make no tensor of all pairs of rows and keys.
 
-Law: each function is its composed form, which is called wherever something looks on, for other
-sizes than the operators take, and on other devices.
+Law: each function is its composed form, which is called wherever something looks on, and for
+tensors that the operators do not take.
 
 This file is read as text and written beside the generated ops; the generator never imports it.
 """
@@ -23,16 +23,20 @@ _FLASH_BACKWARD: Any = getattr(
 )
 
 
-def attention(q: Tensor, k: Tensor, v: Tensor, *, causal: bool = False) -> Tensor:
-    """The sum over `j` of `softmax_j(q k) v`, for `causal` over `j <= i`.
+def attention(q: Tensor, k: Tensor, v: Tensor, *, scale: float = 1, causal: bool = False) -> Tensor:
+    """The sum over `j` of `softmax_j(scale q k) v`, for `causal` over `j <= i`.
 
     `q[.., i, d]`, `k[.., j, d]`, `v[.., j, e]`; the axes before broadcast.
     """
     if not _plain(q, k, v):
-        return _weights(q, k, causal=causal) @ v
+        return _weights(q, k, scale, causal) @ v
     batch = _batch(q, k, v)
-    on = [_four(tensor, batch) for tensor in (q, k, v)]
-    y = _flash(*on, causal=causal)[0] if _on_cpu(q) else _public(*on, causal=causal).contiguous()
+    on = (_four(q, batch), _four(k, batch), _four(v, batch))
+    if q.device.type == "cpu":
+        y, _, lost = _flash(*on, scale, causal)
+        y += lost
+    else:
+        y = _public(*on, scale, causal).contiguous()
     return own(y.reshape((*batch, *q.shape[-2:-1], *v.shape[-1:])))
 
 
@@ -43,18 +47,18 @@ def attention_gradients(
     v: Tensor,
     needed: tuple[bool, bool, bool],
     *,
+    scale: float = 1,
     causal: bool = False,
 ) -> tuple[Tensor | None, ...]:
     """Those needed of the gradients by `q`, `k` and `v`, computed from these alone."""
     if not (_plain(q, k, v) and _plain(grad)):
-        return _composed_gradients(grad, q, k, v, needed, causal=causal)
+        return _composed_gradients(grad, q, k, v, needed, scale, causal)
     batch = _batch(q, k, v)
-    on = [_four(tensor, batch) for tensor in (q, k, v, grad)]
-    by = _flash_gradients if _on_cpu(q) else _public_gradients
-    found = by(*on, causal=causal)
+    on = (_four(grad, batch), _four(q, batch), _four(k, batch), _four(v, batch))
+    by = _flash_gradients if q.device.type == "cpu" else _public_gradients
     return tuple(
         _summed(gradient.reshape((*batch, *tensor.shape[-2:])), tensor) if wanted else None
-        for gradient, tensor, wanted in zip(found, (q, k, v), needed)
+        for gradient, tensor, wanted in zip(by(*on, scale, causal), (q, k, v), needed)
     )
 
 
@@ -62,12 +66,11 @@ def _plain(*tensors: Tensor) -> bool:
     """Whether an operator takes the tensors, and nothing records or transforms what is done."""
     if torch.is_grad_enabled() or compiling() or in_transform():
         return False
-    first, last = tensors[0], tensors[-1]
+    first, kind = tensors[0], tensors[0].device.type
     return (
-        first.device.type in ("cpu", "cuda")
-        and first.shape[-1] == last.shape[-1]
+        (kind == "cuda" or (kind == "cpu" and _FLASH_BACKWARD is not None))
+        and first.shape[-1] == tensors[-1].shape[-1]
         and all(_ordinary(t) and t.dtype == first.dtype and t.numel() > 0 for t in tensors)
-        and (_FLASH_BACKWARD is not None or first.device.type != "cpu")
     )
 
 
@@ -76,60 +79,64 @@ def _ordinary(tensor: Tensor) -> bool:
     return type(tensor) in (Tensor, torch.nn.Parameter) and not legacy_batched(tensor)
 
 
-def _on_cpu(tensor: Tensor) -> bool:
-    return tensor.device.type == "cpu"
-
-
-def _batch(*tensors: Tensor) -> torch.Size:
+def _batch(q: Tensor, k: Tensor, v: Tensor) -> torch.Size:
     """The axes before the last two, broadcast."""
-    broadcast: Any = torch.broadcast_shapes
-    shape: torch.Size = broadcast(*(tensor.shape[:-2] for tensor in tensors))
+    shape: torch.Size = q.shape[:-2]
+    if not shape == k.shape[:-2] == v.shape[:-2]:
+        broadcast: Any = torch.broadcast_shapes
+        shape = broadcast(shape, k.shape[:-2], v.shape[:-2])
     return shape
 
 
 def _four(tensor: Tensor, batch: torch.Size) -> Tensor:
     """With four axes; on the CPU one head: what the operator makes is contiguous then."""
-    heads = 1 if _on_cpu(tensor) or not batch else batch[-1]
-    tensor = tensor.expand(*batch, *tensor.shape[-2:])
-    return tensor.reshape(batch.numel() // heads, heads, *tensor.shape[-2:]).contiguous()
+    heads = 1 if tensor.device.type == "cpu" or not batch else batch[-1]
+    last = tensor.shape[-2:]
+    if tensor.shape[:-2] != batch:
+        tensor = tensor.expand(*batch, *last)
+    return tensor.reshape((batch.numel() // heads, heads, *last)).contiguous()
 
 
-def _flash(q: Tensor, k: Tensor, v: Tensor, *, causal: bool) -> tuple[Tensor, Tensor]:
-    """The value, and of each row the logarithm of its sum.
+def _flash(
+    q: Tensor, k: Tensor, v: Tensor, scale: float, causal: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The value, the logarithm of the sum of each row, and NaN for a row that has none, else 0.
 
-    A row of which every logit is -inf or NaN is 0 in the operator, and so is that logarithm: here
-    both are NaN, as in softmax.  Its first logit tells it, which is never masked.
+    In the operator a row of which every logit is -inf or NaN has value and logarithm 0, not NaN as
+    in softmax.  The first of its logits tells, which is never masked.
     """
-    y, logarithm = _FLASH(q, k, v, 0.0, causal, scale=1.0)
-    first = (q * k[..., :1, :]).sum(-1)
-    lost = torch.where(logarithm == 0, first * 0, 0)
-    return y + lost.unsqueeze(-1), logarithm + lost
+    y, logarithm = _FLASH(q, k, v, 0.0, causal, scale=scale)
+    first = q @ k[..., :1, :].mT
+    return y, logarithm, torch.where(logarithm.unsqueeze(-1) == 0, first * 0, 0)
 
 
 def _flash_gradients(
-    q: Tensor, k: Tensor, v: Tensor, grad: Tensor, *, causal: bool
+    grad: Tensor, q: Tensor, k: Tensor, v: Tensor, scale: float, causal: bool
 ) -> tuple[Tensor, ...]:
-    y, logarithm = _flash(q, k, v, causal=causal)
-    found: tuple[Tensor, ...] = _FLASH_BACKWARD(grad, q, k, v, y, logarithm, 0.0, causal, scale=1.0)
-    return found
+    y, logarithm, lost = _flash(q, k, v, scale, causal)
+    logarithm += lost.squeeze(-1)  # of weights that are NaN so are all gradients
+    gradients: tuple[Tensor, ...] = _FLASH_BACKWARD(
+        grad, q, k, v, y, logarithm, 0.0, causal, scale=scale
+    )
+    return gradients
 
 
-def _public(q: Tensor, k: Tensor, v: Tensor, *, causal: bool) -> Tensor:
-    return torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=causal, scale=1.0)
+def _public(q: Tensor, k: Tensor, v: Tensor, scale: float, causal: bool) -> Tensor:
+    return torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=causal, scale=scale)
 
 
 def _public_gradients(
-    q: Tensor, k: Tensor, v: Tensor, grad: Tensor, *, causal: bool
+    grad: Tensor, q: Tensor, k: Tensor, v: Tensor, scale: float, causal: bool
 ) -> tuple[Tensor, ...]:
     with torch.enable_grad():
-        on = [tensor.detach().requires_grad_() for tensor in (q, k, v)]
-        y = _public(*on, causal=causal)
-    return torch.autograd.grad(y, on, grad)
+        q, k, v = (tensor.detach().requires_grad_() for tensor in (q, k, v))
+        y = _public(q, k, v, scale, causal)
+    return torch.autograd.grad(y, (q, k, v), grad)
 
 
-def _weights(q: Tensor, k: Tensor, *, causal: bool) -> Tensor:
-    """`softmax_j(q k)`, for `causal` over `j <= i`."""
-    logits = q @ k.mT
+def _weights(q: Tensor, k: Tensor, scale: float, causal: bool) -> Tensor:
+    """`softmax_j(scale q k)`, for `causal` over `j <= i`."""
+    logits = (q * scale) @ k.mT
     if causal:
         logits = torch.where(_lower(logits), logits, -math.inf)
     return torch.softmax(logits, -1)
@@ -147,10 +154,10 @@ def _composed_gradients(
     k: Tensor,
     v: Tensor,
     needed: tuple[bool, bool, bool],
-    *,
+    scale: float,
     causal: bool,
 ) -> tuple[Tensor | None, ...]:
-    p = _weights(q, k, causal=causal)
+    p = _weights(q, k, scale, causal)
     grad_q: Tensor | None = None
     grad_k: Tensor | None = None
     grad_v: Tensor | None = None
@@ -158,8 +165,8 @@ def _composed_gradients(
         grad_s = softmax_backward(grad @ v.mT, p, -1)
         if causal:
             grad_s = torch.where(_lower(p), grad_s, 0)
-        grad_q = _summed(grad_s @ k, q) if needed[0] else None
-        grad_k = _summed(grad_s.mT @ q, k) if needed[1] else None
+        grad_q = _summed(grad_s @ k, q) * scale if needed[0] else None
+        grad_k = _summed(grad_s.mT @ (q * scale), k) if needed[1] else None
     if needed[2]:
         grad_v = _summed(p.mT @ grad, v)
     return grad_q, grad_k, grad_v
