@@ -30,6 +30,8 @@ def attention(q: Tensor, k: Tensor, v: Tensor, *, scale: float = 1, causal: bool
     """
     if not _plain(q, k, v):
         return _weights(q, k, scale, causal) @ v
+    if not 0 < scale < math.inf:  # the operators scale what they have masked
+        return attention(q * scale, k, v, causal=causal)
     batch = _batch(q, k, v)
     on = (_four(q, batch), _four(k, batch), _four(v, batch))
     if q.device.type == "cpu":
@@ -53,6 +55,9 @@ def attention_gradients(
     """Those needed of the gradients by `q`, `k` and `v`, computed from these alone."""
     if not (_plain(q, k, v) and _plain(grad)):
         return _composed_gradients(grad, q, k, v, needed, scale, causal)
+    if not 0 < scale < math.inf:
+        grad_q, *others = attention_gradients(grad, q * scale, k, v, needed, causal=causal)
+        return (None if grad_q is None else grad_q * scale, *others)
     batch = _batch(q, k, v)
     on = (_four(grad, batch), _four(q, batch), _four(k, batch), _four(v, batch))
     by = _flash_gradients if q.device.type == "cpu" else _public_gradients
