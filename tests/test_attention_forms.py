@@ -86,7 +86,7 @@ def shared(*shapes: tuple[int, ...], dtype: torch.dtype = torch.float64) -> list
 
 
 def composed(q: Tensor, k: Tensor, v: Tensor, scale: float, causal: bool) -> Tensor:
-    return runtime._weights(q, k, scale, causal) @ v
+    return runtime._weights(q * scale, k, causal) @ v
 
 
 def both(monkeypatch: pytest.MonkeyPatch, given: list[Tensor], scale: float, causal: bool) -> None:
