@@ -29,7 +29,7 @@ def attention(q: Tensor, k: Tensor, v: Tensor, *, scale: float = 1, causal: bool
     `q[.., i, d]`, `k[.., j, d]`, `v[.., j, e]`; the axes before broadcast.
     """
     if not _plain(q, k, v):
-        return _weights(q, k, scale, causal) @ v
+        return _times(_weights(q * scale, k, causal), v)
     if not 0 < scale < math.inf:  # the operators scale what they have masked
         return attention(q * scale, k, v, causal=causal)
     batch = _batch(q, k, v)
@@ -139,9 +139,9 @@ def _public_gradients(
     return torch.autograd.grad(y, (q, k, v), grad)
 
 
-def _weights(q: Tensor, k: Tensor, scale: float, causal: bool) -> Tensor:
-    """`softmax_j(scale q k)`, for `causal` over `j <= i`."""
-    logits = (q * scale) @ k.mT
+def _weights(q: Tensor, k: Tensor, causal: bool) -> Tensor:
+    """`softmax_j(q k)`, for `causal` over `j <= i`."""
+    logits = _times(q, k.mT)
     if causal:
         logits = torch.where(_lower(logits), logits, -math.inf)
     return torch.softmax(logits, -1)
@@ -162,19 +162,50 @@ def _composed_gradients(
     scale: float,
     causal: bool,
 ) -> tuple[Tensor | None, ...]:
-    p = _weights(q, k, scale, causal)
+    scaled = q * scale
+    p = _weights(scaled, k, causal)
     grad_q: Tensor | None = None
     grad_k: Tensor | None = None
     grad_v: Tensor | None = None
     if needed[0] or needed[1]:
-        grad_s = softmax_backward(grad @ v.mT, p, -1)
+        grad_s = softmax_backward(_times(grad, v.mT), p, -1)
         if causal:
             grad_s = torch.where(_lower(p), grad_s, 0)
-        grad_q = _summed(grad_s @ k, q) * scale if needed[0] else None
-        grad_k = _summed(grad_s.mT @ (q * scale), k) if needed[1] else None
+        grad_q = _summed(_times(grad_s, k), q) * scale if needed[0] else None
+        grad_k = _over_rows(grad_s, scaled, k) if needed[1] else None
     if needed[2]:
-        grad_v = _summed(p.mT @ grad, v)
+        grad_v = _over_rows(p, grad, v)
     return grad_q, grad_k, grad_v
+
+
+def _shared(x: Tensor, other: Tensor) -> int:
+    """How many axes before the rows of `x` stand for one element of the other tensor."""
+    count = 0
+    for axis in range(3, x.dim() + 1):
+        if axis <= other.dim() and other.shape[-axis] != 1:
+            break
+        count += 1
+    return count
+
+
+def _times(x: Tensor, other: Tensor) -> Tensor:
+    """`x @ other`; axes that share a matrix of the other one are rows: it is not copied."""
+    count = _shared(x, other)
+    if not count:
+        return x @ other
+    matrices = other.reshape((*other.shape[: -2 - count], *other.shape[-2:]))
+    product = x.flatten(-2 - count, -2) @ matrices
+    return product.reshape((*product.shape[:-2], *x.shape[-2 - count : -1], other.shape[-1]))
+
+
+def _over_rows(x: Tensor, y: Tensor, tensor: Tensor) -> Tensor:
+    """The sum of `x y` over the rows, and over the axes that the tensor was broadcast along."""
+    count = _shared(x, tensor)
+    if not count or x.shape[:-1] != y.shape[:-1]:
+        return _summed(x.mT @ y, tensor)
+    product = x.flatten(-2 - count, -2).mT @ y.flatten(-2 - count, -2)
+    ones = (1,) * min(count, tensor.dim() - 2)
+    return _summed(product.reshape((*product.shape[:-2], *ones, *product.shape[-2:])), tensor)
 
 
 def _summed(gradient: Tensor, tensor: Tensor) -> Tensor:
