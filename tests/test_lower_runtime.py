@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import math
 
 import pytest
 import torch
 from torch import Tensor
 
-from tensorgrad_gen.render.runtime_text import runtime_sources
 from tensorgrad_gen.runtime import core, ops
 
 D = torch.float64
@@ -164,13 +162,3 @@ def test_special_functions_are_smooth_in_every_order(name: str) -> None:
     z = torch.tensor([-30.0, -4.0, -1e-3, 0.0, 0.5, 2.2, 7.0], dtype=D, requires_grad=True)
     assert torch.autograd.gradcheck(function, (z,), rtol=1e-5, atol=1e-7)
     assert torch.autograd.gradgradcheck(function, (z,), rtol=1e-5, atol=1e-6)
-
-
-def test_no_two_names_of_the_runtime_are_one_in_a_single_file() -> None:
-    """Inlined, each has `_` before it; beside the ops, all parts are one module."""
-    names: dict[str, set[tuple[int, str]]] = {}
-    for part, source in enumerate(runtime_sources()):
-        for node in ast.parse(source).body:
-            if isinstance(node, ast.FunctionDef | ast.ClassDef):
-                names.setdefault(node.name.lstrip("_"), set()).add((part, node.name))
-    assert not {name: places for name, places in names.items() if len(places) > 1}
