@@ -80,6 +80,13 @@ def test_value_and_derivatives(name: str, recorded: bool, sizes: tuple[int, int]
     assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("name", ["as defined", "keys shared by heads", "a query shared by the batch"])
+def test_by_finite_differences_in_both_modes_and_in_batches(name: str) -> None:
+    op, given = load_module("a", source(name)).test_op, tensors(SPELLINGS[name], 2, 3)
+    assert torch.autograd.gradcheck(op, given, check_batched_grad=True, check_forward_ad=True)
+    assert torch.autograd.gradgradcheck(op, given, check_batched_grad=True)
+
+
 def shared(*shapes: tuple[int, ...], dtype: torch.dtype = torch.float64) -> list[Tensor]:
     rng = torch.Generator().manual_seed(len(shapes))
     return [torch.randn(shape, generator=rng, dtype=dtype) for shape in shapes]

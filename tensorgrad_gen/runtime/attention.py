@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tensorgrad_gen.runtime.core import compiling, in_transform, legacy_batched, own
+from tensorgrad_gen.runtime.blocks import ordinary
+from tensorgrad_gen.runtime.core import compiling, own
 from tensorgrad_gen.runtime.fused import softmax_backward
 
 _FLASH: Any = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu", None)
@@ -69,19 +70,14 @@ def attention_gradients(
 
 def _plain(*tensors: Tensor) -> bool:
     """Whether an operator takes the tensors, and nothing records or transforms what is done."""
-    if torch.is_grad_enabled() or compiling() or in_transform():
+    if torch.is_grad_enabled() or compiling() or not ordinary(tensors):
         return False
     first, kind = tensors[0], tensors[0].device.type
     return (
         (kind == "cuda" or (kind == "cpu" and _FLASH_BACKWARD is not None))
         and first.shape[-1] == tensors[-1].shape[-1]
-        and all(_bare(t) and t.dtype == first.dtype and t.numel() > 0 for t in tensors)
+        and all(t.dtype == first.dtype and t.numel() > 0 for t in tensors)
     )
-
-
-def _bare(tensor: Tensor) -> bool:
-    """Whether the tensor is just that: no class of its own, no batch of the engine's."""
-    return type(tensor) in (Tensor, torch.nn.Parameter) and not legacy_batched(tensor)
 
 
 def _batch(q: Tensor, k: Tensor, v: Tensor) -> torch.Size:
@@ -188,13 +184,19 @@ def _shared(x: Tensor, other: Tensor) -> int:
     return count
 
 
+def _to_rows(x: Tensor, count: int) -> Tensor:
+    """The tensor with so many axes before its rows put to them."""
+    rows = math.prod(x.shape[-2 - count : -1])
+    return x.reshape((*x.shape[: -2 - count], rows, x.shape[-1]))
+
+
 def _times(x: Tensor, other: Tensor) -> Tensor:
     """`x @ other`; axes that share a matrix of the other one are rows: it is not copied."""
     count = _shared(x, other)
     if not count:
         return x @ other
     matrices = other.reshape((*other.shape[: -2 - count], *other.shape[-2:]))
-    product = x.flatten(-2 - count, -2) @ matrices
+    product = _to_rows(x, count) @ matrices
     return product.reshape((*product.shape[:-2], *x.shape[-2 - count : -1], other.shape[-1]))
 
 
@@ -203,7 +205,7 @@ def _over_rows(x: Tensor, y: Tensor, tensor: Tensor) -> Tensor:
     count = _shared(x, tensor)
     if not count or x.shape[:-1] != y.shape[:-1]:
         return _summed(x.mT @ y, tensor)
-    product = x.flatten(-2 - count, -2).mT @ y.flatten(-2 - count, -2)
+    product = _to_rows(x, count).mT @ _to_rows(y, count)
     ones = (1,) * min(count, tensor.dim() - 2)
     return _summed(product.reshape((*product.shape[:-2], *ones, *product.shape[-2:])), tensor)
 

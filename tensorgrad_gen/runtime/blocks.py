@@ -73,7 +73,7 @@ def _blocks(
 
 def _recorded(args: tuple[Any, ...]) -> bool:
     """Whether autograd records what is computed from plain tensors, and nothing else looks on."""
-    if compiling() or not torch.is_grad_enabled() or not _ordinary(args):
+    if compiling() or not torch.is_grad_enabled() or not ordinary(args):
         return False
     return any(isinstance(arg, Tensor) and arg.requires_grad for arg in args)
 
@@ -251,7 +251,7 @@ def _block(cuts: tuple[int | None, ...], args: tuple[Any, ...]) -> tuple[int, to
     for arg, keep in zip(args, cuts):
         if keep is not None and arg is not None and arg.nbytes > most:
             largest, behind, most = arg, keep, arg.nbytes
-    if largest is None or torch.is_grad_enabled() or not _ordinary(args):
+    if largest is None or torch.is_grad_enabled() or not ordinary(args):
         return 0, torch.Size()
     lead = _lead(largest, behind)
     count = lead.numel()
@@ -259,7 +259,7 @@ def _block(cuts: tuple[int | None, ...], args: tuple[Any, ...]) -> tuple[int, to
     return (step if step < count and largest.device.type == "cpu" else 0), lead
 
 
-def _ordinary(args: tuple[Any, ...]) -> bool:
+def ordinary(args: tuple[Any, ...]) -> bool:
     """Whether all tensors are plain ones, and nobody records what is done with them."""
     if in_transform() or torch._C._get_tracing_state() is not None:
         return False

@@ -94,7 +94,7 @@ def _flipped(x: Tensor, dims: list[int]) -> Tensor:
     return x.flip(dims) if dims else x
 
 
-def _cut(x: Tensor, *counts: int) -> list[torch.Size]:
+def _sizes(x: Tensor, *counts: int) -> list[torch.Size]:
     """The shape of so many axes, of so many after them, ..., and of the rest."""
     parts, first = [], 0
     for count in counts:
@@ -121,8 +121,8 @@ def conv(
     `channels` tell how many there are for g and c.  `counts` are the extents of i.
     """
     many, own = len(counts), groups + channels
-    batch, group, channel, sizes = _cut(x, x.dim() - own - many, groups, channels)
-    _, out, _, taps = _cut(w, groups, w.dim() - own - many, channels)
+    batch, group, channel, sizes = _sizes(x, x.dim() - own - many, groups, channels)
+    _, out, _, taps = _sizes(w, groups, w.dim() - own - many, channels)
     axes = _Axes(sizes, counts, taps, steps, dilations, starts)
     if not padded:
         axes.check()
@@ -157,8 +157,8 @@ def conv_input(
     """
     many = len(sizes)
     outs = w.dim() - groups - channels - many
-    batch, group, out, counts = _cut(y, y.dim() - groups - outs - many, groups, outs)
-    _, _, channel, taps = _cut(w, groups, outs, channels)
+    batch, group, out, counts = _sizes(y, y.dim() - groups - outs - many, groups, outs)
+    _, _, channel, taps = _sizes(w, groups, outs, channels)
     axes = _Axes(sizes, counts, taps, steps, dilations, starts)
     if not padded:
         axes.check()
@@ -196,8 +196,8 @@ def conv_weight(
     """
     many = len(taps)
     batches = x.dim() - groups - channels - many
-    batch, group, channel, sizes = _cut(x, batches, groups, channels)
-    _, _, out, counts = _cut(y, batches, groups, y.dim() - batches - groups - many)
+    batch, group, channel, sizes = _sizes(x, batches, groups, channels)
+    _, _, out, counts = _sizes(y, batches, groups, y.dim() - batches - groups - many)
     axes = _Axes(sizes, counts, taps, steps, dilations, starts)
     if not padded:
         axes.check()
