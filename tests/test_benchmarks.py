@@ -95,6 +95,12 @@ def test_rows_measured_anew_join_those_of_the_same_machine_and_rounds() -> None:
     for changed in ({**new, "rounds": 4}, {**new, "machine": {**MACHINE, "threads": 5}}):
         with pytest.raises(SystemExit, match="another machine"):
             merged(changed, old, ["a 1", "a 2"])
+    without = {**new, "machine": {**MACHINE, "jax": ""}}
+    kept_too = {**old, "machine": {**MACHINE, "jax": "1.2"}}
+    assert merged(without, kept_too, ["a 1", "a 2"])["rows"] == [one, {**other, "limit": 1}]
+    timed = [{**row, "seconds": {"J": {}}} for row in old["rows"]]
+    with pytest.raises(SystemExit, match="another machine"):
+        merged(without, {**kept_too, "rows": timed}, ["a 1", "a 2"])
     with pytest.raises(SystemExit, match="not measured: a 3"):
         merged(new, old, ["a 1", "a 2", "a 3"])
 
