@@ -56,6 +56,8 @@ from tensorgrad_gen.spec import OpSpec, load_file, load_text
 B, H, K, K1 = Index("b", "b"), Index("h", "h"), Index("k", "h"), Index("k1", "h")
 REST = Index("...", "...")
 SIZE, EPS, P = Extent("h"), Param("eps", "real"), Param("p", "real")
+# As elaboration makes h//2.
+HALVED = Apply("floor", (add(mul(const(Fraction(1, 2)), Position(H)), const(Fraction(1, 4))),))
 MASK = Compare(">", Access("x", (B, H)), const(0))
 
 
@@ -168,6 +170,7 @@ CASES: list[tuple[Expr, str, str, str]] = [
         "[(x[b,h] > 0 or ok[b]) and not no[b]]",
         r"\left[\left(x_{bh} > 0 \lor \mathit{ok}_{b}\right) \land \lnot \mathit{no}_{b}\right]",
     ),
+    (at("x", B, HALVED), "x[b,h//2]", "x[b,h//2]", r"x_{b,\lfloor h / 2 \rfloor}"),
     (at("w", at("t", B), H), "w[t[b],h]", "w[t[b],h]", "w_{t_{b},h}"),
     (Delta(H, K), "delta[h,k]", "delta[h,k]", r"\delta_{hk}"),
     (Delta(H, at("t")), "delta[h,t]", "delta[h,t]", r"\delta_{h,t}"),

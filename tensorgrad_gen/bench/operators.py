@@ -69,22 +69,21 @@ def _convolution_backward(grad: Tensor, x: Tensor, w: Tensor, *others: Any, **op
     return int(2 * places.numel() * math.prod(w.shape[1:]) * (mask[0] + mask[1]))
 
 
-def _attention(products: int) -> Callable[..., int]:
-    """Of the operators of attention on the CPU, which take so many products of queries and keys: as of CUDA's."""
-
-    def formula(*operands: Any, **_options: Any) -> int:
-        query, key = [t for t in operands if isinstance(t, Tensor)][products > _FORWARD :][:2]
-        return products * 2 * query.numel() * key.shape[-2]
-
-    return formula
+def _attention(query: Tensor, key: Tensor, *_others: Any, **_options: Any) -> int:
+    """Two products of queries and keys: the logits, and the weights by the values."""
+    return 2 * 2 * query.numel() * key.shape[-2]
 
 
-_FORWARD = 2  # products in forward: the logits, and the weights by the values
+def _attention_backward(_grad: Tensor, query: Tensor, key: Tensor, *_others: Any, **_options: Any) -> int:
+    """Five products: the logits again, the weights' cotangent, and three gradients."""
+    return 5 * 2 * query.numel() * key.shape[-2]
+
+
 # Operator -> its floating-point operations: those of PyTorch's own counter, and what that leaves out.
 FLOPS: dict[Any, Callable[..., int]] = {
     **flop_registry,
-    _aten._scaled_dot_product_flash_attention_for_cpu: _attention(_FORWARD),
-    _aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention(5),
+    _aten._scaled_dot_product_flash_attention_for_cpu: _attention,
+    _aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
     _aten.mv: _vector,
     _aten.dot: _vector,
     _aten.vdot: _vector,

@@ -251,13 +251,16 @@ class _Lowering:
         b.needed_by, b.shared, b.fused = step.needed_by, repeated(step.value), products
         order = as_layout(self.axes[step.target], step.indices)
         lower = {"bool": b.condition, "label": b.integer}.get(step.kind, b.lower)
-        told = [self.formula(other) for other in whole.told] if isinstance(whole, AttentionCall) else []
-        val = b.tensor(lower(step.value, order)) if whole is None else calls.lower_whole(b, whole, "\n".join(told))
+        beside = whole.told if isinstance(whole, AttentionCall) else ()
+        told = "\n".join(map(self.formula, beside))
+        val = b.tensor(lower(step.value, order)) if whole is None else calls.lower_whole(b, whole, told)
         val = align(b.real(val) if step.kind == "real" else val, order)
         name = local_name(step.target)
         said = _said(step, products, whole)
-        shown = [*(told if isinstance(whole, AttentionCall) and whole.grad is None else []), self.formula(said)]
-        b.statements.append(TorchStatement(name, val.expr, "\n".join(shown), step.needed_by))
+        shown = self.formula(said)
+        if isinstance(whole, AttentionCall) and whole.grad is None:  # gradients have a statement in common, which tells
+            shown = f"{told}\n{shown}"
+        b.statements.append(TorchStatement(name, val.expr, shown, step.needed_by))
         places = {index: k for k, index in enumerate(step.indices)}
         axes = tuple(None if axis is None else places[axis] for axis in val.layout)
         b.locals[step.target] = Local(name, step.indices, axes, val.kind, frozenset(places[a] for a in val.loose))

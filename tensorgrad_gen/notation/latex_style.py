@@ -29,7 +29,7 @@ from tensorgrad_gen.ir import (
 )
 from tensorgrad_gen.notation.levels import AND, ATOM, COMPARE, NOT, OR, POWER, SUM, TERM, Text, show_number
 from tensorgrad_gen.notation.math_style import HALF, MathPrinter, without_defaults
-from tensorgrad_gen.notation.printer import exponent
+from tensorgrad_gen.notation.printer import exponent, floor_division
 from tensorgrad_gen.notation.product import split
 
 GREEK = (
@@ -167,6 +167,9 @@ class LatexPrinter(MathPrinter):
             return self.show_pow(Pow(*expr.args))
         if expr.function == "square":
             return self.show_pow(Pow(expr.args[0], const(2)))
+        divided = floor_division(expr)
+        if divided is not None:
+            return Text(rf"\lfloor {self.at(divided[0], ATOM)} / {divided[1]} \rfloor", ATOM)
         return self.call(expr.function, without_defaults(expr))
 
     def show_pow(self, expr: Pow) -> Text:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from tensorgrad_gen.functions import FUNCTIONS
 from tensorgrad_gen.ir import Add, Apply, Const, Expr, Index, Linalg, Mul, Pow, Sum, const, number
 from tensorgrad_gen.notation.levels import ATOM, POWER, SUM, TERM, Text
-from tensorgrad_gen.notation.printer import Printer, exponent
+from tensorgrad_gen.notation.printer import Printer, exponent, floor_division
 from tensorgrad_gen.notation.product import Product, split
 
 HALF = Fraction(1, 2)
@@ -73,6 +73,9 @@ class MathPrinter(Printer):
     def show_apply(self, expr: Apply) -> Text:
         if expr.function in ("pow", "complex_pow"):
             return self.show_pow(Pow(*expr.args))
+        divided = floor_division(expr)
+        if divided is not None:
+            return Text(f"{self.at(divided[0], ATOM)}//{divided[1]}", TERM)
         return self.call(expr.function, without_defaults(expr))
 
     def show_mul(self, expr: Mul) -> Text:

@@ -32,6 +32,7 @@ from tensorgrad_gen.ir import (
     Sub,
     Sum,
     Where,
+    mul,
 )
 from tensorgrad_gen.notation.levels import AND, ATOM, COMPARE, NOT, OR, SUM, Text, show_number
 
@@ -185,6 +186,18 @@ class Printer:
         indices = ",".join(self.index(i) for i in problem.residual.indices)
         head = f"{problem.solver}[{indices}]" if indices else problem.solver
         return Text(f"{head}({self.top(problem.residual.value)} = 0)", ATOM)
+
+
+def floor_division(expr: Expr) -> tuple[Expr, int] | None:
+    """`i` and 2, if the expression is `i//2`: the floor of `i/2 + 1/4`, as elaboration makes it."""
+    if not (isinstance(expr, Apply) and expr.function == "floor" and isinstance(expr.args[0], Add)):
+        return None
+    *terms, half = expr.args[0].terms
+    if len(terms) == 1 and isinstance(terms[0], Mul):
+        factor, whole = terms[0].factors[0], mul(*terms[0].factors[1:])
+        if isinstance(half, Const) and isinstance(factor, Const) and half.value * 2 == factor.value:
+            return whole, factor.value.denominator
+    return None
 
 
 def exponent(expr: Expr) -> Fraction | None:

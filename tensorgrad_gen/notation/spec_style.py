@@ -6,9 +6,9 @@ implicitly; an index that a body lacks is written with its one-tensor.
 
 from __future__ import annotations
 
-from tensorgrad_gen.ir import Access, Add, Apply, Const, Expr, Extent, Index, Linalg, Mul, Pow, Sub, Sum, inverse, mul
+from tensorgrad_gen.ir import Access, Add, Apply, Const, Expr, Extent, Index, Linalg, Mul, Pow, Sub, Sum, inverse
 from tensorgrad_gen.notation.levels import ATOM, POWER, SUM, TERM, Text
-from tensorgrad_gen.notation.printer import Printer, exponent
+from tensorgrad_gen.notation.printer import Printer, exponent, floor_division
 
 BATCH_INVERSE = inverse(Extent("..."))
 MATRIX_FUNCTIONS = {"inverse": "inv", "eigenvalues": "eigvalsh", "singular_values": "svdvals"}
@@ -62,18 +62,6 @@ def _symmetric_of(matrix: Expr) -> Expr:
     return matrix
 
 
-def quotient(expr: Expr) -> tuple[Expr, int] | None:
-    """`i` and 2, if the expression is `i//2`: the floor of `i/2 + 1/4`, as elaboration makes it."""
-    if not (isinstance(expr, Apply) and expr.function == "floor" and isinstance(expr.args[0], Add)):
-        return None
-    *terms, half = expr.args[0].terms
-    if len(terms) == 1 and isinstance(terms[0], Mul):
-        factor, whole = terms[0].factors[0], mul(*terms[0].factors[1:])
-        if isinstance(half, Const) and isinstance(factor, Const) and half.value * 2 == factor.value:
-            return whole, factor.value.denominator
-    return None
-
-
 class SpecPrinter(Printer):
     """Text that reads back."""
 
@@ -81,7 +69,7 @@ class SpecPrinter(Printer):
         """A subscript: an index, a label, or a position as the language writes it."""
         if isinstance(sub, Apply) and sub.function in ("clamp", "mod"):
             return f"{sub.function}({self.sub(sub.args[0])})"
-        divided = None if isinstance(sub, Index) else quotient(sub)
+        divided = None if isinstance(sub, Index) else floor_division(sub)
         if divided is not None:
             whole, divisor = divided
             return f"{self.at(whole, ATOM)}//{divisor}"

@@ -102,6 +102,8 @@ def _block(facts: Facts, block: Block, saved: tuple[str, ...]) -> BlockView:
     saved_jointly = not first and len(block.roots) > 1
     name = "" if inline else f"_backward_{of}{'saved' if saved_jointly else '_'.join(block.roots)}"
     shown = "the cotangents of what was saved" if saved_jointly else " and ".join(cotangents)
+    if not first and not set(block.roots) & set(facts.lowered.plan.outputs):
+        shown += ": given only where backward is differentiated"
     results = [f"grad_{result}" for result in block.results]
     arguments = _arguments(
         facts, block, saved, " ".join((*test_lines, *(group.test for group in groups), *_read_needs(facts, block)))

@@ -119,11 +119,16 @@ def input_cast(facts: Facts, item: Input, value: str, device: str) -> str | None
     return f"{name} = {rt}cast({value}, {dtype})"
 
 
+def arguments_of(facts: Facts) -> tuple[Argument, ...]:
+    """What the plain body takes: inputs, then params."""
+    program = facts.lowered.plan.program
+    arguments = [Argument(local_name(i.name), "Tensor" if i.default is None else "Tensor | None") for i in facts.inputs]
+    return (*arguments, *(Argument(local_name(p.name), "float" if p.kind == "real" else "int") for p in program.params))
+
+
 def forward_view(facts: Facts) -> ForwardView:
     """The plain body."""
     program = facts.lowered.plan.program
-    arguments = [Argument(local_name(i.name), "Tensor" if i.default is None else "Tensor | None") for i in facts.inputs]
-    arguments += [Argument(local_name(p.name), "float" if p.kind == "real" else "int") for p in program.params]
     read = set(facts.forward.outside) | {n for s in facts.forward.sizes for n in reads(s.call)}
     device = f"{facts.anchor}.device"
     used = [item for item in facts.inputs if local_name(item.name) in read]
@@ -137,7 +142,7 @@ def forward_view(facts: Facts) -> ForwardView:
     items = [own[t] if facts.unrounded else result_item(facts, t, own[t], facts.dtype) for t in facts.results]
     groups, rows = _forward_groups(facts)
     return ForwardView(
-        tuple(arguments),
+        arguments_of(facts),
         device,
         (*dtype_lines(facts, " ".join((*casts, *items))), *casts, *size_lines(facts, facts.forward.sizes)),
         groups,

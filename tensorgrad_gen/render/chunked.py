@@ -8,25 +8,23 @@ from tensorgrad_gen.lower.names import local_name
 from tensorgrad_gen.lower.printer import print_texpr
 from tensorgrad_gen.lower.sizes import Sizes
 from tensorgrad_gen.normalise.parts import Part
-from tensorgrad_gen.render.bodies import dtype_lines, listed, result_item, returned, size_lines, unpacked
+from tensorgrad_gen.render.bodies import arguments_of, dtype_lines, listed, result_item, returned, size_lines, unpacked
 from tensorgrad_gen.render.docs import blocks_text, quoted, wrapped
 from tensorgrad_gen.render.facts import Facts, gather
 from tensorgrad_gen.render.names import class_name
-from tensorgrad_gen.render.view import Argument, ChunkedView
+from tensorgrad_gen.render.view import ChunkedView
 
 
 def chunked_view(facts: Facts) -> ChunkedView:
     """The inputs in the dtype to compute in, so that no part rounds what the next one reads; then part after part."""
     plan, program = facts.lowered.plan, facts.lowered.plan.program
-    arguments = [Argument(local_name(i.name), "Tensor" if i.default is None else "Tensor | None") for i in facts.inputs]
-    arguments += [Argument(local_name(p.name), "float" if p.kind == "real" else "int") for p in program.params]
     sizes = Sizes(program)
     calls = [*_places(facts, sizes), *(_call(facts, part, sizes) for part in facts.lowered.parts)]
     casts = [_cast(facts, item) for item in facts.numeric]
     returns = returned([result_item(facts, t, local_name(t), facts.dtype) for t in plan.outputs])
     lines = [*casts, *size_lines(facts, sizes.statements()), *calls]
     return ChunkedView(
-        tuple(arguments),
+        arguments_of(facts),
         quoted("\n".join(line.strip() for line in wrapped(blocks_text(facts.lowered)))),
         (*dtype_lines(facts, " ".join((*lines, returns))), *lines),
         returns,

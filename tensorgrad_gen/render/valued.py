@@ -9,6 +9,7 @@ from tensorgrad_gen.lower.names import local_name
 from tensorgrad_gen.lower.printer import reads
 from tensorgrad_gen.lower.torch_ir import Call, Infix, TExpr, Var
 from tensorgrad_gen.render.bodies import (
+    arguments_of,
     dtype_lines,
     input_cast,
     line_groups,
@@ -64,16 +65,9 @@ def valued_view(facts: Facts) -> ValuedView:
 
 def _arguments(facts: Facts) -> tuple[Argument, ...]:
     """Which gradients are needed, what is added up so far, then the arguments of `forward`."""
-    program = facts.lowered.plan.program
-    arguments = [
-        Argument(facts.names["needed"], "tuple[bool, ...]"),
-        Argument(facts.names["totals"], "tuple[Tensor | None, ...]"),
-    ]
-    arguments += [
-        Argument(local_name(i.name), "Tensor" if i.default is None else "Tensor | None") for i in facts.inputs
-    ]
-    arguments += [Argument(local_name(p.name), "float" if p.kind == "real" else "int") for p in program.params]
-    return tuple(arguments)
+    needed = Argument(facts.names["needed"], "tuple[bool, ...]")
+    totals = Argument(facts.names["totals"], "tuple[Tensor | None, ...]")
+    return (needed, totals, *arguments_of(facts))
 
 
 def _loads(totals: list[str], given: str) -> list[str]:
