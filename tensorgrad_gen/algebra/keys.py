@@ -62,6 +62,11 @@ def abstract_key(expr: Expr) -> tuple[str, tuple[Index, ...]]:
     return _number(tuple(by_name(expr.free)), (), lambda names: _key(expr, names))
 
 
+def placed_key(expr: Expr, axes: tuple[Index, ...]) -> str:
+    """The key of an expression as a function of its axes, whatever they are called."""
+    return _key(expr, tuple((i, f"#0.{n}:{i.extent}") for n, i in enumerate(axes)))
+
+
 def _restrict(names: Names, expr: Expr) -> Names:
     return tuple(pair for pair in names if pair[0] in expr.free)
 

@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any, TypeAlias
 
 from tensorgrad_gen.ir import Access, Apply, Compare, Const, Expr, Extent, Index, Logic, Program, is_complex
+from tensorgrad_gen.lower.factors import Factors
 from tensorgrad_gen.lower.fused import Fused
 from tensorgrad_gen.lower.model import Layout
 from tensorgrad_gen.lower.names import Names
@@ -54,6 +55,8 @@ class Builder:
     bare: bool = False  # whether no Function stands round the body
     complex: frozenset[str] = frozenset()  # tensors with complex values
     fused: Mapping[Expr, Fused] = field(default_factory=dict)  # products of the step that are one call
+    factors: Factors | None = None  # factorisations of the op that are made here, or read here
+    reading: bool = False  # the second
     _known: dict[tuple[object, ...], tuple[Val, frozenset[str]]] = field(default_factory=dict)
 
     def lower(self, expr: Expr, order: Layout) -> Val:

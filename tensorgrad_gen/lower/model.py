@@ -44,6 +44,14 @@ class Body:
 
 
 @dataclass(frozen=True, slots=True)
+class Factor:
+    """A tensor of a factorisation that `forward` returns for backward; `flagged`: only where that may be wanted."""
+
+    name: str
+    flagged: bool
+
+
+@dataclass(frozen=True, slots=True)
 class LoweredOp:
     """A plan as torch: one body for forward, one for each backward block, one for the tangent program.
 
@@ -62,4 +70,5 @@ class LoweredOp:
     further: tuple[LoweredOp, ...] = ()  # of each further derivative of the plan
     steps: tuple[tuple[str, LoweredOp], ...] = ()  # functions that a solver calls, by name
     parts: tuple[LoweredOp, ...] = ()  # of each part of the plan
+    factors: tuple[Factor, ...] = ()  # what forward returns last, of factorisations: no tensors of the plan
     valued: Body | None = None  # of a number and its gradients together, where the plan has that

@@ -26,6 +26,7 @@ from tensorgrad_gen.ir import (
 from tensorgrad_gen.lower import access, calls, conditions, contract, deltas, pointwise, reductions, roots
 from tensorgrad_gen.lower.attention import AttentionCall, attention_gradients, attention_values
 from tensorgrad_gen.lower.builder import Builder, Local, Rule
+from tensorgrad_gen.lower.factors import KEEP, Factors
 from tensorgrad_gen.lower.fused import Fused, fused
 from tensorgrad_gen.lower.layouts import Axes, as_layout, decide_layouts
 from tensorgrad_gen.lower.model import Body, LoweredOp
@@ -33,8 +34,9 @@ from tensorgrad_gen.lower.names import Names, local_name
 from tensorgrad_gen.lower.norms import NormCall, gradient_calls, value_calls
 from tensorgrad_gen.lower.printer import reads, walk
 from tensorgrad_gen.lower.sizes import Sizes
-from tensorgrad_gen.lower.torch_ir import Attr, Call, Lit, Method, TExpr, TorchStatement, Var
+from tensorgrad_gen.lower.torch_ir import Call, Lit, Method, TExpr, TorchStatement, Var
 from tensorgrad_gen.lower.values import LEAD, LoweringError, Val, align, fits, permute
+from tensorgrad_gen.lower.views import all_of, root_of, viewed
 from tensorgrad_gen.plan.model import Block, Plan, Solver, Step
 
 NOTHING: Mapping[Expr, Fused] = {}
@@ -63,34 +65,6 @@ RULES: dict[str, dict[type, Rule]] = {
     },
 }
 
-_VIEW_CALLS = {
-    f"_runtime.{name}"
-    for name in ("rows", "merge_last", "split_axis", "take", "sum_lead", "einsum", "window", "window_sum")
-}
-_VIEWS = frozenset(
-    [
-        "transpose",
-        "permute",
-        "movedim",
-        "narrow",
-        "unsqueeze",
-        "squeeze",
-        "expand",
-        "diagonal",
-        "select",
-        "detach",
-        "reshape",
-        "conj",
-    ],
-)
-# Of these, those that leave nothing out.
-_WHOLE = frozenset(
-    {
-        *("transpose", "permute", "movedim", "unsqueeze", "squeeze", "reshape", "mT"),
-        *(f"_runtime.{name}" for name in ("rows", "merge_last", "split_axis", "einsum")),
-    }
-)
-
 
 def lower_plan(plan: Plan) -> LoweredOp:
     """Every body of the op, under one set of layouts for what `forward` returns beside its outputs."""
@@ -99,12 +73,14 @@ def lower_plan(plan: Plan) -> LoweredOp:
     backward = tuple(lowering.block(block, "grad_") for block in plan.backward)
     tangent = lowering.block(plan.tangent, "tangent_") if plan.tangent else None
     valued = lowering.block(plan.valued, "grad_", valued=True) if plan.valued else None
+    forward, factors = (forward, ()) if lowering.factors is None else lowering.factors.kept(forward)
     layouts = tuple((name, lowering.layout(name)) for name in plan.auxiliary)
     further = tuple(map(lower_plan, plan.further))
     steps = () if plan.solver is None else lowered_steps(plan.solver)
     likes = tuple(lowering.likes)
     parts = tuple(map(lower_plan, plan.parts))
-    return LoweredOp(plan, forward, backward, tangent, layouts, likes, lowering.complex, further, steps, parts, valued)
+    named = (lowering.complex, further, steps, parts, factors)
+    return LoweredOp(plan, forward, backward, tangent, layouts, likes, *named, valued)
 
 
 def lowered_steps(solver: Solver) -> tuple[tuple[str, LoweredOp], ...]:
@@ -136,6 +112,14 @@ class _Lowering:
         self.indices |= {step.target: step.indices for step in plan.forward}
         inputs = (item.name for item in self.program.inputs if item.kind == "complex")
         self.complex = complex_tensors(plan.forward, inputs)
+        self.factors = self.factorisations()
+
+    def factorisations(self) -> Factors | None:
+        """Where what forward makes of a matrix may be kept: not for an operator of torch.library, nor for a block."""
+        plan, program = self.plan, self.program
+        if not plan.backward or program.target != "function" or program.save == "inputs" or plan.part is not None:
+            return None
+        return Factors(Names(self.taken | frozenset(Sizes(program).names()) | {KEEP}))
 
     def layout(self, name: str) -> tuple[Index | None, ...]:
         """Axes of a tensor that `forward` returns: declared, or as decided for an auxiliary output."""
@@ -155,6 +139,7 @@ class _Lowering:
         b = self.builder(self.inputs(), self.anchor())
         b.bare = self.plan.of is not None
         b.traced = traced or b.bare
+        b.factors = self.factors
         self.run(b, self.plan.forward, {} if b.traced or self.complex else self.values(self.plan.forward))
         names = [*self.plan.outputs, *(n for n in self.plan.auxiliary if n not in self.plan.outputs)]
         return self.finish(b, [(name, name, self.layout(name)) for name in names], fresh=True)
@@ -174,6 +159,7 @@ class _Lowering:
         b = self.builder(self.inputs() | saved | roots, next(iter(roots), self.anchor()))
         given = {root for root in roots if root.removeprefix(prefix) in self.complex}
         b.complex = complex_tensors(block.steps, self.complex | given)
+        b.factors, b.reading = (self.factors, True) if prefix == "grad_" and not valued else (None, False)
         if prefix == "grad_":
             wholes = {} if self.complex else self.values(block.steps) if valued else self.gradients(block)
             for step in _without(block.steps, wholes):
@@ -288,10 +274,10 @@ class _Lowering:
             val = Val(Var(local.name), as_layout(local.axes, self.renamed(local, name)), local.kind)
             loose = frozenset(self.renamed(local, name)[place] for place in local.loose)
             val, widened = _shaped(b, replace(val, loose=loose), layout)
-            root = _root(val.expr, b.statements)
+            root = root_of(val.expr, b.statements)
             # No tangent is a view; an output may be all of a tensor made here (`render.ownership`), which it else kept.
-            view = name in self.plan.outputs and not b.bare and (tangent or not _all_of(val.expr, b.statements))
-            view = view and _viewed(val.expr, b.statements) is not None
+            view = name in self.plan.outputs and not b.bare and (tangent or not all_of(val.expr, b.statements))
+            view = view and viewed(val.expr, b.statements) is not None
             if fresh and (widened or view or root in given):
                 val = val.over(Method(val.expr, "clone"))
             given |= {root} if root and fresh else set()
@@ -329,40 +315,6 @@ def _shaped(b: Builder, val: Val, layout: tuple[Index | None, ...]) -> tuple[Val
     if val.layout == layout and not missing:
         return val, False
     return b.solid(val, layout), bool(missing)
-
-
-def _viewed(expr: TExpr, statements: list[TorchStatement]) -> TExpr | None:
-    """What the expression is a view of, or may be; None if it is a new tensor, or a variable nothing here makes."""
-    match expr:
-        case Method(receiver, name) if name in _VIEWS:
-            return receiver
-        case Attr(receiver, "mT" | "real" | "imag"):
-            return receiver
-        case Call(function, args) if function in _VIEW_CALLS:
-            return args[0]
-        case Var(name):
-            made = next((s.call for s in statements if s.target == name), None)
-            viewed = None if made is None else _viewed(made, statements)
-            return made if isinstance(made, Var) else viewed
-    return None
-
-
-def _all_of(expr: TExpr, statements: list[TorchStatement]) -> bool:
-    """Whether the expression has every element of the tensor that it is a view of: the axes alone are others."""
-    match expr:
-        case Method(of, name) | Attr(of, name) | Call(name, (of, *_)) if _viewed(expr, statements) is not None:
-            return name in _WHOLE and _all_of(of, statements)
-        case Var(name):
-            made = next((s.call for s in statements if s.target == name), None)
-            return made is None or _all_of(made, statements)
-    return True
-
-
-def _root(expr: TExpr, statements: list[TorchStatement]) -> str | None:
-    """The variable that the expression is, or is a view of."""
-    while (viewed := _viewed(expr, statements)) is not None:
-        expr = viewed
-    return expr.name if isinstance(expr, Var) else None
 
 
 def _body(b: Builder, results: tuple[tuple[str, TExpr], ...]) -> Body:

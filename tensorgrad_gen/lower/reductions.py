@@ -155,23 +155,51 @@ def lower_linalg(b: Builder, node: Linalg, order: Layout) -> Val:
     if node.rhs is not None:
         placed = b.beside(placed, node.matrix, (node.rhs,))
     matrix = _matrix(placed, len(node.rows), len(node.cols))
+    kept = _factors(b, node, batch, matrix)
     if node.kind == "exp_change":
         return align(Val(_exp_change(b, node, matrix, full), full), order)
     if node.kind in _OF_COMPLEX and is_complex(node.matrix, b.complex):
         return align(Val(_OF_COMPLEX[node.kind](matrix), (*batch, *node.axes)), order)
     if node.kind in _MATRICES:
-        expr = _MATRICES[node.kind](matrix)
+        expr = _vectors(node.kind, matrix, kept[0]) if kept else _MATRICES[node.kind](matrix)
         if node.kind == "inverse":
             expr = _unflatten(b, _unflatten(b, expr, node.cols, -2), node.rows, -1)
         return align(Val(expr, (*batch, *node.axes)), order)
     if node.kind == "solve":
-        return _solve(b, node, batch, matrix, order)
+        return _solve(b, node, batch, (matrix, kept), order)
     calls: dict[str, TExpr] = {
         "det": Call("torch.linalg.det", (matrix,)),
         "logdet": Call("torch.logdet", (matrix,)),
         "slogdet_sign": Attr(Call("torch.linalg.slogdet", (matrix,)), "sign"),
     }
     return align(Val(calls[node.kind], batch), order)
+
+
+Kept = tuple[tuple[TExpr, ...], bool]
+_FACTORED = {
+    "solve": "solve",
+    "eigenvectors": "eigenvalues",
+    "left_vectors": "singular_values",
+    "right_vectors": "singular_values",
+}
+
+
+def _factors(b: Builder, node: Linalg, batch: tuple[Index, ...], matrix: TExpr) -> Kept | None:
+    """What forward has made of the matrix, where this is backward; forward's own functions are noted."""
+    if b.factors is None or is_complex(node.matrix, b.complex):
+        return None
+    if not b.reading:
+        b.factors.note(node, batch, matrix)
+        return None
+    return b.factors.find(_FACTORED[node.kind], node, batch) if node.kind in _FACTORED else None
+
+
+def _vectors(kind: str, matrix: TExpr, parts: tuple[TExpr, ...]) -> TExpr:
+    """Vectors that forward has kept, made of the matrix again where they are differentiated."""
+    if kind == "eigenvectors":
+        return Call("_runtime.eigenvectors", (matrix, *parts))
+    svd = Call("_runtime.singular_vectors", (matrix, *parts))
+    return Item(svd, Lit(0)) if kind == "left_vectors" else Attr(Item(svd, Lit(1)), "mH")
 
 
 def _batch(node: Linalg, order: Layout) -> tuple[Index, ...]:
@@ -213,23 +241,26 @@ def _exp_change(b: Builder, node: Linalg, matrix: TExpr, full: tuple[Index, ...]
     return _unflatten(b, _unflatten(b, made, node.cols, -1), node.rows, -1 - len(node.cols))
 
 
-def _solve(b: Builder, node: Linalg, batch: tuple[Index, ...], matrix: TExpr, order: Layout) -> Val:
+def _solve(b: Builder, node: Linalg, batch: tuple[Index, ...], of: tuple[TExpr, Kept | None], order: Layout) -> Val:
     """A solve with a right side of the same number of axes, so that it is never taken for vectors."""
     if node.rhs is None:
         raise LoweringError("solve without a right side")
     if (sides := _sides(b, node)) is not None:
         return _sylvester(b, node, batch, sides, order)
+    matrix, kept = of
+    more = kept[0] if kept else ()
+    turned = (("transposed", Lit(value=True)),) if kept and kept[1] else ()
     own = node.rhs.free - set(node.rows) - set(batch)
     columns = tuple(axis for axis in natural_order((node.rhs,), node.rows, order) if axis in own)
     right = _placed(b, node.rhs, (*batch, *node.rows, *columns))
     right = b.beside(right, node.rhs, (node.matrix,))
     if columns:
         side = _matrix(right, len(node.rows), len(columns))
-        solved = _unflatten(b, Call("_runtime.solve", (matrix, side)), columns, -1)
+        solved = _unflatten(b, Call("_runtime.solve", (matrix, side, *more), turned), columns, -1)
         solved = _unflatten(b, solved, node.cols, -1 - len(columns))
         return align(Val(solved, (*batch, *node.cols, *columns)), order)
     side = right.expr if len(node.rows) == 1 else Call("_runtime.merge_last", (right.expr, Lit(len(node.rows))))
-    solved = Call("_runtime.solve", (matrix, Method(side, "unsqueeze", (Lit(-1),))))
+    solved = Call("_runtime.solve", (matrix, Method(side, "unsqueeze", (Lit(-1),)), *more), turned)
     solved = _unflatten(b, Method(solved, "squeeze", (Lit(-1),)), node.cols, -1)
     return align(Val(solved, (*batch, *node.cols)), order)
 

@@ -181,13 +181,15 @@ def saved_text(facts: Facts) -> str:
     plan = facts.lowered.plan
     outputs = [t for t in plan.outputs if t in read]
     free = [i.name for i in facts.inputs if i.name in read] + outputs
-    extra = [t for t in facts.results if t not in plan.outputs and t in read]
+    extra = [t for t in facts.results if t not in (*plan.outputs, *facts.factors) and t in read]
     terms = "inputs and outputs, at no cost"
     if facts.unrounded and outputs and not facts.lowered.parts:
         terms += f"; in half precision {', '.join(outputs)} unrounded, 4 bytes an element"
     parts = [f"{', '.join(free)} ({terms})"] if free else []
+    if kept := [t for t in facts.factors if t in read]:
+        parts.append(f"{', '.join(kept)} (of a factorisation, as large as its matrix)")
     if not extra:
-        return f"Saved for backward: {parts[0] if parts else 'nothing'}."
+        return f"Saved for backward: {' and '.join(parts) if parts else 'nothing'}."
     indices = {step.target: step.indices for step in plan.forward}
     parts.append(", ".join(accessed(t, indices.get(t, ())) for t in extra))
     by_index: dict[str, int] = {}

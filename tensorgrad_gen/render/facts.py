@@ -34,7 +34,7 @@ class Facts:
     lowered: LoweredOp
     inputs: tuple[Input, ...]
     params: tuple[str, ...]  # local names
-    results: tuple[str, ...]  # outputs and auxiliaries: what forward returns
+    results: tuple[str, ...]  # outputs, auxiliaries and factors: what forward returns
     blocks: tuple[Block, ...]
     gradients: tuple[str, ...]  # inputs that have a gradient, in call order
     forward: Live
@@ -107,11 +107,18 @@ class Facts:
         for step in self.lowered.plan.forward:
             if step.target == tensor:
                 return step.kind
+        if tensor in self.factors:
+            return "factor"
         return self.lowered.plan.program.tensors[tensor].kind
 
     def discrete(self, tensor: str) -> bool:
         """Whether a result has no derivative."""
-        return self.kind(tensor) in ("bool", "label")
+        return self.kind(tensor) in ("bool", "label", "factor")
+
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """What forward returns of factorisations, which has no derivative."""
+        return tuple(own.name for own in self.lowered.factors)
 
     @property
     def joint(self) -> tuple[str, ...]:
@@ -139,6 +146,7 @@ def gather(lowered: LoweredOp, runtime: str) -> Facts:
     gradients = tuple(item.name for item in program.inputs if item.name in given)
     tangent = analyse(lowered.tangent) if lowered.tangent is not None else None
     results = plan.outputs + tuple(a for a in plan.auxiliary if a not in plan.outputs)
+    results += tuple(own.name for own in lowered.factors)
     sizes: dict[str, TorchStatement] = {}
     lives = (*(b.live for b in blocks), *((tangent,) if tangent else ()))
     for live in lives:
@@ -163,7 +171,7 @@ def gather(lowered: LoweredOp, runtime: str) -> Facts:
 def _local_names(lowered: LoweredOp, gradients: tuple[str, ...]) -> dict[str, str]:
     program = lowered.plan.program
     used = {local_name(t) for t in program.tensors} | {local_name(p.name) for p in program.params}
-    used |= set(lowered.plan.outputs) | set(lowered.plan.auxiliary)
+    used |= set(lowered.plan.outputs) | set(lowered.plan.auxiliary) | {own.name for own in lowered.factors}
     used |= {f"grad_{t}" for t in program.tensors} | {f"tangent_{t}" for t in program.tensors}
     bodies: list[Body] = [lowered.forward, *lowered.backward]
     bodies += [body for body in (lowered.valued, lowered.tangent) if body is not None]

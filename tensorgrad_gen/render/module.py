@@ -125,8 +125,9 @@ def _function(facts: Facts) -> FunctionView:
     plan, cls = facts.lowered.plan, class_name(facts.op)
     needed = saved_needs(facts)
     derivable = bool(facts.gradients)
-    auxiliary = [t for t in facts.results if t not in plan.outputs]
+    auxiliary = [t for t in facts.results if t not in plan.outputs and t not in facts.factors]
     saved = f", then the saved {', '.join(auxiliary)}: differentiable outputs too" if auxiliary else ""
+    saved += f", then {', '.join(facts.factors)}, which backward reads" if facts.factors else ""
     return FunctionView(
         cls,
         f"{cls}Dual",

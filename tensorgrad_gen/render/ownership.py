@@ -35,6 +35,12 @@ _VIEWS = frozenset(
 _PASSING = frozenset({"matrix_axes", "merge_last", "rows", "split_axis", "sum_lead", "window", "window_sum"})
 
 
+# Those that return new tensors together.
+_MAKING_SEVERAL = frozenset(
+    f"_runtime.{name}" for name in ("layer_norm", "attention_gradients", "solve_and_factor", "eigvalsh", "svdvals")
+)
+
+
 @dataclass(frozen=True, slots=True)
 class _Origin:
     """Where a value's memory comes from: `base` names an outside tensor or a local, None what nothing else sees."""
@@ -77,7 +83,7 @@ def _origin(expr: TExpr, known: dict[str, _Origin]) -> _Origin:
             return _Origin(_origin(receiver, known).base, view=True)
         case Call("_runtime.root" | "_runtime.attention"):
             return _FRESH
-        case Call("_runtime.layer_norm" | "_runtime.attention_gradients"):
+        case Call(function) if function in _MAKING_SEVERAL:
             return _SEVERAL
         case Call(function, args) if function.startswith("_runtime."):
             passes = function.removeprefix("_runtime.") in _PASSING and args

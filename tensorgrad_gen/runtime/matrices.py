@@ -10,7 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tensorgrad_gen.runtime.core import forward_mode, primal
+from tensorgrad_gen.runtime.core import (
+    compiling,
+    forward_mode,
+    in_transform,
+    legacy_batched,
+    primal,
+)
 
 
 def matrix_sqrt(a: Tensor) -> Tensor:
@@ -169,8 +175,76 @@ def _inverse_gaps(s: Tensor) -> Tensor:
     return torch.where(same, 0, 1 / torch.where(same, 1, gaps))
 
 
-def solve(a: Tensor, c: Tensor) -> Tensor:
-    """The solution of `a @ x = c`, for as many systems of each as of the other."""
+def requires_grad(*tensors: Tensor | None) -> bool:
+    """Whether one of them does: under a transform none, whatever is differentiated there."""
+    return any(tensor is not None and tensor.requires_grad for tensor in tensors)
+
+
+def solve_and_factor(a: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The solution of `a @ x = c`, and the LU factors of `a` with their pivots.
+
+    Nothing is kept under a transform, nor where this PyTorch has not the operator.
+    """
+    if _SOLVE is None or in_transform():
+        return solve(a, c), a.new_empty(0), a.new_empty(0)
+    # In a loop Dynamo traces no check for a singular matrix: the solution is not finite then.
+    x, lu, pivots, _ = _SOLVE(a, c, check_errors=not compiling())
+    return x, lu, pivots
+
+
+_SOLVE: Any = getattr(torch.ops.aten, "_linalg_solve_ex", None)
+
+
+def eigvalsh(a: Tensor, keep: bool) -> tuple[Tensor, Tensor]:
+    """The eigenvalues of symmetric matrices; the vectors beside them if they are to be kept."""
+    if not keep:
+        return torch.linalg.eigvalsh(a), a.new_empty(0)
+    values, vectors = torch.linalg.eigh(a)
+    return values, vectors
+
+
+def eigenvectors(a: Tensor, kept: Tensor) -> Tensor:
+    """The eigenvectors: those that are kept, or of the matrix where something looks on."""
+    return kept if _readable(kept, a) else torch.linalg.eigh(a).eigenvectors
+
+
+def svdvals(a: Tensor, keep: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """The singular values between the left vectors and the right, if those are to be kept."""
+    if not keep:
+        return a.new_empty(0), torch.linalg.svdvals(a), a.new_empty(0)
+    u, s, vh = torch.linalg.svd(a, full_matrices=False)
+    return u, s, vh
+
+
+def singular_vectors(a: Tensor, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+    """The left vectors and the right: those that are kept, or of the matrix."""
+    if _readable(left, a):
+        return left, right
+    u, _, vh = torch.linalg.svd(a, full_matrices=False)
+    return u, vh
+
+
+def _readable(kept: Tensor, a: Tensor) -> bool:
+    """Whether this has been kept of the matrix, and is not differentiated."""
+    return kept.dim() == a.dim() and not torch.is_grad_enabled() and not in_transform()
+
+
+def solve(
+    a: Tensor,
+    c: Tensor,
+    lu: Tensor | None = None,
+    pivots: Tensor | None = None,
+    *,
+    transposed: bool = False,
+) -> Tensor:
+    """The solution of `a @ x = c`, for as many systems of each as of the other.
+
+    By factors of `a`, or of what it is the transpose of, where nothing is differentiated.
+    """
+    kept = lu is not None and lu.shape[-1] == a.shape[-1] and _readable(lu, a)
+    if kept and (compiling() or not (legacy_batched(a) or legacy_batched(c))):
+        result: Tensor = torch.linalg.lu_solve(lu, pivots, c, adjoint=transposed)
+        return result
     if not torch.compiler.is_compiling():
         solution: Tensor = _LinearSolve.apply(a, c)  # type: ignore[no-untyped-call]
     elif a.requires_grad or c.requires_grad:  # Dynamo traces no Function that has forward mode
