@@ -55,6 +55,7 @@ class Builder:
     bare: bool = False  # whether no Function stands round the body
     complex: frozenset[str] = frozenset()  # tensors with complex values
     fused: Mapping[Expr, Fused] = field(default_factory=dict)  # products of the step that are one call
+    triangular: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # lower ones: where rows and columns are
     factors: Factors | None = None  # factorisations of the op that are made here, or read here
     reading: bool = False  # the second
     _known: dict[tuple[object, ...], tuple[Val, frozenset[str]]] = field(default_factory=dict)

@@ -38,6 +38,7 @@ from tensorgrad_gen.lower.torch_ir import Call, Lit, Method, TExpr, TorchStateme
 from tensorgrad_gen.lower.values import LEAD, LoweringError, Val, align, fits, permute
 from tensorgrad_gen.lower.views import all_of, root_of, viewed
 from tensorgrad_gen.plan.model import Block, Plan, Solver, Step
+from tensorgrad_gen.plan.triangular import cholesky_factors
 
 NOTHING: Mapping[Expr, Fused] = {}
 # A tensor as what a fused operator returns.
@@ -222,7 +223,9 @@ class _Lowering:
         self.likes.append(tensors[like].name)
         names = Names(self.taken | frozenset(sizes.names()))
         outside = frozenset(tensors)
-        return Builder(self.program, names, sizes, RULES, like, tensors, outside=outside, complex=self.complex)
+        b = Builder(self.program, names, sizes, RULES, like, tensors, outside=outside, complex=self.complex)
+        b.triangular = cholesky_factors(self.plan.forward)
+        return b
 
     def run(self, b: Builder, steps: Iterable[Step], wholes: Mapping[str, Whole] = NO_CALLS) -> None:
         for step in _without(steps, wholes):

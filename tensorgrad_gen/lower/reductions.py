@@ -249,20 +249,34 @@ def _solve(b: Builder, node: Linalg, batch: tuple[Index, ...], of: tuple[TExpr, 
         return _sylvester(b, node, batch, sides, order)
     matrix, kept = of
     more = kept[0] if kept else ()
-    turned = (("transposed", Lit(value=True)),) if kept and kept[1] else ()
+    turned: tuple[tuple[str, TExpr], ...] = (("transposed", Lit(value=True)),) if kept and kept[1] else ()
+    function = "_runtime.solve"
+    if (upper := _upper(b, node)) is not None:
+        function, more, turned = "_runtime.solve_triangular", (), (("upper", Lit(value=upper)),)
     own = node.rhs.free - set(node.rows) - set(batch)
     columns = tuple(axis for axis in natural_order((node.rhs,), node.rows, order) if axis in own)
     right = _placed(b, node.rhs, (*batch, *node.rows, *columns))
     right = b.beside(right, node.rhs, (node.matrix,))
     if columns:
         side = _matrix(right, len(node.rows), len(columns))
-        solved = _unflatten(b, Call("_runtime.solve", (matrix, side, *more), turned), columns, -1)
+        solved = _unflatten(b, Call(function, (matrix, side, *more), turned), columns, -1)
         solved = _unflatten(b, solved, node.cols, -1 - len(columns))
         return align(Val(solved, (*batch, *node.cols, *columns)), order)
     side = right.expr if len(node.rows) == 1 else Call("_runtime.merge_last", (right.expr, Lit(len(node.rows))))
-    solved = Call("_runtime.solve", (matrix, Method(side, "unsqueeze", (Lit(-1),)), *more), turned)
+    solved = Call(function, (matrix, Method(side, "unsqueeze", (Lit(-1),)), *more), turned)
     solved = _unflatten(b, Method(solved, "squeeze", (Lit(-1),)), node.cols, -1)
     return align(Val(solved, (*batch, *node.cols)), order)
+
+
+def _upper(b: Builder, node: Linalg) -> bool | None:
+    """Whether the matrix of the system is upper triangular, not lower; None: it is neither, as far as is known."""
+    matrix = node.matrix
+    if isinstance(matrix, Apply) and matrix.function == "conj":
+        matrix = matrix.args[0]
+    if not isinstance(matrix, Access) or matrix.tensor not in b.triangular or len(node.rows) != 1:
+        return None
+    row, _ = b.triangular[matrix.tensor]
+    return matrix.subs[row] is not node.rows[0]
 
 
 def _sides(b: Builder, node: Linalg) -> tuple[Expr, Expr] | None:

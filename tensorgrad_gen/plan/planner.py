@@ -27,6 +27,7 @@ from tensorgrad_gen.plan.shaping import scale_inside, split_contractions
 from tensorgrad_gen.plan.sharing import share_products
 from tensorgrad_gen.plan.sizes import Regime
 from tensorgrad_gen.plan.solvers import solver
+from tensorgrad_gen.plan.triangular import solve_triangular_systems
 from tensorgrad_gen.simplify import simplify, simplify_adjoint, simplify_tangent
 
 Results = tuple[tuple[str, str], ...]
@@ -179,6 +180,7 @@ class _Planner:
         # Known anew: what hoisting named may stand behind the contraction that would read it.
         ordered = order_contractions(shared, names, self._known(), self.regime)
         ordered = softmax_inside(ordered, {t for _, t in results})
+        ordered = solve_triangular_systems(ordered, self.program, {t for _, t in results})
         if roots and self.program.tensors.keys() >= set(roots):  # from cotangents, to gradients that may not be needed
             ordered, results = self._results_apart(ordered, results, names)
         steps = tuple(Step(s.target, s.indices, s.value, s.kind) for s in map(plain_letters, ordered))

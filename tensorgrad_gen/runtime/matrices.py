@@ -103,10 +103,22 @@ class _Sylvester(torch.autograd.Function):
 def exp_change(a: Tensor, change: Tensor) -> Tensor:
     """The derivative of `exp(a + t change)` by `t` at 0: a block of exp([[a, change], [0, a]])."""
     size = a.shape[-1]
-    above = torch.cat((a, change), -1)
-    below = torch.cat((torch.zeros_like(a), a), -1)
-    exponential: Tensor = torch.linalg.matrix_exp(torch.cat((above, below), -2))
+    if _recording() or legacy_batched(a) or legacy_batched(change):
+        above = torch.cat((a, change), -1)
+        below = torch.cat((torch.zeros_like(a), a), -1)
+        whole = torch.cat((above, below), -2)
+    else:
+        whole = a.new_zeros((*a.shape[:-2], 2 * size, 2 * size))
+        whole[..., :size, :size] = a
+        whole[..., size:, size:] = a
+        whole[..., :size, size:] = change
+    exponential: Tensor = torch.linalg.matrix_exp(whole)
     return exponential[..., :size, size:]
+
+
+def _recording() -> bool:
+    """Whether something looks on at what is computed: no tensor may be changed then."""
+    return torch.is_grad_enabled() or compiling() or in_transform()
 
 
 def svd(a: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -178,6 +190,14 @@ def _inverse_gaps(s: Tensor) -> Tensor:
 def requires_grad(*tensors: Tensor | None) -> bool:
     """Whether one of them does: under a transform none, whatever is differentiated there."""
     return any(tensor is not None and tensor.requires_grad for tensor in tensors)
+
+
+def solve_triangular(a: Tensor, c: Tensor, *, upper: bool) -> Tensor:
+    """The solution of `a @ x = c` for triangular `a`; as any other where something looks on."""
+    if _recording() or legacy_batched(a) or legacy_batched(c):
+        return solve(a, c)
+    result: Tensor = torch.linalg.solve_triangular(a, c, upper=upper)
+    return result
 
 
 def solve_and_factor(a: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
