@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tensorgrad_gen.algebra import accesses, map_nodes
+from tensorgrad_gen.algebra import accesses, apart, map_nodes
 from tensorgrad_gen.algebra.hoist import scalar
 from tensorgrad_gen.algebra.parts import factors_of, terms_of
 from tensorgrad_gen.ir import Access, Add, Expr, Index, Iverson, Mul, Sum, add, mul
@@ -29,9 +29,22 @@ def split_contractions(expr: Expr) -> Expr:
             terms = terms if vectors or any(_contracts(term, whole) for term in terms) else ()
         if len(terms) < 2:
             return node
-        return add(*(Sum(node.indices, term) for term in terms))
+        return add(*(_flat(Sum(node.indices, term)) for term in terms))
 
     return map_nodes(expr, visit)
+
+
+def _flat(contraction: Sum) -> Sum:
+    """`sum_k a[i,k] (sum_l b[k,l] c[l,j])` as one contraction of three: which pair comes first is decided later."""
+    factors = factors_of(contraction.body)
+    if not any(isinstance(f, Sum) for f in factors):
+        return contraction
+    whole = apart(contraction, contraction.free)
+    assert isinstance(whole, Sum)
+    inner = [f for f in factors_of(whole.body) if isinstance(f, Sum)]
+    rest = [f for f in factors_of(whole.body) if not isinstance(f, Sum)]
+    indices = (*whole.indices, *(index for f in inner for index in f.indices))
+    return Sum(indices, mul(*rest, *(f.body for f in inner)))
 
 
 def scale_inside(expr: Expr) -> Expr:
@@ -70,7 +83,8 @@ def _spreads(contraction: Sum) -> bool:
 def _outer_products(body: Mul) -> tuple[Expr, ...]:
     """The terms of a product with one sum, if each term of that is a product that spreads over all axes."""
     sums = [f for f in body.factors if isinstance(f, Add)]
-    large = [f for f in sums if all(t.free == body.free and _contracts(t, body.free) for t in f.terms)]
+    large = [f for f in sums if all(t.free == f.free and _contracts(t, f.free) for t in f.terms)]
+    large = [f for f in large if f.free == body.free or _largest(f, body)]
     if len(large) != 1:
         return ()
     others = [f for f in body.factors if f is not large[0]]
@@ -81,6 +95,12 @@ def _outer_products(body: Mul) -> tuple[Expr, ...]:
     if any(f.free == body.free for f in others if f not in masks):
         return ()
     return tuple(mul(*others, term) for term in large[0].terms)
+
+
+def _largest(whole: Add, body: Mul) -> bool:
+    """Whether the sum has more axes than anything that it is made of, or that stands beside it."""
+    parts = [f for term in whole.terms for f in factors_of(term)] + [f for f in body.factors if f is not whole]
+    return all(len(part.free) < len(whole.free) for part in parts)
 
 
 def _contracts(term: Expr, whole: frozenset[Index]) -> bool:
