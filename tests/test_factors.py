@@ -102,10 +102,10 @@ CASES: dict[str, tuple[str, str, Function, tuple[tuple[int, ...], ...], int]] = 
         2,
     ),
     "a factor": (
-        "{x: [i, k], c: [j]}",
-        "m[i,j] = x[i,k]*x[j,k] + delta[i,j]\n  l[i,j] = cholesky(m)[i,j]\n  y[i] = l[i,j]*c[j]",
+        "{x: [i, k], c: [j, m]}",
+        "m[i,j] = x[i,k]*x[j,k] + delta[i,j]\n  l[i,j] = cholesky(m)[i,j]\n  y[i,m] = l[i,j]*c[j,m]",
         lambda x, c: torch.linalg.cholesky(x @ x.mT + torch.eye(x.shape[0], dtype=x.dtype)) @ c,
-        ((3, 4), (3,)),
+        ((3, 4), (3, 2)),
         1,
     ),
 }
@@ -250,3 +250,29 @@ def test_half_precision_keeps_what_it_computed_with() -> None:
     single = x.detach().float().requires_grad_()
     (want,) = torch.autograd.grad((torch.linalg.svdvals(single) ** 3).sum(), single)
     torch.testing.assert_close(got.float(), want, rtol=2e-2, atol=2e-2 * float(want.abs().max()))
+
+
+@pytest.mark.parametrize("name", ["c: [j]", "c: [j, m]"])
+def test_of_a_factor_nothing_is_made_that_is_larger_than_a_matrix(name: str) -> None:
+    letters = name.partition("[")[2].rstrip("]").replace(" ", "")
+    out = letters.replace("j", "i")
+    op = load_op(
+        f"op: f\ninputs: {{x: [i, j], {name}}}\n"
+        f"equations: |\n  l[i,j] = cholesky(x)[i,j]\n  y[{out}] = l[i,j]*c[{letters}]\noutputs: [y]\n"
+    )
+    size = 8
+    x = (torch.eye(size) * 3 + 0.1).requires_grad_()
+    c = torch.ones(*([size] * len(letters.split(",")))).requires_grad_()
+    largest = 0
+
+    class Made(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            nonlocal largest
+            out = func(*args, **(kwargs or {}))
+            tensors = [t for t in (out if isinstance(out, tuple | list) else (out,)) if isinstance(t, Tensor)]
+            largest = max([largest, *(t.untyped_storage().nbytes() // t.element_size() for t in tensors)])
+            return out
+
+    with Made():
+        op(x, c).sin().sum().backward()
+    assert largest == size**2
