@@ -17,7 +17,8 @@ from tensorgrad_gen.verify.extents import UndefinedValueError
 from tensorgrad_gen.verify.model import Params, Tensors
 from tensorgrad_gen.verify.samples import Shape
 
-# Extents in the order in which the letters occur, all different; then all the same, for matrices that must be square.
+# Extents in the order in which the letters occur, all different, where the spec hints at no others; then all the same,
+# for matrices that must be square.
 _EXTENTS = (64, 48, 40, 32, 24, 20, 16, 12)
 _SAME = (48, 32, 16, 12, 8, 6, 4)
 _BATCH, _POINTS = (16,), (64, 48)
@@ -44,7 +45,7 @@ class Case:
 
 
 def medium(program: Program) -> Case:
-    """The op at extents of a few dozen: the first at which its formula has a value."""
+    """The op at extents of a few dozen, or as its hints are to each other: the first at which its formula has a value."""
     params = draws.default_params(program)
     problem: Exception | None = None
     for shape in _shapes(program, params):
@@ -77,7 +78,10 @@ def _in(tensor: Tensor | None, dtype: torch.dtype, device: str) -> Tensor | None
 def _shapes(program: Program, params: Params) -> Iterator[Shape]:
     symbols = [symbol for symbol, _ in program.axes if symbol != "..."]
     batch = (_BATCH if symbols else _POINTS) if draws.has_batch(program) else ()
-    regimes = [dict(zip(symbols, (*_EXTENTS, *(8 for _ in symbols)), strict=False))]
+    different = dict(zip(symbols, (*_EXTENTS, *(8 for _ in symbols)), strict=False))
+    if hints := {symbol: extent for symbol, extent in program.hints if symbol in different}:
+        yield draws.as_given(program, _in_proportion(program, different | hints, batch), params)
+    regimes = [different]
     regimes += [dict.fromkeys(symbols, n) for n in _SAME]
     # A window is short.
     pairs = [(s,) for s in symbols] + list(itertools.combinations(symbols, 2))
@@ -90,16 +94,26 @@ def _shapes(program: Program, params: Params) -> Iterator[Shape]:
 def _bounded(program: Program, shape: Shape) -> Shape:
     """The longest extents halved until no statement is too large."""
     sizes = dict(shape.sizes)
-    kinds = {type(node) for s in program.statements for node in _nodes(s.value)}
-    limit = min([_LARGEST, *(_LARGEST_OF.get(kind, _LARGEST) for kind in kinds)])
-    while (
-        sizes
-        and max(sizes.values()) > 2
-        and any(math.prod(_extent(i, sizes, shape) for i in group) > limit for group in _groups(program))
-    ):
+    while sizes and max(sizes.values()) > 2 and _too_large(program, sizes, shape):
         longest = max(sizes.values())
         sizes = {s: n // 2 if n == longest else n for s, n in sizes.items()}
     return draws.make_shape(program, sizes, shape.batch)
+
+
+def _in_proportion(program: Program, sizes: Mapping[str, int], batch: tuple[int, ...]) -> Shape:
+    """The extents as they are to each other, all smaller by one factor until no statement is too large."""
+    shape, part = draws.make_shape(program, dict(sizes), batch), 1.0
+    while _too_large(program, dict(shape.sizes), shape) and max(n for _, n in shape.sizes) > 2:
+        part *= 0.9
+        shape = draws.make_shape(program, {s: max(2, round(part * n)) for s, n in sizes.items()}, batch)
+    return shape
+
+
+def _too_large(program: Program, sizes: Mapping[str, int], shape: Shape) -> bool:
+    """Whether a statement has more combinations of its indices than may be worked in a moment."""
+    kinds = {type(node) for s in program.statements for node in _nodes(s.value)}
+    limit = min([_LARGEST, *(_LARGEST_OF.get(kind, _LARGEST) for kind in kinds)])
+    return any(math.prod(_extent(i, sizes, shape) for i in group) > limit for group in _groups(program))
 
 
 def _extent(index: Index, sizes: Mapping[str, int], shape: Shape) -> int:
