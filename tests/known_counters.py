@@ -57,7 +57,7 @@ KNOWN: dict[tuple[str, str], float] = {
     ("power_spectrum", "bytes"): 1.143,
     ("power_spectrum", "flops"): 1.016,
     ("sinkhorn_step", "bytes"): 1.201,
-    ("tensor_train_layer", "bytes"): 1.530,
+    ("tensor_train_layer", "bytes"): 1.105,
     ("trace_axb", "bytes"): 1.382,
     ("trace_axb", "saved"): 1.600,
     ("trace_axbxtc", "bytes"): 1.288,

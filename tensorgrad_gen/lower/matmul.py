@@ -155,11 +155,24 @@ def _grouped(left: Val, right: Val, groups: tuple[Axes, Axes, Axes], order: Layo
     """Batch, own and contracted axes each taken as one: any contraction is one batched matrix product."""
     batch, mine, yours = groups
     lead = tuple(axis for axis in order if axis in batch) if set(batch) <= set(order) else batch
-    large = left if len(left.indices) >= len(right.indices) else right
-    inner = tuple(k for k in large.indices if k not in (*batch, *mine, *yours))
+    inner = _inner(left, right, groups)
     first, second = permute(left, (*lead, *mine, *inner)), permute(right, (*lead, *inner, *yours))
     counts = (Lit(len(lead)), Lit(len(inner)))
     return Val(Call("_runtime.matmul", (first.expr, second.expr, *counts)), (*lead, *mine, *yours))
+
+
+def _inner(left: Val, right: Val, groups: tuple[Axes, Axes, Axes]) -> Axes:
+    """The contracted axes in the order in which one of the operands has them: fewest axes are copied then."""
+    apart = {axis for group in groups for axis in group}
+    operands = sorted((left, right), key=lambda val: -len(val.indices))
+    orders = [tuple(k for k in val.indices if k not in apart) for val in operands]
+    return min(orders, key=lambda order: sum(len(v.indices) for v in operands if not _in_groups(v, order, groups[0])))
+
+
+def _in_groups(val: Val, inner: Axes, batch: Axes) -> bool:
+    """Whether batch, own and contracted axes lie together, each in its order: taking them as one copies nothing."""
+    rest = val.indices[len(batch) :]
+    return set(val.indices[: len(batch)]) == set(batch) and inner in (rest[: len(inner)], rest[-len(inner) :])
 
 
 def _reversed(order: Layout, mine: Axes, yours: Axes) -> bool:
