@@ -17,10 +17,13 @@ from tensorgrad_gen.verify.extents import UndefinedValueError
 from tensorgrad_gen.verify.model import Params, Tensors
 from tensorgrad_gen.verify.samples import Shape
 
-# Extents in the order in which the letters occur, all different; then all the same, for matrices that must be square.
+# Extents in the order in which the letters occur, all different, where no hint says more; then all the same, for matrices
+# that must be square.
 _EXTENTS = (64, 48, 40, 32, 24, 20, 16, 12)
 _SAME = (48, 32, 16, 12, 8, 6, 4)
 _BATCH, _POINTS = (16,), (64, 48)
+# Hinted extents keep their proportions, and the longest is at least so long.
+_LONGEST = 32
 # A statement has at most so many combinations of its indices, fewer where matrices are factorised or equations solved.
 _LARGEST = 2**20
 _LARGEST_OF: dict[type[Expr], int] = {Linalg: 2**15, Root: 2**5}
@@ -77,7 +80,12 @@ def _in(tensor: Tensor | None, dtype: torch.dtype, device: str) -> Tensor | None
 def _shapes(program: Program, params: Params) -> Iterator[Shape]:
     symbols = [symbol for symbol, _ in program.axes if symbol != "..."]
     batch = (_BATCH if symbols else _POINTS) if draws.has_batch(program) else ()
-    regimes = [dict(zip(symbols, (*_EXTENTS, *(8 for _ in symbols)), strict=False))]
+    usual = dict(zip(symbols, (*_EXTENTS, *(8 for _ in symbols)), strict=False))
+    hints = {symbol: n for symbol, n in program.hints if symbol in usual}
+    regimes = [usual]
+    if hints:
+        shape = _bounded(program, draws.as_given(program, _hinted(program, usual | hints, batch), params), together=True)
+        regimes = [_apart(dict(shape.sizes), hints), usual]
     regimes += [dict.fromkeys(symbols, n) for n in _SAME]
     # A window is short.
     pairs = [(s,) for s in symbols] + list(itertools.combinations(symbols, 2))
@@ -87,8 +95,25 @@ def _shapes(program: Program, params: Params) -> Iterator[Shape]:
         yield _bounded(program, shape)
 
 
-def _bounded(program: Program, shape: Shape) -> Shape:
-    """The longest extents halved until no statement is too large."""
+def _hinted(program: Program, sizes: dict[str, int], batch: tuple[int, ...]) -> Shape:
+    """Extents of which some are typical ones, doubled until the longest is long enough to measure."""
+    while max(sizes.values()) < _LONGEST:
+        sizes = {symbol: 2 * n for symbol, n in sizes.items()}
+    return draws.make_shape(program, sizes, batch)
+
+
+def _apart(sizes: Mapping[str, int], hints: Mapping[str, int]) -> dict[str, int]:
+    """A hinted extent that another axis has too is made shorter by an eighth: what takes one for the other is seen."""
+    out = {symbol: n for symbol, n in sizes.items() if symbol not in hints}
+    for symbol, n in sizes.items():
+        while symbol in hints and n in out.values() and n >= 8:
+            n -= n // 8
+        out[symbol] = n
+    return {symbol: out[symbol] for symbol in sizes}
+
+
+def _bounded(program: Program, shape: Shape, *, together: bool = False) -> Shape:
+    """The longest extents, or all `together`, halved until no statement is too large."""
     sizes = dict(shape.sizes)
     kinds = {type(node) for s in program.statements for node in _nodes(s.value)}
     limit = min([_LARGEST, *(_LARGEST_OF.get(kind, _LARGEST) for kind in kinds)])
@@ -98,7 +123,7 @@ def _bounded(program: Program, shape: Shape) -> Shape:
         and any(math.prod(_extent(i, sizes, shape) for i in group) > limit for group in _groups(program))
     ):
         longest = max(sizes.values())
-        sizes = {s: n // 2 if n == longest else n for s, n in sizes.items()}
+        sizes = {s: max(2, n // 2) if together or n == longest else n for s, n in sizes.items()}
     return draws.make_shape(program, sizes, shape.batch)
 
 
