@@ -17,11 +17,13 @@ from tensorgrad_gen.verify.extents import UndefinedValueError
 from tensorgrad_gen.verify.model import Params, Tensors
 from tensorgrad_gen.verify.samples import Shape
 
-# Extents in the order in which the letters occur, all different, where the spec hints at no others; then all the same,
-# for matrices that must be square.
+# Extents in the order in which the letters occur, all different, where no hint says more; then all the same, for
+# matrices that must be square.
 _EXTENTS = (64, 48, 40, 32, 24, 20, 16, 12)
 _SAME = (48, 32, 16, 12, 8, 6, 4)
 _BATCH, _POINTS = (16,), (64, 48)
+# Hinted extents keep their proportions, and the longest is at least so long.
+_LONGEST = 32
 # A statement has at most so many combinations of its indices, fewer where matrices are factorised or equations solved.
 _LARGEST = 2**20
 _LARGEST_OF: dict[type[Expr], int] = {Linalg: 2**15, Root: 2**5}
@@ -45,7 +47,7 @@ class Case:
 
 
 def medium(program: Program) -> Case:
-    """The op at extents of a few dozen, or as its hints are to each other: the first at which its formula has a value."""
+    """The op at extents of a few dozen: the first at which its formula has a value."""
     params = draws.default_params(program)
     problem: Exception | None = None
     for shape in _shapes(program, params):
@@ -78,10 +80,14 @@ def _in(tensor: Tensor | None, dtype: torch.dtype, device: str) -> Tensor | None
 def _shapes(program: Program, params: Params) -> Iterator[Shape]:
     symbols = [symbol for symbol, _ in program.axes if symbol != "..."]
     batch = (_BATCH if symbols else _POINTS) if draws.has_batch(program) else ()
-    different = dict(zip(symbols, (*_EXTENTS, *(8 for _ in symbols)), strict=False))
-    if hints := {symbol: extent for symbol, extent in program.hints if symbol in different}:
-        yield draws.as_given(program, _in_proportion(program, different | hints, batch), params)
-    regimes = [different]
+    usual = dict(zip(symbols, (*_EXTENTS, *(8 for _ in symbols)), strict=False))
+    hints = {symbol: n for symbol, n in program.hints if symbol in usual}
+    regimes = [usual]
+    if hints:
+        shape = _bounded(
+            program, draws.as_given(program, _hinted(program, usual | hints, batch), params), together=True
+        )
+        regimes = [_apart(dict(shape.sizes), hints), usual]
     regimes += [dict.fromkeys(symbols, n) for n in _SAME]
     # A window is short.
     pairs = [(s,) for s in symbols] + list(itertools.combinations(symbols, 2))
@@ -91,29 +97,36 @@ def _shapes(program: Program, params: Params) -> Iterator[Shape]:
         yield _bounded(program, shape)
 
 
-def _bounded(program: Program, shape: Shape) -> Shape:
-    """The longest extents halved until no statement is too large."""
+def _hinted(program: Program, sizes: dict[str, int], batch: tuple[int, ...]) -> Shape:
+    """Extents of which some are typical ones, doubled until the longest is long enough to measure."""
+    while max(sizes.values()) < _LONGEST:
+        sizes = {symbol: 2 * n for symbol, n in sizes.items()}
+    return draws.make_shape(program, sizes, batch)
+
+
+def _apart(sizes: Mapping[str, int], hints: Mapping[str, int]) -> dict[str, int]:
+    """A hinted extent that another axis has too is made shorter by an eighth: what takes one for the other is seen."""
+    out = {symbol: n for symbol, n in sizes.items() if symbol not in hints}
+    for symbol, n in sizes.items():
+        while symbol in hints and n in out.values() and n >= 8:
+            n -= n // 8
+        out[symbol] = n
+    return {symbol: out[symbol] for symbol in sizes}
+
+
+def _bounded(program: Program, shape: Shape, *, together: bool = False) -> Shape:
+    """The longest extents, or all `together`, halved until no statement is too large."""
     sizes = dict(shape.sizes)
-    while sizes and max(sizes.values()) > 2 and _too_large(program, sizes, shape):
-        longest = max(sizes.values())
-        sizes = {s: n // 2 if n == longest else n for s, n in sizes.items()}
-    return draws.make_shape(program, sizes, shape.batch)
-
-
-def _in_proportion(program: Program, sizes: Mapping[str, int], batch: tuple[int, ...]) -> Shape:
-    """The extents as they are to each other, all smaller by one factor until no statement is too large."""
-    shape, part = draws.make_shape(program, dict(sizes), batch), 1.0
-    while _too_large(program, dict(shape.sizes), shape) and max(n for _, n in shape.sizes) > 2:
-        part *= 0.9
-        shape = draws.make_shape(program, {s: max(2, round(part * n)) for s, n in sizes.items()}, batch)
-    return shape
-
-
-def _too_large(program: Program, sizes: Mapping[str, int], shape: Shape) -> bool:
-    """Whether a statement has more combinations of its indices than may be worked in a moment."""
     kinds = {type(node) for s in program.statements for node in _nodes(s.value)}
     limit = min([_LARGEST, *(_LARGEST_OF.get(kind, _LARGEST) for kind in kinds)])
-    return any(math.prod(_extent(i, sizes, shape) for i in group) > limit for group in _groups(program))
+    while (
+        sizes
+        and max(sizes.values()) > 2
+        and any(math.prod(_extent(i, sizes, shape) for i in group) > limit for group in _groups(program))
+    ):
+        longest = max(sizes.values())
+        sizes = {s: max(2, n // 2) if together or n == longest else n for s, n in sizes.items()}
+    return draws.make_shape(program, sizes, shape.batch)
 
 
 def _extent(index: Index, sizes: Mapping[str, int], shape: Shape) -> int:

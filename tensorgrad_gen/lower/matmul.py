@@ -154,6 +154,7 @@ def _matrix(b: Builder, left: Val, right: Val, kinds: tuple[Axes, Axes, Axes, Ax
 def _grouped(left: Val, right: Val, groups: tuple[Axes, Axes, Axes], order: Layout) -> Val:
     """Batch, own and contracted axes each taken as one: any contraction is one batched matrix product."""
     batch, mine, yours = groups
+    mine, yours = _as_wanted(left, mine, order), _as_wanted(right, yours, order)
     lead = tuple(axis for axis in order if axis in batch) if set(batch) <= set(order) else batch
     inner = _inner(left, right, groups)
     first, second = permute(left, (*lead, *mine, *inner)), permute(right, (*lead, *inner, *yours))
@@ -173,6 +174,18 @@ def _in_groups(val: Val, inner: Axes, batch: Axes) -> bool:
     """Whether batch, own and contracted axes lie together, each in its order: taking them as one copies nothing."""
     rest = val.indices[len(batch) :]
     return set(val.indices[: len(batch)]) == set(batch) and inner in (rest[: len(inner)], rest[-len(inner) :])
+
+
+def _as_wanted(val: Val, own: Axes, order: Layout) -> Axes:
+    """The axes in the order that is asked for, where they are apart: the value is copied then in any order."""
+    wanted = tuple(axis for axis in order if axis in own)
+    return wanted if len(wanted) == len(own) and not _lies(val, own) else own
+
+
+def _lies(val: Val, axes: Axes) -> bool:
+    """Whether the axes follow each other in the value, so that they are one without a copy."""
+    indices = val.indices
+    return any(indices[k : k + len(axes)] == axes for k in range(len(indices) - len(axes) + 1))
 
 
 def _reversed(order: Layout, mine: Axes, yours: Axes) -> bool:
@@ -208,8 +221,8 @@ def _ends(val: Val, common: Axes) -> bool:
 def _by_rows(left: Val, right: Val, mine: Axes, yours: Index, common: Axes) -> Val:
     """Several contracted axes as one: the last ones flattened, or `rows` where they come first."""
     if not _ends(left, common) and len(right.indices) == len(common) + 1:
-        order = tuple(k for k in right.indices if k in common)
-        common = order if _ends(right, order) else tuple(k for k in left.indices if k in common)
+        here, there = (tuple(k for k in val.indices if k in common) for val in (left, right))
+        common = there if _ends(right, there) or (_lies(right, there) and not _lies(left, here)) else here
     common = tuple(sorted(common, key=lambda axis: axis is not LEAD))
     count = Lit(len(common))
     if _ends(left, common):

@@ -161,6 +161,16 @@ def _complex(b: Builder, args: tuple[Val, ...]) -> Val:
     return pointwise(Call("torch.complex", (re.expr, im.expr)), re, im, kind="real")
 
 
+def _exponential(b: Builder, args: tuple[Val, ...]) -> Val:
+    """`e^z`; of an imaginary number `torch.polar`, which makes no tensor of zeros and is no exponential of one."""
+    z = b.tensor(args[0])
+    match z.expr:
+        case Call("torch.complex", (Method(_, "new_full", (shape, Lit(0)), options) as zero, angle)):
+            one = Method(zero.receiver, "new_full", (shape, Lit(1)), options)
+            return z.over(Call("torch.polar", (one, angle)))
+    return z.over(Call("torch.exp", (z.expr,)))
+
+
 def _imaginary(b: Builder, args: tuple[Val, ...]) -> Val:
     """The imaginary part; that of a conjugate still to be taken is a negated view, which `vmap` has no rule for."""
     z = b.tensor(args[0])
@@ -213,6 +223,7 @@ SPELLINGS: dict[str, Spelling] = {
     "exp_moment": _family("_runtime.exp_moment"),
     "exprel": _family("_runtime.exprel"),
     **{form: _call(f"torch.{name}") for name, form in COMPLEX_FORMS.items() if name not in ("abs", "pow")},
+    "complex_exp": _exponential,
     "complex_abs": _method("abs"),
     "complex_pow": _some("torch.pow"),
     "complex": _complex,

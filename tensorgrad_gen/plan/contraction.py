@@ -201,10 +201,7 @@ class _Network:
             self.splits[pair[0] | pair[1]] = pair
 
     def _named(self, subset: int, reader: int, names: Namer, out: list[Statement]) -> Expr:
-        """The contraction of a subset as an operand: one of them, or a tensor that holds it.
-
-        Its first axes are those that `reader` has of both its operands: a batch of matrix products.
-        """
+        """The contraction of a subset as an operand: one of them, or a tensor that holds it."""
         if subset.bit_count() == 1:
             return self._members(subset)[0]
         flat = self._value(subset)
@@ -213,15 +210,27 @@ class _Network:
             return found
         left, right = (self._named(part, subset, names, out) for part in self.splits[subset])
         value = self._pair(subset, left, right)
-        both = value.free & frozenset[Index]().union(*(o.free for o in self._members(reader & ~subset)))
-        kept = both & self.contraction.free.union(*(o.free for o in self._members(self.whole & ~reader)))
-        batch = kept if kept < both else frozenset()
-        indices = tuple(sorted(_in_order_of_reading(value), key=lambda i: (i.extent != "...", i not in batch)))
+        indices = self._axes(value, subset, reader)
         statement = Statement(names.name(describe(value)), indices, value)
         self.known.enter(statement)
         self.known.enter_flat(replace(statement, value=flat))
         out.append(statement)
         return Access(statement.target, indices)
+
+    def _axes(self, value: Expr, subset: int, reader: int) -> tuple[Index, ...]:
+        """The axes of a tensor as its reader takes them without a copy.
+
+        Those that `reader` has of both its operands come first: a batch of matrix products. Where there are none, what
+        it sums lies together at an end.
+        """
+        both = value.free & frozenset[Index]().union(*(o.free for o in self._members(reader & ~subset)))
+        kept = both & self.contraction.free.union(*(o.free for o in self._members(self.whole & ~reader)))
+        batch = kept if kept < both else frozenset()
+        read = _in_order_of_reading(value)
+        if not kept and not _together(read, both):
+            turned = _in_order_of_reading(value, turned=True)
+            read = turned if _together(turned, both) else read
+        return tuple(sorted(read, key=lambda i: (i.extent != "...", i not in batch)))
 
     def _pair(self, subset: int, left: Expr, right: Expr) -> Expr:
         summed = self._summed(subset)
@@ -235,12 +244,18 @@ class _Network:
         return next((k for k, own in enumerate(self.operands) if own is operand), len(self.operands))
 
 
-def _in_order_of_reading(value: Expr) -> tuple[Index, ...]:
+def _together(indices: tuple[Index, ...], summed: frozenset[Index]) -> bool:
+    """Whether the summed indices are the first or the last ones."""
+    count = len(summed)
+    return count == 0 or summed in (frozenset(indices[:count]), frozenset(indices[-count:]))
+
+
+def _in_order_of_reading(value: Expr, *, turned: bool = False) -> tuple[Index, ...]:
     """Free indices as the operands have them, `...` first: a matrix product then needs no transpose.
 
-    Those of an operand with more of them come first: its axes are rows of one matrix product.
+    Those of an operand with more of them come first, or last (`turned`): its axes are rows of one matrix product.
     """
-    operands = sorted(accesses(value), key=lambda a: -len(a.free & value.free))
+    operands = sorted(accesses(value), key=lambda a: -len(a.free & value.free), reverse=turned)
     read = [s for a in operands for s in a.subs if isinstance(s, Index) and s in value.free]
     rest = [i for i in by_name(value.free) if i not in read]
     return tuple(sorted(dict.fromkeys([*read, *rest]), key=lambda i: i.extent != "..."))

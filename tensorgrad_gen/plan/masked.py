@@ -41,7 +41,7 @@ def _shared(statements: list[Statement], names: Namer, split_: Split) -> list[St
         if counts[key] < 2:
             return term
         if key not in made:
-            indices = _in_order(own)
+            indices = in_order(own)
             target = names.name(_described(own, names))
             out.append(Statement(target, indices, own))
             made[key] = target, tuple(order.index(i) for i in indices)
@@ -54,7 +54,7 @@ def _shared(statements: list[Statement], names: Namer, split_: Split) -> list[St
     return out
 
 
-def _in_order(expr: Expr) -> tuple[Index, ...]:
+def in_order(expr: Expr) -> tuple[Index, ...]:
     """The indices of the product in an order that as many of its tensors as may be have too."""
     orders = [[sub for sub in access.subs if isinstance(sub, Index)] for access in accesses(expr)]
     left, found = sorted(by_name(expr.free), key=lambda i: i.extent != "..."), []

@@ -8,6 +8,7 @@ from dataclasses import replace
 from tensorgrad_gen.algebra.broadcasts import drop_broadcasts
 from tensorgrad_gen.derive.model import Adjoint, Derivatives, Further, Tangent
 from tensorgrad_gen.ir import Program
+from tensorgrad_gen.simplify.conjugates import fewer_conjugates
 from tensorgrad_gen.simplify.factor import factor
 from tensorgrad_gen.simplify.hidden_zeros import drop_masks
 from tensorgrad_gen.simplify.inline import inline
@@ -45,7 +46,7 @@ def simplify_adjoint(
     wanted = {name for _, name in adjoint.gradients}
     statements = [replace(s, value=through_values(s.value, program)) for s in adjoint.statements]
     trace.record("through values", statements)
-    statements = inline(statements, wanted, program, trace)
+    statements = fewer_conjugates(inline(statements, wanted, program, trace), program, adjoint.roots)
     statements = merge_equal(statements, wanted)
     trace.record("equal values", statements)
     statements = [replace(s, value=drop_vanishing(s.value, program, trace)) for s in statements]
