@@ -16,6 +16,7 @@ PARTS = (
     "registered.py",
     "wording.py",
     "ops.py",
+    "series.py",
     "matrices.py",
     "windows.py",
     "convolutions.py",

@@ -83,6 +83,12 @@ def legacy_batched(tensor: Tensor) -> bool:
     return batched
 
 
+def recording(*tensors: Tensor) -> bool:
+    """Whether something looks on at what is computed of these: nothing is changed in place then."""
+    looked_on = torch.is_grad_enabled() or torch.compiler.is_compiling() or in_transform()
+    return looked_on or any(map(legacy_batched, tensors))
+
+
 def distinct(args: tuple[Any, ...]) -> list[Any]:
     """The arguments, a tensor that occurs again replaced by a view of it."""
     seen: list[Any] = []

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from tensorgrad_gen.runtime.core import compiling, in_transform, legacy_batched
-from tensorgrad_gen.runtime.ops import sech_squared, sum_lead
+from tensorgrad_gen.runtime.ops import sum_lead
+from tensorgrad_gen.runtime.series import sech_squared
 
 
 def _operator(name: str) -> Any:

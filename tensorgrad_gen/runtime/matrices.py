@@ -16,6 +16,7 @@ from tensorgrad_gen.runtime.core import (
     in_transform,
     legacy_batched,
     primal,
+    recording,
 )
 
 
@@ -103,7 +104,7 @@ class _Sylvester(torch.autograd.Function):
 def exp_change(a: Tensor, change: Tensor) -> Tensor:
     """The derivative of `exp(a + t change)` by `t` at 0: a block of exp([[a, change], [0, a]])."""
     size = a.shape[-1]
-    if _recording() or legacy_batched(a) or legacy_batched(change):
+    if recording(a, change):
         above = torch.cat((a, change), -1)
         below = torch.cat((torch.zeros_like(a), a), -1)
         whole = torch.cat((above, below), -2)
@@ -114,11 +115,6 @@ def exp_change(a: Tensor, change: Tensor) -> Tensor:
         whole[..., :size, size:] = change
     exponential: Tensor = torch.linalg.matrix_exp(whole)
     return exponential[..., :size, size:]
-
-
-def _recording() -> bool:
-    """Whether something looks on at what is computed: no tensor may be changed then."""
-    return torch.is_grad_enabled() or compiling() or in_transform()
 
 
 def svd(a: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -194,7 +190,7 @@ def requires_grad(*tensors: Tensor | None) -> bool:
 
 def solve_triangular(a: Tensor, c: Tensor, *, upper: bool) -> Tensor:
     """The solution of `a @ x = c` for triangular `a`; as any other where something looks on."""
-    if _recording() or legacy_batched(a) or legacy_batched(c):
+    if recording(a, c):
         return solve(a, c)
     result: Tensor = torch.linalg.solve_triangular(a, c, upper=upper)
     return result
