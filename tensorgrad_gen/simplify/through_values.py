@@ -110,7 +110,7 @@ def _conjugate_of_conjugate(node: Apply, conjugates: dict[str, Statement]) -> Ex
 
 
 def _as_power(node: Pow, powers: dict[str, _Root]) -> Expr | None:
-    """`u^q` as `t^(q/p)` where `t = u^p` has a name and `q/p` is an integer; of a tensor, a root as `1/t` alone."""
+    """`u^q` as `t^(q/p)` where `t = u^p` has a name and `q/p` is an integer; of a tensor, a root as a short product."""
     exponent = number(node.exponent)
     if exponent is None:
         return None
@@ -121,7 +121,7 @@ def _as_power(node: Pow, powers: dict[str, _Root]) -> Expr | None:
     ratio = exponent / found.exponent
     if ratio.denominator != 1:
         return None
-    if isinstance(node.base, Access) and (ratio != -1 or exponent.denominator == 1):
+    if isinstance(node.base, Access) and (ratio not in (-1, 3) or exponent.denominator == 1):
         return None
     back = dict(zip(found.order, order, strict=True))
     return power(Access(found.target, tuple(back[i] for i in found.indices)), ratio)
