@@ -17,6 +17,7 @@ from tensorgrad_gen.derive.modes import taken_names
 from tensorgrad_gen.ir import Apply, Expr, Program, Root, Statement, complex_of
 from tensorgrad_gen.normalise.parts import Part, parts
 from tensorgrad_gen.plan.contraction import order_contractions, work
+from tensorgrad_gen.plan.counted import share_counted
 from tensorgrad_gen.plan.differences import share_differences
 from tensorgrad_gen.plan.inside import softmax_inside
 from tensorgrad_gen.plan.masked import share_masked
@@ -176,7 +177,8 @@ class _Planner:
         clean = [replace(s, value=apart(s.value, frozenset(s.indices))) for s in shaped]
         split = drop_broadcasts(Hoister(names, self._known()).run(clean), {t for _, t in results})
         shared = share_products(share_masked(split, names, self.program), names, frozenset(t for _, t in results))
-        shared = share_differences(share_scales(shared, names, frozenset(t for _, t in results)), names)
+        shared = share_scales(shared, names, frozenset(t for _, t in results))
+        shared = share_counted(share_differences(shared, names), names)
         # Known anew: what hoisting named may stand behind the contraction that would read it.
         ordered = order_contractions(shared, names, self._known(), self.regime)
         ordered = softmax_inside(ordered, {t for _, t in results})
