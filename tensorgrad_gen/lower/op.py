@@ -257,8 +257,7 @@ class _Lowering:
         val = b.tensor(lower(step.value, order)) if whole is None else calls.lower_whole(b, whole, told)
         val = align(b.real(val) if step.kind == "real" else val, order)
         name = local_name(step.target)
-        said = _said(step, products, whole)
-        shown = self.formula(said)
+        shown = self.formula(_said(step, products, whole))
         if isinstance(whole, AttentionCall) and whole.grad is None:  # gradients have a statement in common, which tells
             shown = f"{told}\n{shown}"
         b.statements.append(TorchStatement(name, val.expr, shown, step.needed_by))

@@ -64,7 +64,8 @@ def _sum(val: Val, bound: list[Index], order: Layout) -> Val:
         return val.over(Method(val.expr, "sum", (), counted), ())
     plain = [k for k in bound if k is not LEAD]
     if plain:
-        val = val.over(Method(val.expr, "sum", (axes_of(layout, plain),), counted), tuple(a for a in layout if a not in plain))
+        rest = tuple(a for a in layout if a not in plain)
+        val = val.over(Method(val.expr, "sum", (axes_of(layout, plain),), counted), rest)
     if LEAD in bound:
         arguments: tuple[TExpr, ...] = (val.expr,) if len(left) == 1 else (val.expr, Lit(len(left)))
         val = val.over(Call("_runtime.sum_lead", arguments), left)
