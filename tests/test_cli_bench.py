@@ -127,8 +127,6 @@ def medium_of(hints: str, equation: str, inputs: str) -> dict[str, int]:
 
 def test_hinted_extents_keep_their_proportions() -> None:
     product = "y[b,o] = x[b,i]*w[i,r]*v[r,o]", "x: [b, i], w: [i, r], v: [r, o]"
-    plain = medium_of("", *product)
-    assert len(set(plain.values())) == len(plain)
     hinted = medium_of("hints: {i: 4096, r: 64, o: 8192}\n", *product)
     assert hinted["o"] == 2 * hinted["i"] == 128 * hinted["r"]
     assert hinted["b"] * hinted["i"] * hinted["r"] * hinted["o"] <= 2**20
