@@ -158,16 +158,24 @@ class _Planner:
         self.local: set[str] = set()  # names of steps in finished blocks: each name has one meaning in the whole op
 
     def main(self, derived: Adjoint) -> Block:
-        """Backward from the outputs: through the equations, or through the pairs they are contracted in, if cheaper."""
+        """Backward from the outputs: through the pairs that the equations are contracted in, unless as a whole is cheaper.
+
+        Of equal cost those through pairs read axes in the order in which forward has made them.
+        """
         block = self.block(derived.roots, derived.statements, derived.gradients)
         if len(self.forward) == self.equations:
             return block
         own, self.local = self.local, set()
         other = self.block_from(derived.roots, ())
-        if work(other.steps, self.regime) < work(block.steps, self.regime):
+        if self.cost(other) <= self.cost(block):
             return other
         self.local = own
         return block
+
+    def cost(self, block: Block) -> tuple[int, int, int]:
+        """Products, steps and what they read."""
+        reads = sum(1 for step in block.steps for _ in accesses(step.value))
+        return work(block.steps, self.regime), len(block.steps), reads
 
     def block(self, roots: tuple[str, ...], statements: Sequence[Statement], results: Results) -> Block:
         """Steps of a linear program, without what it recomputes of forward."""
