@@ -118,3 +118,21 @@ def test_leading_axes_are_several() -> None:
 def test_a_size_that_the_spec_gives_cannot_be_another() -> None:
     with pytest.raises(SizeError, match="`i` is 3 there, as the spec says, not 4"):
         sized("structure/levi_civita_cross.yaml", "i=4")
+
+
+def medium_of(hints: str, equation: str, inputs: str) -> dict[str, int]:
+    text = f"op: it\ndoc: It.\ninputs: {{{inputs}}}\n{hints}equations: |\n  {equation}\n"
+    return dict(medium(compile_spec(text)["elaborate"]).shape.sizes)
+
+
+def test_hinted_extents_keep_their_proportions() -> None:
+    product = "y[b,o] = x[b,i]*w[i,r]*v[r,o]", "x: [b, i], w: [i, r], v: [r, o]"
+    hinted = medium_of("hints: {i: 4096, r: 64, o: 8192}\n", *product)
+    assert hinted["o"] == 2 * hinted["i"] == 128 * hinted["r"]
+    assert hinted["b"] * hinted["i"] * hinted["r"] * hinted["o"] <= 2**20
+    # Equal ones are apart, small ones long enough to measure.
+    assert medium_of("hints: {i: 4, k: 2, j: 4}\n", "y[i,j] = x[i,k]*w[k,j]", "x: [i, k], w: [k, j]") == {
+        "i": 32,
+        "k": 16,
+        "j": 28,
+    }

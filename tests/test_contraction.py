@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from tensorgrad_gen import compile_spec, load_op
+from tensorgrad_gen.algebra import accesses
+from tensorgrad_gen.ir import Sum
 from tensorgrad_gen.notation import print_statement
 from tensorgrad_gen.plan.contraction import work
 from tensorgrad_gen.plan.model import Block, Plan
@@ -111,3 +113,26 @@ def test_a_vector_is_never_on_the_left_of_a_product(x: str) -> None:
     source = compile_spec(text).source
     assert re.search(r"m\)?\.mT @ ", source)
     assert not re.search(r"\bv(, 0\))? @ ", source)
+
+
+def test_what_the_next_product_sums_lies_together() -> None:
+    """A chain along the axes of one tensor: each product has the axis that the next one sums at an end."""
+    plan = plan_of(*KRONECKER[:2])
+    made = {step.target: step.indices for step in plan.forward}
+    read = [(step, access) for step in plan.forward for access in accesses(step.value) if access.tensor in made]
+    assert len(read) == 2
+    for step, access in read:
+        assert isinstance(step.value, Sum)
+        summed = [i for i in access.subs if i in step.value.indices]
+        assert [access.subs[0]] == summed or [access.subs[-1]] == summed
+
+
+def test_axes_that_are_apart_are_copied_once_in_the_order_that_is_wanted() -> None:
+    op = load_op(spec(*KRONECKER[:2]))
+    shapes = (3, 2), (4, 3), (5, 4), (6, 2, 3, 4)
+    tensors = [torch.randn(shape, requires_grad=True) for shape in shapes]
+    with torch.profiler.profile() as profile:
+        torch.autograd.grad(op(*tensors), tensors, torch.randn(6, 3, 4, 5))
+    names = [event.name for event in profile.events()]
+    assert names.count("aten::mm") == 9
+    assert names.count("aten::clone") <= 2  # of the cotangent alone

@@ -50,6 +50,12 @@ DISTANCE = ("r[i,j] = norm[d](x[i,d] - z[j,d])", "x: [i, d], z: [j, d]")
 MAE = ("l = mean[i](abs(x[i] - y[i]))", "x: [i], y: [i]")
 CROSS = ("y[n,i] = levi_civita[i,j,k]*a[n,j]*b[n,k]", "a: [n, j], b: [n, k]")
 
+SQUARES = ("l = sum[i,j,d](g[i,j]*(x[i,d] - z[j,d])^2)", "g: [i, j], x: [i, d], z: [j, d]")
+EXPECTATION = (
+    "e[n] = real(conj(psi[n,i])*h[i,j]*psi[n,j])",
+    "psi: {indices: [n, i], kind: complex}, h: {indices: [i, j], kind: complex}",
+)
+
 # A spec -> what its code has, what it has not.
 SAID = {
     "a bias is added to before a function": (RELU, "_relu_backward(grad_y, y)", "sum_x_w + b >"),
@@ -105,9 +111,11 @@ SAID = {
     "a reciprocal is one call": (("y[i] = 1/x[i]", "x: [i]"), "torch.reciprocal(x)", "1 / x"),
     "a sum of outer products": (
         ("y = b[i]*x[k,i]*x[k,j]*c[j]", "b: [i], x: [k, i], c: [i]"),
-        "b * grad_y",
+        "torch.addcmul(b * grad_y * sum_x_c, c * grad_y, sum_b_x)",
         ") * grad_y",
     ),
+    "a difference is made once": (SQUARES, "x_z.transpose(-3, -2)", "x.mT - z"),
+    "conjugates that meet": (EXPECTATION, "(sum_psi_conj_h + sum_h_psi) * grad_e", ".conj()).conj()"),
 }
 
 
@@ -117,6 +125,53 @@ def test_what_the_code_says(name: str) -> None:
     code = flat(source_of(*given))
     assert there in code
     assert gone not in code
+
+
+def test_a_product_that_spreads_is_added_as_it_is_made() -> None:
+    given = ("y[i,j] = c[i,j] - 2*a[i]*b[j]", "c: [i, j], a: [i], b: [j]")
+    assert "torch.addcmul(c, 2 * a.unsqueeze(-1), b, value=-1)" in source_of(*given)
+    assert gradcheck(op(*given), (random(2, 3), random(2), random(3)), check_batched_grad=True, check_forward_ad=True)
+    # Complex and real numbers are not of one type; and a sum of what spreads nowhere is as it was.
+    assert "addcmul" not in source_of(
+        "y[i,j] = c[i,j] - a[i]*b[j]", "c: {indices: [i, j], kind: complex}, a: [i], b: [j]"
+    )
+    assert "addcmul" not in source_of("y[i,j] = c[i,j] - a[i,j]*b[j]", "c: [i, j], a: [i, j], b: [j]")
+
+
+def test_the_exponential_of_an_imaginary_number_is_polar() -> None:
+    given = ("y[i] = exp(complex(0, i/3))*z[i]", "z: {indices: [i], kind: complex}")
+    assert "torch.polar(" in source_of(*given)
+    z = torch.tensor([1 + 2j, 3 - 1j], dtype=torch.complex128, requires_grad=True)
+    turns = torch.exp(1j * torch.arange(2, dtype=torch.float64) / 3)
+    torch.testing.assert_close(op(*given)(z), turns * z)
+    assert gradcheck(op(*given), z, check_batched_grad=True, check_forward_ad=True)
+    assert "torch.polar(" not in source_of("y[i] = exp(complex(i, i))*z[i]", "z: {indices: [i], kind: complex}")
+
+
+WINDOWS = (
+    "y[i] = max[k](x[stride*i + k])",
+    "x: [n]",
+    "params: {stride: {default: 1, kind: int}}\nsizes: {K: {index: k, extent: 3}}\n",
+)
+
+
+def test_ties_are_found_once_and_divide_at_the_size_of_the_maximum() -> None:
+    code = flat(source_of(*WINDOWS))
+    assert code.count("_window(x") == 2  # the value, and where it is
+    assert "holds.sum(-1, dtype=grad_y.dtype)" in code
+    assert "grad_y.unsqueeze(-1) / torch.clamp(sum_iverson.unsqueeze(-1), min=1)" in code
+    function = op(*WINDOWS)
+    assert gradcheck(function, leaf(1.0, 4.0, 2.0, 3.0, 0.5), check_batched_grad=True, check_forward_ad=True)
+    x = leaf(1.0, 2.0, 2.0, math.nan, 0.0, 0.0, 1.0)
+    (gradient,) = torch.autograd.grad(function(x, stride=2).sum(), x)  # windows at 0, 2, 4
+    assert gradient.tolist() == [0, 0.5, 0.5, 0, 0, 0, 1]
+
+
+@pytest.mark.parametrize("mask", ["[j <= i]*", ""])
+def test_a_difference_is_not_made_where_a_mask_hides_it(mask: str) -> None:
+    given = (f"l = sum[i,j,d]({mask}g[i,j]*(x[i,d] - z[j,d])^2)", "g: [i, j], x: [i, d], z: [j, d]")
+    assert (" x_z = " in source_of(*given)) is not bool(mask)
+    assert gradgradcheck(op(*given), (random(2, 2), random(2, 3), random(2, 3) + 1))
 
 
 def test_nothing_is_saved_beside_the_value_of_relu() -> None:

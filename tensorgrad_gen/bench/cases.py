@@ -84,10 +84,7 @@ def _shapes(program: Program, params: Params) -> Iterator[Shape]:
     hints = {symbol: n for symbol, n in program.hints if symbol in usual}
     regimes = [usual]
     if hints:
-        shape = _bounded(
-            program, draws.as_given(program, _hinted(program, usual | hints, batch), params), together=True
-        )
-        regimes = [_apart(dict(shape.sizes), hints), usual]
+        regimes.insert(0, _hinted(program, usual | hints, batch, params))
     regimes += [dict.fromkeys(symbols, n) for n in _SAME]
     # A window is short.
     pairs = [(s,) for s in symbols] + list(itertools.combinations(symbols, 2))
@@ -97,11 +94,14 @@ def _shapes(program: Program, params: Params) -> Iterator[Shape]:
         yield _bounded(program, shape)
 
 
-def _hinted(program: Program, sizes: dict[str, int], batch: tuple[int, ...]) -> Shape:
-    """Extents of which some are typical ones, doubled until the longest is long enough to measure."""
-    while max(sizes.values()) < _LONGEST:
-        sizes = {symbol: 2 * n for symbol, n in sizes.items()}
-    return draws.make_shape(program, sizes, batch)
+def _hinted(program: Program, sizes: Mapping[str, int], batch: tuple[int, ...], params: Params) -> dict[str, int]:
+    """The typical extents in their proportions: doubled until they are long enough to measure, halved until bounded."""
+    factor = 1
+    while factor * max(sizes.values()) < _LONGEST:
+        factor *= 2
+    shape = draws.make_shape(program, {symbol: factor * n for symbol, n in sizes.items()}, batch)
+    shape = _bounded(program, draws.as_given(program, shape, params), together=True)
+    return _apart(dict(shape.sizes), dict(program.hints))
 
 
 def _apart(sizes: Mapping[str, int], hints: Mapping[str, int]) -> dict[str, int]:
@@ -125,7 +125,7 @@ def _bounded(program: Program, shape: Shape, *, together: bool = False) -> Shape
         and any(math.prod(_extent(i, sizes, shape) for i in group) > limit for group in _groups(program))
     ):
         longest = max(sizes.values())
-        sizes = {s: max(2, n // 2) if together or n == longest else n for s, n in sizes.items()}
+        sizes = {s: max(min(n, 2), n // 2) if together or n == longest else n for s, n in sizes.items()}
     return draws.make_shape(program, sizes, shape.batch)
 
 

@@ -142,10 +142,10 @@ def _logsumexp(d: Differential, e: Reduce) -> Expr:
 
 
 def _extremum(d: Differential, e: Reduce) -> Expr:
-    """d max(a) = sum [a == max(a)]/ties da: split evenly among ties"""
+    """d max(a) = sum [a == max(a)]/max(ties, 1) da: split evenly among ties, of which a NaN has none"""
     value = d.copy(e, e)
     ties = Sum(e.indices, Iverson(Compare("==", e.body, value)))
-    return mul(Iverson(Compare("==", e.body, value)), inverse(d.copy(ties, e)))
+    return mul(Iverson(Compare("==", e.body, value)), inverse(Apply("max", (d.copy(ties, e), ONE))))
 
 
 def _norm(d: Differential, e: Reduce) -> Expr:

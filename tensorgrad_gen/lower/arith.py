@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tensorgrad_gen.ir import Index
 from tensorgrad_gen.lower.builder import Builder
 from tensorgrad_gen.lower.model import Layout
 from tensorgrad_gen.lower.torch_ir import Call, Infix, Lit, Prefix, TExpr
 from tensorgrad_gen.lower.values import Val, align, merge
 
+ADDCMUL = "torch.addcmul"
 ONE = Val(Lit(1), kind="number")
 
 
@@ -26,7 +29,9 @@ def times(left: Val, right: Val) -> Val:
             return other
         if one.expr == Lit(-1) and one.kind == "number":
             return negative(other)
-    return pointwise(Infix("*", left.expr, right.expr), left, right)
+    whole = pointwise(Infix("*", left.expr, right.expr), left, right)
+    spreads = len(left.indices) < len(whole.indices) > len(right.indices) and not (left.scalar or right.scalar)
+    return replace(whole, spread=(left.expr, right.expr)) if spreads else whole
 
 
 def negative(val: Val) -> Val:
@@ -80,17 +85,41 @@ def unsigned(expr: TExpr) -> TExpr | None:
 
 
 def total(b: Builder, terms: list[Val]) -> Val:
-    """The sum of the terms: a positive one first if there is one, Python numbers together."""
+    """The sum of the terms: a positive one first if there is one, Python numbers together.
+
+    A product that spreads is added as it is made: `addcmul`, where the sum is of real tensors.
+    """
     numbers = [t for t in terms if t.kind == "number"]
     tensors = [b.real(t) for t in terms if t.kind != "number"]
     numbers.sort(key=_is_negative)
     if not tensors:
         return _chain(numbers)
+    if len(tensors) > 1 and not b.complex:
+        tensors = _multiplied_and_added(tensors)
     lead = next((k for k, t in enumerate(tensors) if not _is_negative(t)), None)
     if lead is None and numbers:
         return _chain([_chain(numbers), *tensors])
     first = tensors.pop(lead or 0)
     return _chain([first, *tensors, *([_chain(numbers)] if numbers else [])])
+
+
+def _multiplied_and_added(terms: list[Val]) -> list[Val]:
+    """The terms, each product that spreads added to another one: to one that does not if there is one."""
+    first = min(terms, key=lambda t: (_is_negative(t), t.spread is not None))
+    spreading = [t for t in terms if t.spread is not None and t is not first]
+    result = first
+    for term in spreading:
+        result = pointwise(_add_product(result, term), result, term)
+    return [result, *(t for t in terms if t is not first and t not in spreading)]
+
+
+def _add_product(left: Val, right: Val) -> Call:
+    """`left + a b`, or `left - a b`, in one pass."""
+    assert right.spread is not None
+    match unsigned(Infix("*", *right.spread)):
+        case Infix("*", a, b):
+            return Call(ADDCMUL, (left.expr, a, b), (("value", Lit(-1)),))
+    return Call(ADDCMUL, (left.expr, *right.spread))
 
 
 def _chain(terms: list[Val]) -> Val:

@@ -24,7 +24,7 @@ Rule: TypeAlias = Callable[["Builder", Any, Layout], Val]
 class Local:
     """A tensor in a body.  `axes` has, for each axis, the position of its index in the declaration, or None if kept.
 
-    An index that no axis has is a broadcast not carried out yet.
+    An index that no axis has is a broadcast not carried out yet.  `count`: it says how often something holds.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Local:
     axes: tuple[int | None, ...]
     kind: str = "real"
     loose: frozenset[int] = frozenset()
+    count: bool = False
 
 
 @dataclass(slots=True)

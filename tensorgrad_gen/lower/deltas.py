@@ -6,7 +6,7 @@ from tensorgrad_gen.algebra.indices import accesses, by_name
 from tensorgrad_gen.ir import Add, Compare, Const, Delta, Expr, Index, Iverson, Mul, Position, Sum, sub_free
 from tensorgrad_gen.ir.build import ONE as UNIT
 from tensorgrad_gen.lower.access import label_order, safe_label
-from tensorgrad_gen.lower.arith import ONE, product
+from tensorgrad_gen.lower.arith import ADDCMUL, ONE, product
 from tensorgrad_gen.lower.builder import Builder
 from tensorgrad_gen.lower.convolutions import convolved_back
 from tensorgrad_gen.lower.model import Layout
@@ -138,7 +138,8 @@ def add_scattered(b: Builder, term: Expr, others: tuple[Expr, ...], order: Layou
     source, places = _scattered_parts(b, label, tuple(f for f in factors if f is not delta), lead)
     onto, source = b.of_one_kind([onto, source], (base, term))
     # What is computed here is nobody else's: it may be changed.
-    call = "_runtime.add_into" if isinstance(onto.expr, Infix | Prefix) else "_runtime.add_at"
+    made = isinstance(onto.expr, Infix | Prefix) or (isinstance(onto.expr, Call) and onto.expr.function == ADDCMUL)
+    call = "_runtime.add_into" if made else "_runtime.add_at"
     return align(Val(Call(call, (onto.expr, places.expr, source.expr)), (*lead, index)), order)
 
 

@@ -26,6 +26,7 @@ from tensorgrad_gen.ir import (
 from tensorgrad_gen.lower import access, calls, conditions, contract, deltas, pointwise, reductions, roots
 from tensorgrad_gen.lower.attention import AttentionCall, attention_gradients, attention_values
 from tensorgrad_gen.lower.builder import Builder, Local, Rule
+from tensorgrad_gen.lower.counts import is_count
 from tensorgrad_gen.lower.factors import KEEP, Factors
 from tensorgrad_gen.lower.fused import Fused, fused
 from tensorgrad_gen.lower.layouts import Axes, as_layout, decide_layouts
@@ -216,7 +217,7 @@ class _Lowering:
 
     def outside(self, name: str) -> Local:
         step = next(s for s in self.plan.forward if s.target == name)
-        return Local(local_name(name), step.indices, self.outside_axes(name), step.kind)
+        return Local(local_name(name), step.indices, self.outside_axes(name), step.kind, count=is_count(step.value))
 
     def builder(self, tensors: dict[str, Local], like: str) -> Builder:
         sizes = Sizes(self.program)
@@ -245,14 +246,14 @@ class _Lowering:
         val = b.tensor(lower(step.value, order)) if whole is None else calls.lower_whole(b, whole, told)
         val = align(b.real(val) if step.kind == "real" else val, order)
         name = local_name(step.target)
-        said = _said(step, products, whole)
-        shown = self.formula(said)
+        shown = self.formula(_said(step, products, whole))
         if isinstance(whole, AttentionCall) and whole.grad is None:  # gradients have a statement in common, which tells
             shown = f"{told}\n{shown}"
         b.statements.append(TorchStatement(name, val.expr, shown, step.needed_by))
         places = {index: k for k, index in enumerate(step.indices)}
         axes = tuple(None if axis is None else places[axis] for axis in val.layout)
-        b.locals[step.target] = Local(name, step.indices, axes, val.kind, frozenset(places[a] for a in val.loose))
+        loose = frozenset(places[a] for a in val.loose)
+        b.locals[step.target] = Local(name, step.indices, axes, val.kind, loose, is_count(step.value))
         b.outside -= {step.target}
         b.needed_by = frozenset()
 

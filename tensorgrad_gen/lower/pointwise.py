@@ -31,6 +31,7 @@ from tensorgrad_gen.ir import (
 from tensorgrad_gen.ir import number as constant
 from tensorgrad_gen.lower.arith import ONE, over, pointwise, product, times, total
 from tensorgrad_gen.lower.builder import Builder, Rule, is_integer, rational
+from tensorgrad_gen.lower.counts import count_above_zero
 from tensorgrad_gen.lower.model import Layout
 from tensorgrad_gen.lower.names import local_name
 from tensorgrad_gen.lower.torch_functions import SAFE_AT_TWO, SINGULAR, SINGULAR_AT_ONE, SPELLINGS
@@ -186,7 +187,7 @@ def safe(b: Builder, val: Val, order: Layout, point: int = 1) -> Val:
 
 def _reciprocal_power(b: Builder, base: Expr, exponent: Fraction, order: Layout) -> tuple[Val, bool]:
     """`1 / base^exponent` as a divisor, or as a factor if torch has one (then False)."""
-    val = safe(b, b.lower(base, order), order)
+    val = count_above_zero(b, base, order) or safe(b, b.lower(base, order), order)
     if exponent == HALF and val.kind != "number":
         return val.over(Call("torch.rsqrt", (val.expr,))), False
     return _power(b, base, val, exponent), True
@@ -207,8 +208,6 @@ def _power(b: Builder, base: Expr, val: Val, exponent: Fraction) -> Val:
         return val.over(Call("torch.sqrt", (val.expr,)))
     if exponent == 2:
         return SPELLINGS["square"](b, (val,))
-    if exponent == 3 and isinstance(val.expr, Var):
-        return times(times(val, val), val)
     return val.over(Call("torch.pow", (val.expr, rational(exponent))))
 
 

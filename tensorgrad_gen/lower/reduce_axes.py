@@ -8,8 +8,10 @@ from tensorgrad_gen.ir import Index
 from tensorgrad_gen.lower.arith import product
 from tensorgrad_gen.lower.builder import Builder
 from tensorgrad_gen.lower.model import Layout
-from tensorgrad_gen.lower.torch_ir import Call, Lit, Method, TExpr
+from tensorgrad_gen.lower.torch_ir import Attr, Call, Lit, Method, TExpr
 from tensorgrad_gen.lower.values import LEAD, Val, align, axis_number, fits
+
+_AS_IT_IS: tuple[tuple[str, TExpr], ...] = ()
 
 
 def keeps(layout: Layout, bound: Iterable[Index], order: Layout) -> bool:
@@ -48,17 +50,22 @@ def reduce_sum(b: Builder, val: Val, bound: Iterable[Index], order: Layout) -> V
 
 
 def _sum(val: Val, bound: list[Index], order: Layout) -> Val:
-    layout = val.layout
+    """The sum; what was about to be converted is converted as it is added up."""
+    layout, counted = val.layout, _AS_IT_IS
+    match val.expr:
+        case Method(receiver, "to", (Attr() as dtype,), ()) if LEAD not in bound:
+            val, counted = val.over(receiver), (("dtype", dtype),)
     if keeps(layout, bound, order):
         kept = tuple(None if axis in bound else axis for axis in layout)
-        keyword: tuple[tuple[str, TExpr], ...] = (("keepdim", Lit(value=True)),)
+        keyword: tuple[tuple[str, TExpr], ...] = (("keepdim", Lit(value=True)), *counted)
         return val.over(Method(val.expr, "sum", (axes_of(layout, bound),), keyword), kept)
     left = tuple(axis for axis in layout if axis not in bound)
     if not any(left):
-        return val.over(Method(val.expr, "sum"), ())
+        return val.over(Method(val.expr, "sum", (), counted), ())
     plain = [k for k in bound if k is not LEAD]
     if plain:
-        val = val.over(Method(val.expr, "sum", (axes_of(layout, plain),)), tuple(a for a in layout if a not in plain))
+        rest = tuple(a for a in layout if a not in plain)
+        val = val.over(Method(val.expr, "sum", (axes_of(layout, plain),), counted), rest)
     if LEAD in bound:
         arguments: tuple[TExpr, ...] = (val.expr,) if len(left) == 1 else (val.expr, Lit(len(left)))
         val = val.over(Call("_runtime.sum_lead", arguments), left)

@@ -26,12 +26,14 @@ class Val:
 
     `kind`: `real`, `bool`, `label` (an integer tensor), `number` (a Python scalar) or `flag` (a Python bool).
     `loose` are the indices whose axis may have size 1 instead of the extent (an omitted input).
+    `spread` are the factors of a product that is larger than either.
     """
 
     expr: TExpr
     layout: Layout = ()
     kind: str = "real"
     loose: frozenset[Index] = frozenset()
+    spread: tuple[TExpr, TExpr] | None = None
 
     @property
     def indices(self) -> tuple[Index, ...]:

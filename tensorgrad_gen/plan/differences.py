@@ -13,7 +13,7 @@ from tensorgrad_gen.plan.masked import in_order
 
 
 def share_differences(statements: list[Statement], names: Namer) -> list[Statement]:
-    """`a = sum_j g[i,j] (x[i,d] - z[j,d]); b = sum_i ...` -> `t = x - z; a = sum g t; b = sum g t`.
+    """`a = sum_j g[i,j] (x[i,d] - z[j,d]); b = sum_i g[i,j] (x[i,d] - z[j,d])` -> `t = x - z; a = sum_j g t; b = ..`.
 
     Each would make the tensor of all indices for itself, in an order of its own; a product takes any.
     """

@@ -17,6 +17,7 @@ from tensorgrad_gen.derive.modes import taken_names
 from tensorgrad_gen.ir import Apply, Expr, Program, Root, Statement, complex_of
 from tensorgrad_gen.normalise.parts import Part, parts
 from tensorgrad_gen.plan.contraction import order_contractions, work
+from tensorgrad_gen.plan.counted import share_counted
 from tensorgrad_gen.plan.differences import share_differences
 from tensorgrad_gen.plan.inside import softmax_inside
 from tensorgrad_gen.plan.masked import share_masked
@@ -158,16 +159,24 @@ class _Planner:
         self.local: set[str] = set()  # names of steps in finished blocks: each name has one meaning in the whole op
 
     def main(self, derived: Adjoint) -> Block:
-        """Backward from the outputs: through the equations, or through the pairs they are contracted in, if cheaper."""
+        """Backward from the outputs: through the pairs the equations are contracted in, unless as a whole is cheaper.
+
+        Of equal cost those through pairs read axes in the order in which forward has made them.
+        """
         block = self.block(derived.roots, derived.statements, derived.gradients)
         if len(self.forward) == self.equations:
             return block
         own, self.local = self.local, set()
         other = self.block_from(derived.roots, ())
-        if work(other.steps, self.regime) < work(block.steps, self.regime):
+        if self.cost(other) <= self.cost(block):
             return other
         self.local = own
         return block
+
+    def cost(self, block: Block) -> tuple[int, int, int]:
+        """Products, steps and what they read."""
+        reads = sum(1 for step in block.steps for _ in accesses(step.value))
+        return work(block.steps, self.regime), len(block.steps), reads
 
     def block(self, roots: tuple[str, ...], statements: Sequence[Statement], results: Results) -> Block:
         """Steps of a linear program, without what it recomputes of forward."""
@@ -177,7 +186,8 @@ class _Planner:
         clean = [replace(s, value=apart(s.value, frozenset(s.indices))) for s in shaped]
         split = drop_broadcasts(Hoister(names, self._known()).run(clean), {t for _, t in results})
         shared = share_products(share_masked(split, names, self.program), names, frozenset(t for _, t in results))
-        shared = share_differences(share_scales(shared, names, frozenset(t for _, t in results)), names)
+        shared = share_scales(shared, names, frozenset(t for _, t in results))
+        shared = share_counted(share_differences(shared, names), names)
         # Known anew: what hoisting named may stand behind the contraction that would read it.
         ordered = order_contractions(shared, names, self._known(), self.regime)
         ordered = softmax_inside(ordered, {t for _, t in results})

@@ -6,6 +6,7 @@ from tensorgrad_gen.algebra import accesses, apart, map_nodes
 from tensorgrad_gen.algebra.hoist import scalar
 from tensorgrad_gen.algebra.parts import factors_of, terms_of
 from tensorgrad_gen.ir import Access, Add, Expr, Index, Iverson, Mul, Sum, add, mul
+from tensorgrad_gen.ir.build import MINUS_ONE, ONE
 
 
 def split_contractions(expr: Expr) -> Expr:
@@ -51,7 +52,7 @@ def scale_inside(expr: Expr) -> Expr:
     """`s[] (sum_k a[i,k] b[k])` -> `sum_k s[] a[i,k] b[k]`: the order of contraction says what is scaled.
 
     That is the smallest of the operands and the result, or what has a name already.  Of a sum of products that spread,
-    `s[] (a[i] b[j] + c[i] d[j])`, it is a factor of each.
+    `s[] (a[i] b[j] + c[i] d[j])`, it is a factor of each; so is a number.
     """
 
     def visit(node: Expr) -> Expr:
@@ -63,9 +64,11 @@ def scale_inside(expr: Expr) -> Expr:
         spread = [
             f for f in rest if isinstance(f, Add) and all(_contracts(t, f.free) and t.free == f.free for t in f.terms)
         ]
-        if inside and len(spread) == 1 and not sums and all(scalar(f) for f in rest if f not in spread):
-            others = [f for f in node.factors if f not in spread]
-            return add(*(mul(*others, term) for term in spread[0].terms))
+        if len(spread) == 1 and not sums:
+            moved = [*(f for f in rest if scalar(f)), *inside]
+            large = [f for f in rest if f not in moved and f not in spread]
+            if any(f not in (ONE, MINUS_ONE) for f in moved):
+                return mul(*large, add(*(mul(*moved, term) for term in spread[0].terms)))
         if not inside or len(sums) != 1 or not all(map(scalar, rest)) or not _spreads(sums[0]):
             return node
         return Sum(sums[0].indices, mul(*rest, *inside, sums[0].body))
