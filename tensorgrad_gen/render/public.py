@@ -17,6 +17,8 @@ from tensorgrad_gen.render.facts import Facts
 from tensorgrad_gen.render.names import class_name
 from tensorgrad_gen.render.view import PublicView
 
+_TYPES = {"real": "float", "int": "int"}  # of a param, in Python
+
 
 def public_view(facts: Facts) -> PublicView:
     """The function that a model calls."""
@@ -42,10 +44,11 @@ def public_view(facts: Facts) -> PublicView:
         "Tensor" if count == 1 else f"tuple[{', '.join(['Tensor'] * count)}]",
         public_doc(facts),
         required(facts.inputs),
-        (*fits(facts, facts.inputs), *_stated_conditions(program)),
-        ", ".join(annotations + [f"{local_name(name)}: int" for name in _stating(program)]),
+        (*_param_conditions(program), *fits(facts, facts.inputs), *_stated_conditions(program)),
+        ", ".join(annotations + [f"{local_name(p.name)}: {_TYPES[p.kind]}" for p in program.params]),
         tuple(input_row(item) for item in facts.inputs),
         fits_arguments(facts),
+        param_rows(program),
         given_extents(program),
         ", ".join(item.keyword for item in facts.inputs),
         start,
@@ -94,9 +97,8 @@ def parameters(inputs: tuple[Input, ...], params: tuple[Parameter, ...]) -> str:
     if params:
         parts.append("*")
     for param in params:
-        kind = "float" if param.kind == "real" else "int"
         default = "" if param.default is None else f" = {default_text(param)}"
-        parts.append(f"{param.name}: {kind}{default}")
+        parts.append(f"{param.name}: {_TYPES[param.kind]}{default}")
     return ", ".join(parts)
 
 
@@ -150,15 +152,20 @@ def _stated_conditions(program: Program) -> list[str]:
     return conditions
 
 
-def _stating(program: Program) -> list[str]:
-    """The params in the extents of inputs that the spec gives."""
-    used = {name for value in stated(program, str).values() for name in reads(value)}
-    return [param.name for param in program.params if param.name in used]
+def _param_conditions(program: Program) -> list[str]:
+    """Conditions that each param is a plain Python number of its kind; `check_params` knows other numbers."""
+    tests = {"int": "type({0}) is int", "real": "(type({0}) is float or type({0}) is int)"}
+    return [tests[param.kind].format(local_name(param.name)) for param in program.params]
+
+
+def param_rows(program: Program) -> str:
+    """What `check_params` is told of each param: its name, its kind, its value."""
+    return ", ".join(f'("{param.name}", "{param.kind}", {param.name})' for param in program.params)
 
 
 def fits_arguments(facts: Facts) -> str:
     """What the op's `_fits` is called with."""
-    return ", ".join([item.keyword for item in facts.inputs] + _stating(facts.lowered.plan.program))
+    return ", ".join([item.keyword for item in facts.inputs] + [p.name for p in facts.lowered.plan.program.params])
 
 
 def given_extents(program: Program) -> str:

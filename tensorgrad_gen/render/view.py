@@ -170,6 +170,7 @@ class PublicView:
     fits_parameters: str
     table: tuple[str, ...]
     fits_arguments: str
+    params: str
     given_extents: str
     tensors: str
     start: tuple[str, ...]
@@ -192,6 +193,7 @@ class FurtherView:
     required: tuple[str, ...]
     fits: str
     table: str
+    params: str
     given_extents: str
     tensors: str
     call: str
