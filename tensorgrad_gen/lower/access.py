@@ -133,7 +133,9 @@ def pick(b: Builder, val: Val, place: Index, label: Expr, order: Layout) -> Val:
     dim = axis_number(val.layout, position)
     others = tuple(axis for axis in val.layout if axis is not place)
     if chosen.kind == "number":
-        return val.over(Method(val.expr, "select", (Lit(dim), chosen.expr)), others)
+        known = isinstance(chosen.expr, Lit) or b.guards
+        at = chosen.expr if known else Call("_runtime.on_axis", (chosen.expr, b.size(place)))
+        return val.over(Method(val.expr, "select", (Lit(dim), at)), others)
     if set(chosen.indices) & set(others) or (LEAD in others and chosen.indices):
         return _gather(b, val, place, chosen, order)
     chosen = squeeze(b.solid(chosen))

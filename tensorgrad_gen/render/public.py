@@ -15,7 +15,8 @@ from tensorgrad_gen.render.bodies import result_item
 from tensorgrad_gen.render.docs import default_text, public_doc
 from tensorgrad_gen.render.facts import Facts
 from tensorgrad_gen.render.names import class_name
-from tensorgrad_gen.render.view import PublicView
+from tensorgrad_gen.render.positions import positions_view
+from tensorgrad_gen.render.view import PositionsView, PublicView
 
 _TYPES = {"real": "float", "int": "int"}  # of a param, in Python
 
@@ -29,7 +30,8 @@ def public_view(facts: Facts) -> PublicView:
     registered = program.target == "custom_op"
     target, forward = ("_OPERATOR", "_OPERATOR") if registered else (cls, dual)
     call = f"_chunked({passed})" if facts.lowered.parts else f"{rt}call({target}, {forward}, {passed})"
-    call = worded(facts, op, call)
+    positions = positions_view(facts)
+    call = worded(facts, op, call, positions)
     outputs = facts.lowered.plan.outputs
     count = len(outputs)
     start: tuple[str, ...] = ()
@@ -50,6 +52,7 @@ def public_view(facts: Facts) -> PublicView:
         fits_arguments(facts),
         param_rows(program),
         given_extents(program),
+        positions,
         ", ".join(item.keyword for item in facts.inputs),
         start,
         call,
@@ -58,18 +61,20 @@ def public_view(facts: Facts) -> PublicView:
     )
 
 
-def worded(facts: Facts, name: str, call: str) -> str:
-    """The call; where PyTorch would find a label out of range or a maximum over nothing, in the words of the op."""
+def worded(facts: Facts, name: str, call: str, positions: PositionsView | None = None) -> str:
+    """The call; its errors about a label, a position or a maximum over nothing in the words of the op."""
     program = facts.lowered.plan.program
     found = [(item.keyword, item.labels) for item in facts.inputs if item.labels is not None]
     nodes = [node for s in program.statements for node in walk(s.value)]
     extrema = [n for n in nodes if isinstance(n, Reduce) and n.kind in ("max", "min", "argmax", "argmin")]
     found += [(node.kind, index.extent) for node in extrema for index in node.indices]
-    if not found:
+    if not found and positions is None:
         return call
     places = [f'("{name}", {_quoted(along)})' for name, along in dict.fromkeys(found)]
     function, _, arguments = call.partition("(")
     rows = f"({', '.join(places)}{',' if len(places) == 1 else ''})"
+    if positions is not None:
+        arguments = f"{arguments.removesuffix(')')}, positions=_positions)"
     return f'{facts.runtime}worded({function}, "{name}", _INPUTS, {rows}, {arguments}'
 
 

@@ -159,6 +159,15 @@ class ValuedView:
 
 
 @dataclass(frozen=True, slots=True)
+class PositionsView:
+    """The function that finds the position that is outside of its axis."""
+
+    arguments: tuple[Argument, ...]
+    sizes: tuple[str, ...]
+    returns: str
+
+
+@dataclass(frozen=True, slots=True)
 class PublicView:
     """The function that a model calls."""
 
@@ -172,6 +181,7 @@ class PublicView:
     fits_arguments: str
     params: str
     given_extents: str
+    positions: PositionsView | None
     tensors: str
     start: tuple[str, ...]
     call: str
