@@ -355,3 +355,28 @@ def test_blocks_compile_to_one_graph_for_every_length(name: str) -> None:
         loss = [sum(y.square().sum() for y in tupled(ys)) for ys in (ours, theirs)]
         assert_close(*(torch.autograd.grad(total, moved(args)) for total in loss))
     assert counter.frame_count == 1
+
+
+RANKS = """\
+op: ranks
+inputs: {s: [n, m], t: [n]}
+equations: |
+  rank[n] = sum[m](where(m != n, (s[n,m] - s[n,n])^2*t[m], 0))
+  y       = mean[n](rank[n]*t[n])
+sizes: {N: {index: m, extent: size(n)}}
+outputs: [y]
+"""
+
+
+def test_the_position_of_a_block_is_read_without_a_test_of_where_it_is() -> None:
+    whole: Any = load_op(RANKS)
+    chunked: Any = load_op(RANKS + "chunk: {index: n, count: 3}\n")
+    assert ".any(" not in compile_spec(RANKS + "chunk: {index: n, count: 3}\n").source
+    found = []
+    for op in (whole, chunked):
+        generator = torch.Generator().manual_seed(2)
+        s = torch.randn(7, 7, generator=generator, dtype=torch.float64, requires_grad=True)
+        t = torch.randn(7, generator=generator, dtype=torch.float64, requires_grad=True)
+        y = op(s, t)
+        found.append((y, *torch.autograd.grad(y, (s, t))))
+    torch.testing.assert_close(*found)

@@ -93,9 +93,10 @@ def label_order(label: Expr, order: Layout) -> tuple[Index, ...]:
 
 
 def safe_label(b: Builder, label: Expr, wanted: tuple[Index, ...]) -> Val:
-    """The label's value with these axes, 0 where it is not read."""
+    """The label's value with these axes, 0 where it is not read: there it may be outside."""
     val = b.integer(label, wanted)
-    if val.kind == "number":
+    made = isinstance(label, Access) and any(item.made and item.name == label.tensor for item in b.program.inputs)
+    if val.kind == "number" or made:
         return val
     for guards in (tuple(g for g in b.guards if g.free <= label.free), b.guards):
         if not guards:
