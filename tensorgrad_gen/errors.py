@@ -139,6 +139,7 @@ class Diagnostic:
     message: str
     span: Span | None = None
     help: str | None = None
+    also: tuple[Span, str] | None = None  # a second place, and what it is
 
 
 class SpecError(Exception):
@@ -165,9 +166,16 @@ class Report:
     nodes: int = 0  # how many nodes the equations have so far, for the limit
     _seen: set[Diagnostic] = field(default_factory=set)
 
-    def error(self, code: str, message: str, span: Span | None = None, help: str | None = None) -> None:
+    def error(
+        self,
+        code: str,
+        message: str,
+        span: Span | None = None,
+        help: str | None = None,
+        also: tuple[Span, str] | None = None,
+    ) -> None:
         """Add an error."""
-        self._add(Diagnostic("error", code, message, span, help))
+        self._add(Diagnostic("error", code, message, span, help, also))
 
     def warn(self, code: str, message: str, span: Span | None = None, help: str | None = None) -> None:
         """Add a warning."""
@@ -244,6 +252,10 @@ def _render_one(diagnostic: Diagnostic, path: str, lines: list[str]) -> str:
         out = [f"{path}:{span.line}:{span.column}: {head}"]
         if span.line <= len(lines):
             out += _excerpt(span, lines[span.line - 1])
+    if diagnostic.also and diagnostic.also[0].line <= len(lines):
+        second, what = diagnostic.also
+        line, carets = _excerpt(second, lines[second.line - 1])
+        out += [line, f"{carets} {_shortened(what)}"]
     if diagnostic.help:
         out.append(f"   help: {_shortened(diagnostic.help)}")
     return "\n".join(out)

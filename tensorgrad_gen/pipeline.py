@@ -184,7 +184,7 @@ def _check_plan(plan: Plan, _stage: str) -> None:
 
 def _warn(compiled: Compiled) -> None:
     """What only the canonical form can tell: warnings, and whether an op can be worked in blocks."""
-    from tensorgrad_gen.normalise.parts import check_chunk
+    from tensorgrad_gen.normalise.chunk_faults import check_chunk
     from tensorgrad_gen.normalise.singular import warn_singular
 
     check_chunk(compiled.program, compiled["spec"], compiled.report)

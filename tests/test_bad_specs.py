@@ -13,7 +13,7 @@ import pytest
 from tensorgrad_gen.elaborate import elaborate
 from tensorgrad_gen.errors import Report, SpecError, render
 from tensorgrad_gen.normalise import normalise
-from tensorgrad_gen.normalise.parts import check_chunk
+from tensorgrad_gen.normalise.chunk_faults import check_chunk
 from tensorgrad_gen.normalise.singular import warn_singular
 from tensorgrad_gen.spec import load_text, read_text
 from tensorgrad_gen.syntax import parse_spec

@@ -272,9 +272,9 @@ def test_the_module_says_what_is_never_whole() -> None:
 
 HEAD = "op: case\ndoc: A case.\n"
 REFUSED = {
-    "inputs: {x: [n, d]}\nequations: y[n,d] = softmax[n](x[n,d])": ("y", "`softmax` runs along it"),
-    "inputs: {x: [n]}\nequations: y = max[n](x[n])": ("y", "`max` runs along it"),
-    "inputs: {x: [n]}\nequations: y[n] = cumsum[n](x[n])": ("y", "its position counts"),
+    "inputs: {x: [n, d]}\nequations: y[n,d] = softmax[n](x[n,d])": ("y", "`softmax[n]` runs along it"),
+    "inputs: {x: [n]}\nequations: y = max[n](x[n])": ("y", "`max[n]` runs along it"),
+    "inputs: {x: [n]}\nequations: y[n] = cumsum[n](x[n])": ("y", "`cumsum[n]` runs along it"),
     "inputs: {x: [n], w: [k]}\nequations: y[i] = x[i+k]*w[k]": ("y", "`x` is read there at a position or label"),
     "inputs: {x: [n], t: {indices: [k], kind: label, labels: n}}\nequations: y[k] = x[t[k]]^2": (
         "y",
@@ -297,6 +297,44 @@ def test_what_is_not_batch_like_is_refused_with_the_tensor(text: str) -> None:
     assert "chunk: {index: n, count: 8}" in str(caught.value)
 
 
+PLACES = {
+    "l[v] = logsumexp[n](z[n,v])\n  y = one[v]*(l[v] - z[0,v])": ("l", "`logsumexp[n]` runs along it", "logsumexp"),
+    "y[v] = logsumexp[n](z[n,v]) - z[0,v]": ("y", "`logsumexp[n]` runs along it", "logsumexp"),
+    "y[n,v] = -log(exp(z[n,v])/(one[k]*exp(z[k,v])))": (
+        "y",
+        "it is computed as a `log_softmax`, which runs along it",
+        "y[n,v] = -log(exp(z[n,v])/(one[k]*exp(z[k,v])))",
+    ),
+    "u[n,v] = 2*z[n,v]\n  y[v] = mean[n](exp(u[n,v])*u[0,v])": ("y", "`u` is read", "u[0,v]"),
+    "y[k] = [n <= k]*x[n,0]*x[k,0]": ("y", "a sum along it compares its position", "y[k] = [n <= k]*x[n,0]*x[k,0]"),
+    "c[n,v] = cumsum[n](z[n,v])\n  y = one[n]*one[v]*c[n,v]": ("c", "`cumsum[n]` runs along it", "cumsum"),
+    "y = norm[n](z[n,0])": ("y", "`norm[n]` runs along it", "norm"),
+}
+
+
+@pytest.mark.parametrize("equations", PLACES)
+def test_the_place_at_fault_is_quoted_beside_the_chunk(equations: str) -> None:
+    tensor, why, under = PLACES[equations]
+    with pytest.raises(SpecError) as caught:
+        compile_spec(
+            f"{HEAD}inputs: {{x: [n, d], w: [d, v]}}\nequations: |\n  z[n,v] = x[n,d]*w[d,v]\n  {equations}\n{CHUNK}"
+        )
+    (error,) = [d for d in caught.value.diagnostics if d.severity == "error"]
+    assert error.message.startswith(f"`n` is not batch-like in `{tensor}`: {why}")
+    lines = caught.value.text.split("\n")
+    assert error.span is not None
+    assert lines[error.span.line - 1][error.span.column - 1 : error.span.end_column - 1] == under
+    _, shown = str(caught.value).split("error[E406]")
+    assert [line for line in lines if line in shown and line.strip()] == [lines[error.span.line - 1], CHUNK.strip()]
+
+
+def test_the_indices_that_can_be_cut_are_named() -> None:
+    with pytest.raises(SpecError, match="help: chunk along `d` or `v`, or leave `chunk` out"):
+        compile_spec(f"{HEAD}inputs: {{x: [n, d], w: [d, v]}}\nequations: y[v] = max[n](x[n,d]*w[d,v])\n{CHUNK}")
+    with pytest.raises(SpecError, match="help: leave `chunk` out: only"):
+        compile_spec(f"{HEAD}inputs: {{x: [n]}}\nequations: y = max[n](x[n])\n{CHUNK}")
+
+
 def test_a_length_that_nothing_tells_is_refused() -> None:
     with pytest.raises(SpecError, match=r"E406.*every input with an axis `n` may be left out"):
         compile_spec(
@@ -317,3 +355,28 @@ def test_blocks_compile_to_one_graph_for_every_length(name: str) -> None:
         loss = [sum(y.square().sum() for y in tupled(ys)) for ys in (ours, theirs)]
         assert_close(*(torch.autograd.grad(total, moved(args)) for total in loss))
     assert counter.frame_count == 1
+
+
+RANKS = """\
+op: ranks
+inputs: {s: [n, m], t: [n]}
+equations: |
+  rank[n] = sum[m](where(m != n, (s[n,m] - s[n,n])^2*t[m], 0))
+  y       = mean[n](rank[n]*t[n])
+sizes: {N: {index: m, extent: size(n)}}
+outputs: [y]
+"""
+
+
+def test_the_position_of_a_block_is_read_without_a_test_of_where_it_is() -> None:
+    whole: Any = load_op(RANKS)
+    chunked: Any = load_op(RANKS + "chunk: {index: n, count: 3}\n")
+    assert ".any(" not in compile_spec(RANKS + "chunk: {index: n, count: 3}\n").source
+    found = []
+    for op in (whole, chunked):
+        generator = torch.Generator().manual_seed(2)
+        s = torch.randn(7, 7, generator=generator, dtype=torch.float64, requires_grad=True)
+        t = torch.randn(7, generator=generator, dtype=torch.float64, requires_grad=True)
+        y = op(s, t)
+        found.append((y, *torch.autograd.grad(y, (s, t))))
+    torch.testing.assert_close(*found)

@@ -17,11 +17,11 @@ from tensorgrad_gen.render.apart import apart
 ROOT = Path(__file__).parents[1]
 # Python's own, torch's, the runtime's, those of generated bodies; none is a word of the language.
 NAMES = [
-    *("accumulator", "acc", "at", "autograd", "backward", "bool", "call", "cast", "compile"),
-    *("complex_dtype", "compiling", "count", "ctx", "device", "dict", "dtype", "dtypes", "einsum"),
+    *("accumulator", "acc", "at", "autograd", "backward", "bool", "call", "cast", "check_params"),
+    *("compile", "complex_dtype", "compiling", "count", "ctx", "device", "dict", "dtype", "dtypes", "einsum"),
     *("enumerate", "float", "forward", "forward_mode", "functools", "getattr", "globals", "grad", "grad_y"),
     *("id", "importlib", "inputs", "int", "isinstance", "jvp", "lead", "len", "list", "map", "matmul"),
-    *("mismatch", "more", "need_x", "no_autocast", "numel", "object", "op", "operator", "output"),
+    *("mismatch", "more", "need_x", "no_autocast", "numbers", "numel", "object", "op", "operator", "output"),
     *("outputs", "part", "primal", "print", "promote", "property", "range", "repr", "reversed", "rows"),
     *("saved", "self", "set", "setup_context", "shape", "signature_cached", "slice", "sorted"),
     *("staticmethod", "str", "super", "svd", "sys", "tangent", "tangent_x", "tensor", "term", "torch"),

@@ -144,10 +144,11 @@ def test_every_field_of_the_view_is_read_by_a_template() -> None:
         view = render_module.module_view(make(), meta(name), "_runtime.")
         filled("module.py.jinja", Recorder(view, read))
     # With functions of further derivatives, with blocks of rows, with other blocks, with steps of a solver.
-    for spec in ("nn/logsumexp", "nn/rms_norm", "losses/linear_cross_entropy", "equations/kepler"):
-        path = Path(__file__).parent.parent / f"specs/{spec}.yaml"
-        lowered = run(path.read_text("utf-8"), str(path), until="schedule")["schedule"]
-        view = render_module.module_view(lowered, meta(path.stem), "_runtime.")
+    specs = ("nn/logsumexp", "nn/rms_norm", "losses/linear_cross_entropy", "equations/kepler")
+    texts = [(Path(__file__).parent.parent / f"specs/{spec}.yaml").read_text("utf-8") for spec in specs]
+    # With a position that may be outside.
+    for text in (*texts, "op: moved\ninputs: {x: [i], z: [j]}\nequations: y[j] = x[j + 1]*z[j]\n"):
+        view = render_module.module_view(run(text, "<text>", until="schedule")["schedule"], meta("op"), "_runtime.")
         filled("module.py.jinja", Recorder(view, read))
     classes = [c for c in vars(views).values() if dataclasses.is_dataclass(c)]
     fields = {(c.__name__, f.name) for c in classes for f in dataclasses.fields(c)}

@@ -38,36 +38,44 @@ def warned(equations: str, inputs: str = X, more: str = "") -> list[Diagnostic]:
 
 # equations, inputs -> the function and the point, when inputs reach it, the text under the caret
 REACHED = {
-    ("y[i] = sqrt(relu(x[i]))", X): ("`sqrt` at 0", "`x[i]` is 0", "sqrt"),
-    ("y[i] = sqrt(max(x[i], 0))", X): ("`sqrt` at 0", "`x[i]` is 0", "sqrt"),
+    ("y[i] = sqrt(relu(x[i]))", X): ("`sqrt(z)` at 0", "`x[i]` is 0", "sqrt"),
+    ("y[i] = sqrt(max(x[i], 0))", X): ("`sqrt(z)` at 0", "`x[i]` is 0", "sqrt"),
     ("y[i] = rsqrt(abs(x[i]))", X): ("`1/sqrt(z)` at 0", "`x[i]` is 0", "rsqrt"),
     ("y[i] = pow(relu(x[i]), 1/3)", X): ("`z^0.333333` at 0", "`x[i]` is 0", "pow"),
     ("y[i] = 2 + abs(x[i])^0.3", X): ("`z^0.3` at 0", "`x[i]` is 0", "abs(x[i])^0.3"),
-    ("y[i] = sqrt(x[i]^2 + z[j]^2*one[j])", "x: [i], z: [j]"): ("`sqrt` at 0", "`x[i]` and every `z[j]` are 0", "sqrt"),
-    ("v = one[i]*abs(x[i]); y = 3*sqrt(v)", X): ("`sqrt` at 0", "every `x[i]` is 0", "sqrt"),
-    ("y[i] = log(relu(x[i]))", X): ("`log` at 0", "`x[i]` is 0", "log"),
-    ("y[i] = x[i] + log(abs(sinh(x[i])))", X): ("`log` at 0", "`x[i]` is 0", "log"),
-    ("y[i] = log(x[i])", closed("[0, 1]")): ("`log` at 0", "`x[i]` is 0", "log"),
-    ("y[i] = log1p(-x[i])", closed("[0, 1]")): ("`log1p` at -1", "`x[i]` is 1", "log1p"),
+    ("y[i] = sqrt(x[i]^2 + z[j]^2*one[j])", "x: [i], z: [j]"): (
+        "`sqrt(z)` at 0",
+        "`x[i]` and every `z[j]` are 0",
+        "sqrt",
+    ),
+    ("v = one[i]*abs(x[i]); y = 3*sqrt(v)", X): ("`sqrt(z)` at 0", "every `x[i]` is 0", "sqrt"),
+    ("y[i] = log(relu(x[i]))", X): ("`log(z)` at 0", "`x[i]` is 0", "log"),
+    ("y[i] = x[i] + log(abs(sinh(x[i])))", X): ("`log(z)` at 0", "`x[i]` is 0", "log"),
+    ("y[i] = log(x[i])", closed("[0, 1]")): ("`log(z)` at 0", "`x[i]` is 0", "log"),
+    ("y[i] = log1p(-x[i])", closed("[0, 1]")): ("`log1p(z)` at -1", "`x[i]` is 1", "log1p"),
     ("y[i] = 3/relu(x[i])", X): ("`1/z` at 0", "`x[i]` is 0", "relu(x[i])"),
     ("y[i] = x[i]/(1 - x[i])^2", closed("[0, 1]")): ("`1/z^2` at 0", "`x[i]` is 1", "(1 - x[i])^2"),
     ("y[i] = x[i]/norm[j](x[j])", X): ("`1/z` at 0", "every `x[i]` is 0", "norm[j](x[j])"),
     ("y[i] = relu(x[i])/(one[j]*relu(x[j]))", X): ("`1/z` at 0", "every `x[i]` is 0", "(one[j]*relu(x[j]))"),
-    ("y[i] = acos(cos(x[i]))", X): ("`acos` at 1", "`x[i]` is 0", "acos"),
-    ("y[i] = asin(x[i])", closed("[-1, 1]")): ("`asin` at -1", "`x[i]` is -1", "asin"),
-    ("y[i] = atanh(clamp(x[i], -1, 1))", X): ("`atanh` at 1", "`x[i]` is 1", "atanh"),
-    ("y[i] = acosh(cosh(x[i]))", X): ("`acosh` at 1", "`x[i]` is 0", "acosh"),
+    ("y[i] = acos(cos(x[i]))", X): ("`acos(z)` at 1", "`x[i]` is 0", "acos"),
+    ("y[i] = asin(x[i])", closed("[-1, 1]")): ("`asin(z)` at -1", "`x[i]` is -1", "asin"),
+    ("y[i] = atanh(clamp(x[i], -1, 1))", X): ("`atanh(z)` at 1", "`x[i]` is 1", "atanh"),
+    ("y[i] = acosh(cosh(x[i]))", X): ("`acosh(z)` at 1", "`x[i]` is 0", "acosh"),
     ("y[i] = erfinv(1 - relu(x[i])*0)*x[i] + erfinv(x[i])", closed("[0, 1]")): (
-        "`erfinv` at 1",
+        "`erfinv(z)` at 1",
         "`x[i]` is 1",
         "erfinv",
     ),
-    ("y[i] = lgamma(x[i]^2)", X): ("`lgamma` at 0", "`x[i]` is 0", "lgamma"),
-    ("y[i] = digamma(abs(x[i]))", X): ("`digamma` at 0", "`x[i]` is 0", "digamma"),
-    ("y[i] = where(x[i] < 1, sqrt(relu(x[i])), 0)", X): ("`sqrt` at 0", "`x[i]` is 0", "sqrt"),
-    ("y[i] = where(x[i] >= 0, sqrt(x[i]), 0)", X): ("`sqrt` at 0", "`x[i]` is 0", "sqrt"),
-    ("y[i] = [m[i]]*sqrt(relu(x[i]))", "x: [i], m: {indices: [i], kind: bool}"): ("`sqrt` at 0", "`x[i]` is 0", "sqrt"),
-    ("a[i] = where(x[i] > 0, x[i], 0); y[i] = log(a[i])", X): ("`log` at 0", "every `x[i]` is 0", "log"),
+    ("y[i] = lgamma(x[i]^2)", X): ("`lgamma(z)` at 0", "`x[i]` is 0", "lgamma"),
+    ("y[i] = digamma(abs(x[i]))", X): ("`digamma(z)` at 0", "`x[i]` is 0", "digamma"),
+    ("y[i] = where(x[i] < 1, sqrt(relu(x[i])), 0)", X): ("`sqrt(z)` at 0", "`x[i]` is 0", "sqrt"),
+    ("y[i] = where(x[i] >= 0, sqrt(x[i]), 0)", X): ("`sqrt(z)` at 0", "`x[i]` is 0", "sqrt"),
+    ("y[i] = [m[i]]*sqrt(relu(x[i]))", "x: [i], m: {indices: [i], kind: bool}"): (
+        "`sqrt(z)` at 0",
+        "`x[i]` is 0",
+        "sqrt",
+    ),
+    ("a[i] = where(x[i] > 0, x[i], 0); y[i] = log(a[i])", X): ("`log(z)` at 0", "every `x[i]` is 0", "log"),
 }
 
 
@@ -75,8 +83,12 @@ REACHED = {
 def test_a_point_that_inputs_reach_is_named(equations: str, inputs: str) -> None:
     (found,) = warned(equations, inputs)
     function, when, marked = REACHED[equations, inputs]
-    point = function.rsplit(" ", 1)[-1]
-    assert found.message == f"the derivative of {function} is infinite, and inputs reach {point} where {when}"
+    letter = "u" if "z:" in inputs else "z"
+    shown, _, point = function.replace("(z)", f"({letter})").partition(" at ")
+    assert (
+        found.message
+        == f"where {when}, the derivative of {shown} is infinite, at {letter} = {point}: a gradient there is inf or NaN"
+    )
     assert found.help is not None
     assert "hide the point with `where`" in found.help
     assert found.span is not None
@@ -117,7 +129,7 @@ def test_the_default_of_a_param_counts() -> None:
     equations = "v[i] = x[i]^2; y[i] = sqrt(v[i] + eps)*relu(x[i])^p"
     assert not warned(equations, more="params: {eps: 1e-6, p: 2}")
     assert not warned(equations, more="params: {eps: null, p: null}")
-    assert ["`sqrt`" in d.message for d in warned(equations, more="params: {eps: 0, p: 1}")] == [True]
+    assert ["`sqrt(z)`" in d.message for d in warned(equations, more="params: {eps: 0, p: 1}")] == [True]
     assert ["`z^p`" in d.message for d in warned(equations, more="params: {eps: 1, p: 0.5}")] == [True]
 
 

@@ -81,7 +81,7 @@ def jacobian(expr: Expr, tensor: str, at: tuple[Index, ...], complex_: Collectio
 
 
 def adjoint(program: Program, roots: tuple[str, ...], names: Namer) -> Adjoint:
-    """Reverse mode from the cotangents of `roots`, jointly."""
+    """Reverse mode from the cotangents of `roots`, jointly: of those that reach an input."""
     active = active_tensors(program)
     complex_ = set(complex_of(program))
     complex_ |= {f"grad_{root}" for root in roots if root in complex_}
@@ -106,7 +106,18 @@ def adjoint(program: Program, roots: tuple[str, ...], names: Namer) -> Adjoint:
             target = names.name(f"grad_{item.name}", own=True)
             statements.append(Statement(target, item.indices, total))
             gradients.append((item.name, target))
-    return Adjoint(tuple(r for r in roots if r in active), tuple(statements), tuple(gradients))
+    needed = _needed(statements, {target for _, target in gradients})
+    reaching = tuple(root for root in roots if f"grad_{root}" in needed)
+    return Adjoint(reaching, tuple(s for s in statements if s.target in needed), tuple(gradients))
+
+
+def _needed(statements: list[Statement], results: set[str]) -> set[str]:
+    """The tensors that results are computed from: the cotangent of a count, or of a floor, is none of them."""
+    needed = set(results)
+    for statement in reversed(statements):
+        if statement.target in needed:
+            needed |= {access.tensor for access in accesses(statement.value)}
+    return needed
 
 
 def in_structure(gradient: Expr, indices: tuple[Index, ...], structure: str) -> Expr:

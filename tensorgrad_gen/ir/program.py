@@ -36,6 +36,7 @@ class Input:
     structure: str = "general"
     upper: tuple[str, ...] | None = None
     called: str = ""  # by the caller, where the name differs
+    made: bool = False  # by the op itself, of positions: a label that is never outside, whatever a condition hides
 
     @property
     def keyword(self) -> str:

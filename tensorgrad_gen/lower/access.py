@@ -93,9 +93,10 @@ def label_order(label: Expr, order: Layout) -> tuple[Index, ...]:
 
 
 def safe_label(b: Builder, label: Expr, wanted: tuple[Index, ...]) -> Val:
-    """The label's value with these axes, 0 where it is not read."""
+    """The label's value with these axes, 0 where it is not read: there it may be outside."""
     val = b.integer(label, wanted)
-    if val.kind == "number":
+    made = isinstance(label, Access) and any(item.made and item.name == label.tensor for item in b.program.inputs)
+    if val.kind == "number" or made:
         return val
     for guards in (tuple(g for g in b.guards if g.free <= label.free), b.guards):
         if not guards:
@@ -133,7 +134,9 @@ def pick(b: Builder, val: Val, place: Index, label: Expr, order: Layout) -> Val:
     dim = axis_number(val.layout, position)
     others = tuple(axis for axis in val.layout if axis is not place)
     if chosen.kind == "number":
-        return val.over(Method(val.expr, "select", (Lit(dim), chosen.expr)), others)
+        known = isinstance(chosen.expr, Lit) or b.guards
+        at = chosen.expr if known else Call("_runtime.on_axis", (chosen.expr, b.size(place)))
+        return val.over(Method(val.expr, "select", (Lit(dim), at)), others)
     if set(chosen.indices) & set(others) or (LEAD in others and chosen.indices):
         return _gather(b, val, place, chosen, order)
     chosen = squeeze(b.solid(chosen))

@@ -33,7 +33,7 @@ def placed(program: Program) -> Placed:
     statements = tuple(map(found.statement, program.statements))
     new = [found.input(whole, name) for whole, name in found.wholes.items()]
     if found.read:
-        new.append(Input(found.place, (found.chunk,), "label", grad=False, labels=found.chunk.extent))
+        new.append(Input(found.place, (found.chunk,), "label", grad=False, labels=found.chunk.extent, made=True))
     again = replace(program, inputs=(*program.inputs, *new), statements=statements)
     return Placed(again, found.place if found.read else "", tuple(found.wholes.items()), found.made())
 

@@ -30,8 +30,23 @@ from tensorgrad_gen.ir import (
 from tensorgrad_gen.normalise.chunk_places import Placed
 
 
+@dataclass(frozen=True)
 class NotBatchLikeError(Exception):
-    """The op cannot be worked in blocks of its chunk's index."""
+    """The op cannot be worked in blocks of its chunk's index: of `why`, `{along}` and `{read}` are the next fields.
+
+    `tensor` is what is computed there, "" where it is no one tensor; `along` the reduction, scan or matrix function
+    that runs along the index; `read` a tensor that is read otherwise than along it.
+    """
+
+    index: Index
+    why: str
+    tensor: str = ""
+    along: str = ""
+    read: str = ""
+
+    def __str__(self) -> str:
+        why = self.why.format(along=f"`{self.along}`", read=f"`{self.read}`")
+        return f"`{self.index}` is not batch-like in `{self.tensor}`: {why}" if self.tensor else why
 
 
 @dataclass(slots=True)
@@ -63,19 +78,16 @@ def rounds(given: Placed) -> Rounds:
     found = Rounds({item.name: item.indices.index(index) for item in program.inputs if index in item.indices})
     for item in program.inputs:
         if item.structure != "general" and index in item.indices[-2:]:
-            raise _not_batch(index, item.name, f"it is an axis of a {item.structure} matrix")
+            raise NotBatchLikeError(index, f"it is an axis of a {item.structure} matrix", item.name)
     for statement in program.statements:
         enter(statement, index, found, given.made)
     if not any(item.default is None and item.name in found.axes and item.name != place for item in program.inputs):
-        raise NotBatchLikeError(f"every input with an axis `{index}` may be left out: nothing tells how long it is")
+        why = f"every input with an axis `{index}` may be left out: nothing tells how long it is"
+        raise NotBatchLikeError(index, why)
     if not found.blocked:
-        raise NotBatchLikeError(f"nothing is computed along `{index}`")
+        raise NotBatchLikeError(index, f"nothing is computed along `{index}`")
     _later(program, found)
     return found
-
-
-def _not_batch(index: Index, tensor: str, why: str) -> NotBatchLikeError:
-    return NotBatchLikeError(f"`{index}` is not batch-like in `{tensor}`: {why}")
 
 
 def enter(statement: Statement, chunk: Index, found: Rounds, whole: frozenset[str] = frozenset()) -> None:
@@ -94,7 +106,7 @@ def enter(statement: Statement, chunk: Index, found: Rounds, whole: frozenset[st
     if index in statement.indices:
         found.axes[name] = statement.indices.index(index)
     elif not _summed(statement.value, index):
-        raise _not_batch(chunk, name, "it is summed inside of something else")
+        raise NotBatchLikeError(chunk, "it is summed inside of something else", name)
     found.of[name] = max(1, *(_after(a.tensor, found, whole=False) for a in reads))
 
 
@@ -114,18 +126,19 @@ def _plain(statement: Statement, chunk: Index, found: Rounds) -> Index:
         if access.tensor in found.axes:
             sub = access.subs[found.axes[access.tensor]]
             if not isinstance(sub, Index):
-                raise _not_batch(chunk, name, f"`{access.tensor}` is read there at a position or label")
+                raise NotBatchLikeError(chunk, "{read} is read there at a position or label", name, read=access.tensor)
             cut.setdefault(sub, access.tensor)
     index, *others = cut
     if others:
-        raise _not_batch(chunk, name, f"`{cut[others[0]]}` is read there at another index, `{others[0]}`, too")
+        why = f"{{read}} is read there at another index, `{others[0]}`, too"
+        raise NotBatchLikeError(chunk, why, name, read=cut[others[0]])
     for node in walk(statement.value):
         if isinstance(node, Access):
             own = found.axes.get(node.tensor)
             if any(sub is index for place, sub in enumerate(node.subs) if place != own):
-                raise _not_batch(chunk, name, f"it is an axis of `{node.tensor}` that is not cut")
+                raise NotBatchLikeError(chunk, "it is an axis of {read} that is not cut", name, read=node.tensor)
         elif why := _along(node, index):
-            raise _not_batch(chunk, name, why)
+            raise NotBatchLikeError(chunk, why, name, node.kind if isinstance(node, Reduce | Scan) else "")
     return index
 
 
@@ -133,12 +146,12 @@ def _along(node: Expr, index: Index) -> str:
     """What the node does along the index, if it is not the same in each block."""
     match node:
         case Position():
-            return "its position counts" if node.index is index else ""
+            return "a sum along it compares its position with another" if node.index is index else ""
         case Delta() | LeviCivita():
             subs = (node.left, node.right) if isinstance(node, Delta) else node.subs
             return "it is compared with another index" if any(sub is index for sub in subs) else ""
         case Reduce() | Scan():
-            return f"`{node.kind}` runs along it" if index in node.indices else ""
+            return "{along} runs along it" if index in node.indices else ""
         case Linalg():
             return "it is an axis of a matrix" if index in (*node.rows, *node.cols, *node.number) else ""
         case Root():

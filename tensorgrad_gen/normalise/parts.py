@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from tensorgrad_gen.algebra import accesses, all_indices, map_nodes, substitute, walk
 from tensorgrad_gen.algebra.naming import Namer
 from tensorgrad_gen.algebra.parts import factors_of
-from tensorgrad_gen.errors import Report
 from tensorgrad_gen.ir import (
     Expr,
     Extent,
@@ -29,8 +28,7 @@ from tensorgrad_gen.ir import (
     mul,
 )
 from tensorgrad_gen.normalise.chunk_places import Placed, placed
-from tensorgrad_gen.normalise.chunks import NotBatchLikeError, Rounds, rounds
-from tensorgrad_gen.spec.model import OpSpec
+from tensorgrad_gen.normalise.chunks import Rounds, rounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +55,6 @@ class Part:
 def parts(program: Program) -> tuple[Part, ...]:
     """The parts in order; none where the program has no chunk."""
     return () if program.chunk is None else _Parts(program).run()
-
-
-def check_chunk(program: Program, spec: OpSpec, report: Report) -> None:
-    """Report a chunk along an index that is no batch."""
-    if program.chunk is None or spec.chunk is None:
-        return
-    try:
-        rounds(placed(program))
-    except NotBatchLikeError as error:
-        remedy = (
-            "chunk along an index that no reduction but a sum runs along, and that no label is read by, or not at all"
-        )
-        report.error("E406", str(error), spec.chunk[0].span, remedy)
 
 
 class _Parts:

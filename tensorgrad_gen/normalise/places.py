@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,16 @@ _SPELLED = {
     "pow": ("pow", "^", "norm", "sqrt", "/"),
     "log1p": ("log1p", "log"),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Where an index is no batch: in the equation of `target`; `along` and `read` as they are written there."""
+
+    target: str
+    span: Span
+    along: str = ""
+    read: str = ""
 
 
 class Places:
@@ -55,6 +66,44 @@ class Places:
         ]
         return min(found)[3] if found else equation.left.span
 
+    def of_index(self, tensor: str, along: str, read: str, letter: str) -> Fault | None:
+        """What runs along the index in the equation that a tensor comes from, or how `read` is read there.
+
+        `along` is called as the canonical form calls it, which may have made one function of another.
+        """
+        target = _written(self.program, tensor, set(self.equations))
+        if target is None:
+            return None
+        equation = self.equations[target]
+        for name in () if read else self._sources(target):
+            bound = [node for node in _nodes(self.equations[name].right) if isinstance(node, t.Bound)]
+            runs = [node for node in bound if letter in _subscripts(node) and node.name not in BATCH_LIKE]
+            if runs:
+                node = min(runs, key=lambda node: node.name != along)
+                return Fault(name, node.name_span, f"{node.name}[{','.join(_subscripts(node))}]")
+        own = _own(self.program, {read}, set(self.equations)) if read else set()
+        reads = [node for node in _nodes(equation.right) if isinstance(node, t.Access) and node.name in own]
+        reads.sort(key=lambda node: letter in _subscripts(node))
+        if reads:
+            return Fault(target, reads[0].span, read=reads[0].name)
+        return Fault(target, equation.span, along, " and ".join(sorted(own)))
+
+    def _sources(self, target: str) -> Iterator[str]:
+        """The tensor, then those with equations that it is computed from, the nearest first."""
+        queue = [target]
+        for name in queue:
+            yield name
+            read = _read(self.equations[name].right) & set(self.equations)
+            queue += sorted(read - set(queue))
+
+
+# Reductions that may run along what is cut into blocks.
+BATCH_LIKE = ("sum", "mean")
+
+
+def _subscripts(node: t.Bound | t.Access) -> list[str]:
+    return [sub.value.name if isinstance(sub.value, t.Name) else "..." for sub in node.subs]
+
 
 def _written(program: Program, target: str, equations: set[str]) -> str | None:
     """The first tensor of the user's own that is, or reads, the target."""
@@ -69,7 +118,11 @@ def _written(program: Program, target: str, equations: set[str]) -> str | None:
 
 def _names(program: Program, edge: Edge, equations: set[str]) -> set[str]:
     """The tensors that the argument reads, as the user names them."""
-    found = {access.tensor for access in accesses(edge.argument)}
+    return _own(program, {access.tensor for access in accesses(edge.argument)}, equations)
+
+
+def _own(program: Program, found: set[str], equations: set[str]) -> set[str]:
+    """The user's own tensors that these are, or are made from."""
     for statement in reversed(program.statements):
         if statement.target in found - equations:
             found = found - {statement.target} | {a.tensor for a in accesses(statement.value)}

@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from tensorgrad_gen.algebra import accesses
 from tensorgrad_gen.algebra.hoist import guards_inside
-from tensorgrad_gen.errors import Report
+from tensorgrad_gen.errors import Report, Span
 from tensorgrad_gen.functions import FUNCTIONS
 from tensorgrad_gen.ir import (
     Access,
@@ -66,14 +66,14 @@ Found: TypeAlias = tuple[Statement, Edge, tuple[Expr, ...]]
 def warn_singular(program: Program, spec: OpSpec, report: Report) -> None:
     """Warn of each function whose argument reaches, for inputs in their domains, where it has no finite derivative."""
     ranges, places = Ranges(program, {}), Places(program, spec)
-    said: set[tuple[str, Expr]] = set()
+    said: set[Span | None] = set()
     search = _Search(program)
     for statement, edge, guards in islice(filter(partial(_touches, ranges), search.edges()), MOST_EDGES):
         if found := _reached(program, edge, guards):
-            message = _message(program, edge, *found)
-            if (message, edge.gap) not in said:
-                said.add((message, edge.gap))
-                report.warn("W405", message, places.of(statement, edge), _remedy(program, edge, found[1]))
+            span = places.of(statement, edge)
+            if span is None or span not in said:
+                said.add(span)
+                report.warn("W405", _message(program, edge, *found), span, _remedy(program, edge, found[1]))
 
 
 def _touches(ranges: Ranges, found: Found) -> bool:
@@ -88,6 +88,7 @@ class _Search:
 
     def __init__(self, program: Program) -> None:
         self.program = program
+        self.letter = _letter(program)
         self.defaults = {p.name: p.default for p in program.params}
         self.active = {item.name for item in program.inputs if item.grad and item.kind == "real"}
         self.known: dict[Expr, bool] = {}
@@ -129,7 +130,8 @@ class _Search:
             shown, name = self._of_power(expr)
             args = args if name == "pow" else args[:1]
         elif isinstance(expr, Apply):
-            shown = name = expr.function
+            name = expr.function
+            shown = f"{name}({'..., ' if len(args) > 1 else ''}{self.letter})"
         row = FUNCTIONS.get(name)
         if row is None or row.singular is None or row.taken is not None:
             return
@@ -140,15 +142,15 @@ class _Search:
 
     def _of_power(self, expr: Pow) -> tuple[str, str]:
         """How a power is shown, and the row of its function: none where its slope at 0 is finite, or not known."""
-        value, shown = number(expr.exponent), ""
+        value, shown, z = number(expr.exponent), "", self.letter
         if isinstance(expr.exponent, Param):
-            value, shown = self.defaults[expr.exponent.name], f"z^{expr.exponent.name}"
+            value, shown = self.defaults[expr.exponent.name], f"{z}^{expr.exponent.name}"
         if value is None or value == 0 or value >= 1:
             return "", ""
         if value.denominator == 1:
-            return shown or ("1/z" if value == -1 else f"1/z^{-value}"), "reciprocal"
-        known = {Fraction(1, 2): ("sqrt", "sqrt"), Fraction(-1, 2): ("1/sqrt(z)", "rsqrt")}
-        spelled, row = known.get(value, (f"z^{as_float(value):g}", "pow"))
+            return shown or (f"1/{z}" if value == -1 else f"1/{z}^{-value}"), "reciprocal"
+        known = {Fraction(1, 2): (f"sqrt({z})", "sqrt"), Fraction(-1, 2): (f"1/sqrt({z})", "rsqrt")}
+        spelled, row = known.get(value, (f"{z}^{as_float(value):g}", "pow"))
         return shown or spelled, row
 
 
@@ -225,8 +227,14 @@ def _message(program: Program, edge: Edge, point: float, pinned: Mapping[str, fl
     for name, value in pinned.items():
         by_value.setdefault(value, []).append(_shown(program, edge.argument, name))
     parts = [f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} {v:g}" for v, names in by_value.items()]
-    at = f"{point:g}"
-    return f"the derivative of `{edge.function}` at {at} is infinite, and inputs reach {at} where {', '.join(parts)}"
+    infinite = f"the derivative of `{edge.function}` is infinite, at {_letter(program)} = {point:g}"
+    return f"where {', '.join(parts)}, {infinite}: a gradient there is inf or NaN"
+
+
+def _letter(program: Program) -> str:
+    """What the argument of a function is called in a message: nothing that the op has."""
+    taken = {*program.tensors, *(param.name for param in program.params)}
+    return next(letter for letter in ("z", "u", "t", "argument", "the argument") if letter not in taken)
 
 
 def _shown(program: Program, argument: Expr, name: str) -> str:
@@ -253,7 +261,9 @@ def _remedy(program: Program, edge: Edge, pinned: Mapping[str, float]) -> str:
     if edge.row == "sqrt" and _of_squares(program, edge.argument):
         ways.append("write a norm (`norm[i](x[i])`)")
     ways.append("hide the point with `where`")
-    return ", ".join([*ways, f"or give {names} a `domain` without it"]) if names else ", or ".join(ways)
+    return (
+        ", ".join([*ways, f"or, if {names} is never there, say so with its `domain`"]) if names else ", or ".join(ways)
+    )
 
 
 def _of_squares(program: Program, expr: Expr) -> bool:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-MODULES = frozenset({"__future__", "contextlib", "functools", "importlib", "inspect", "math", "sys", "torch"})
+MODULES = frozenset(
+    {"__future__", "contextlib", "functools", "importlib", "inspect", "math", "numbers", "sys", "torch"}
+)
 FROM = {
     "__future__": {"annotations"},
     "collections.abc": {"Callable", "Iterable", "Iterator", "Sequence"},

@@ -57,9 +57,13 @@ def module_doc(facts: Facts, meta: OpMeta) -> str:
     parts.append(_indented(meta.equations or _equations(program)))
     if facts.gradients:
         loss = loss_name(program)
-        given = ", ".join(f"grad_{t} = d{loss}/d{t}" for t in facts.lowered.plan.outputs if not facts.discrete(t))
-        parts.append(f"with {given}:")
+        real = [name for name in facts.lowered.plan.outputs if not facts.discrete(name)]
+        reaching = {root for block in facts.lowered.plan.backward for root in block.roots}
+        given = ", ".join(f"grad_{name} = d{loss}/d{name}" for name in real if name in reaching)
+        parts.append("\n".join(wrapped(f"with {given}:")))
         parts.append(_indented(meta.gradients or gradient_lines(facts)))
+        if flat := [name for name in real if name not in reaching]:
+            parts.append("\n".join(wrapped(f"The derivative of {' and of '.join(flat)} is 0.")))
         parts += ["\n".join(wrapped(line)) for line in _taken(program)]
         parts.append("\n".join(wrapped(saved_text(facts))))
     if facts.lowered.parts:

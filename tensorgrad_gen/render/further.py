@@ -13,7 +13,16 @@ from tensorgrad_gen.render.bodies import forward_view
 from tensorgrad_gen.render.docs import accessed, quoted, shown_block
 from tensorgrad_gen.render.facts import Facts, gather
 from tensorgrad_gen.render.ownership import owned
-from tensorgrad_gen.render.public import fits, fits_arguments, given_extents, input_row, parameters, required, worded
+from tensorgrad_gen.render.public import (
+    fits,
+    fits_arguments,
+    given_extents,
+    input_row,
+    param_rows,
+    parameters,
+    required,
+    worded,
+)
 from tensorgrad_gen.render.view import ForwardView, FurtherView
 
 _WHAT = {
@@ -55,6 +64,7 @@ def _view(op: Facts, facts: Facts, of: Further) -> FurtherView:
         required(inputs),
         f"({' and '.join((f'_fits({own})', *conditions))})" if conditions else f"_fits({own})",
         f"(*_INPUTS, {rows})" if more else "_INPUTS",
+        param_rows(op.lowered.plan.program),
         given_extents(op.lowered.plan.program),
         ", ".join(item.keyword for item in inputs),
         worded(facts, name, f"_{name}({passed})"),

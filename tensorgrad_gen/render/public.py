@@ -15,7 +15,10 @@ from tensorgrad_gen.render.bodies import result_item
 from tensorgrad_gen.render.docs import default_text, public_doc
 from tensorgrad_gen.render.facts import Facts
 from tensorgrad_gen.render.names import class_name
-from tensorgrad_gen.render.view import PublicView
+from tensorgrad_gen.render.positions import positions_view
+from tensorgrad_gen.render.view import PositionsView, PublicView
+
+_TYPES = {"real": "float", "int": "int"}  # of a param, in Python
 
 
 def public_view(facts: Facts) -> PublicView:
@@ -27,7 +30,8 @@ def public_view(facts: Facts) -> PublicView:
     registered = program.target == "custom_op"
     target, forward = ("_OPERATOR", "_OPERATOR") if registered else (cls, dual)
     call = f"_chunked({passed})" if facts.lowered.parts else f"{rt}call({target}, {forward}, {passed})"
-    call = worded(facts, op, call)
+    positions = positions_view(facts)
+    call = worded(facts, op, call, positions)
     outputs = facts.lowered.plan.outputs
     count = len(outputs)
     start: tuple[str, ...] = ()
@@ -42,11 +46,13 @@ def public_view(facts: Facts) -> PublicView:
         "Tensor" if count == 1 else f"tuple[{', '.join(['Tensor'] * count)}]",
         public_doc(facts),
         required(facts.inputs),
-        (*fits(facts, facts.inputs), *_stated_conditions(program)),
-        ", ".join(annotations + [f"{local_name(name)}: int" for name in _stating(program)]),
+        (*_param_conditions(program), *fits(facts, facts.inputs), *_stated_conditions(program)),
+        ", ".join(annotations + [f"{local_name(p.name)}: {_TYPES[p.kind]}" for p in program.params]),
         tuple(input_row(item) for item in facts.inputs),
         fits_arguments(facts),
+        param_rows(program),
         given_extents(program),
+        positions,
         ", ".join(item.keyword for item in facts.inputs),
         start,
         call,
@@ -55,18 +61,20 @@ def public_view(facts: Facts) -> PublicView:
     )
 
 
-def worded(facts: Facts, name: str, call: str) -> str:
-    """The call; where PyTorch would find a label out of range or a maximum over nothing, in the words of the op."""
+def worded(facts: Facts, name: str, call: str, positions: PositionsView | None = None) -> str:
+    """The call; its errors about a label, a position or a maximum over nothing in the words of the op."""
     program = facts.lowered.plan.program
     found = [(item.keyword, item.labels) for item in facts.inputs if item.labels is not None]
     nodes = [node for s in program.statements for node in walk(s.value)]
     extrema = [n for n in nodes if isinstance(n, Reduce) and n.kind in ("max", "min", "argmax", "argmin")]
     found += [(node.kind, index.extent) for node in extrema for index in node.indices]
-    if not found:
+    if not found and positions is None:
         return call
     places = [f'("{name}", {_quoted(along)})' for name, along in dict.fromkeys(found)]
     function, _, arguments = call.partition("(")
     rows = f"({', '.join(places)}{',' if len(places) == 1 else ''})"
+    if positions is not None:
+        arguments = f"{arguments.removesuffix(')')}, positions=_positions)"
     return f'{facts.runtime}worded({function}, "{name}", _INPUTS, {rows}, {arguments}'
 
 
@@ -94,9 +102,8 @@ def parameters(inputs: tuple[Input, ...], params: tuple[Parameter, ...]) -> str:
     if params:
         parts.append("*")
     for param in params:
-        kind = "float" if param.kind == "real" else "int"
         default = "" if param.default is None else f" = {default_text(param)}"
-        parts.append(f"{param.name}: {kind}{default}")
+        parts.append(f"{param.name}: {_TYPES[param.kind]}{default}")
     return ", ".join(parts)
 
 
@@ -150,15 +157,20 @@ def _stated_conditions(program: Program) -> list[str]:
     return conditions
 
 
-def _stating(program: Program) -> list[str]:
-    """The params in the extents of inputs that the spec gives."""
-    used = {name for value in stated(program, str).values() for name in reads(value)}
-    return [param.name for param in program.params if param.name in used]
+def _param_conditions(program: Program) -> list[str]:
+    """Conditions that each param is a plain Python number of its kind; `check_params` knows other numbers."""
+    tests = {"int": "type({0}) is int", "real": "(type({0}) is float or type({0}) is int)"}
+    return [tests[param.kind].format(local_name(param.name)) for param in program.params]
+
+
+def param_rows(program: Program) -> str:
+    """What `check_params` is told of each param: its name, its kind, its value."""
+    return ", ".join(f'("{param.name}", "{param.kind}", {param.name})' for param in program.params)
 
 
 def fits_arguments(facts: Facts) -> str:
     """What the op's `_fits` is called with."""
-    return ", ".join([item.keyword for item in facts.inputs] + _stating(facts.lowered.plan.program))
+    return ", ".join([item.keyword for item in facts.inputs] + [p.name for p in facts.lowered.plan.program.params])
 
 
 def given_extents(program: Program) -> str:

@@ -159,6 +159,15 @@ class ValuedView:
 
 
 @dataclass(frozen=True, slots=True)
+class PositionsView:
+    """The function that finds the position that is outside of its axis."""
+
+    arguments: tuple[Argument, ...]
+    sizes: tuple[str, ...]
+    returns: str
+
+
+@dataclass(frozen=True, slots=True)
 class PublicView:
     """The function that a model calls."""
 
@@ -170,7 +179,9 @@ class PublicView:
     fits_parameters: str
     table: tuple[str, ...]
     fits_arguments: str
+    params: str
     given_extents: str
+    positions: PositionsView | None
     tensors: str
     start: tuple[str, ...]
     call: str
@@ -192,6 +203,7 @@ class FurtherView:
     required: tuple[str, ...]
     fits: str
     table: str
+    params: str
     given_extents: str
     tensors: str
     call: str

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import numbers
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar, overload
 
@@ -301,6 +302,23 @@ _KINDS: dict[str, tuple[str, Callable[[Tensor], bool]]] = {
 def missing(op: str, name: str) -> NoReturn:
     """Raise for an input that has no default and was left out."""
     raise TypeError(f"{op}: the input {name} is missing")
+
+
+# What a param may be, beside what `_fits` takes at a glance: the words, the types.
+_PARAMS: dict[str, tuple[str, tuple[type, ...]]] = {
+    "int": ("an int", (numbers.Integral, torch.SymInt)),
+    "real": ("a float or an int", (numbers.Real, torch.SymInt, torch.SymFloat)),
+}
+
+
+def check_params(op: str, *params: tuple[str, str, Any]) -> None:
+    """Raise for a param, given as name, kind and value, that is no number of that kind."""
+    for name, kind, value in params:
+        words, types = _PARAMS[kind]
+        if isinstance(value, bool) or not isinstance(value, types):
+            given = f"{value!r:.60} ({type(value).__name__})"
+            given = "a tensor, which only an input is" if isinstance(value, Tensor) else given
+            raise TypeError(f"{op}: the param {name} must be {words}, not {given}")
 
 
 def mismatch(op: str, table: tuple[InputRow, ...], *tensors: Tensor | None) -> None:

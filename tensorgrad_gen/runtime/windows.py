@@ -51,6 +51,12 @@ def inside(low: int, high: int, size: int) -> None:
         raise IndexError(f"positions {low} to {high} leave an axis of {size}")
 
 
+def on_axis(position: int, size: int) -> int:
+    """A position on an axis: a negative one is outside of it, not counted from its end."""
+    inside(position, position, size)
+    return position
+
+
 def window(
     x: Tensor,
     dim: int,

@@ -5,13 +5,14 @@ This file is read as text and written beside the generated ops; the generator ne
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
-from tensorgrad_gen.runtime.core import InputRow
+from tensorgrad_gen.runtime.core import InputRow, call
+from tensorgrad_gen.runtime.windows import reach
 
 _Result = TypeVar("_Result")
 # A label and what its values are positions along, or an extremum and what it is taken over.
@@ -25,23 +26,50 @@ def worded(
     table: tuple[InputRow, ...],
     places: tuple[Place, ...],
     *args: Any,
+    positions: Callable[..., str] | None = None,
 ) -> _Result:
-    """What the function returns; its error about a label or an empty maximum in the op's words."""
+    """What the function returns; its error about a label or an empty maximum in the op's words.
+
+    `positions`, given the op's own arguments, says what is wrong with a position outside its axis.
+    """
     if torch.compiler.is_compiling():
         return body(*args)
     try:
         return body(*args)
     except (IndexError, RuntimeError) as error:
-        text = str(error)
-        if "non-zero size" in text:
-            words = _over_nothing(table, places, args)
-        elif "out of range" in text or "out of bounds" in text:
-            words = _outside(table, places, args)
-        else:
-            raise
-        if words is None:
+        own = args[2:] if body is call else args  # without the Function's two classes
+        words = (positions and positions(*own)) or _found_out(str(error), table, places, args)
+        if not words:
             raise
         raise IndexError(f"{op}: {words}") from error
+
+
+def _found_out(
+    text: str, table: tuple[InputRow, ...], places: tuple[Place, ...], args: tuple[Any, ...]
+) -> str | None:
+    if "non-zero size" in text:
+        return _over_nothing(table, places, args)
+    if "out of range" in text or "out of bounds" in text:
+        return _outside(table, places, args)
+    return None
+
+
+def beyond(
+    text: str,
+    letter: str,
+    size: int,
+    counts: Sequence[int],
+    steps: Sequence[int],
+    start: int = 0,
+    divisor: int = 1,
+) -> str:
+    """What is wrong with the positions `(start + sum of step*place) // divisor` of an index."""
+    low, high = reach(counts, steps, start) if 0 not in counts else (0, 0)
+    low, high = low // divisor, high // divisor
+    if 0 in counts or (low >= 0 and high < size):
+        return ""
+    span = f"position {low}" if low == high else f"positions {low} to {high}"
+    return f"{text} is at {span} along index {letter}, whose extent is {size}"
 
 
 def _outside(
