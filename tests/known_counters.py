@@ -56,8 +56,7 @@ KNOWN: dict[tuple[str, str], float] = {
     ("trace_axbxtc", "bytes"): 1.288,
     ("trace_axbxtc", "flops"): 1.402,
     # Matrix functions: a factorisation is taken again in backward, or more of it than is needed.
-    ("logdet", "flops"): 1.016,
-    ("logdet_gram", "flops"): 1.003,
+    ("logdet_gram", "flops"): 1.004,
     ("nuclear_norm", "bytes"): 1.124,
     ("pinv", "bytes"): 1.220,
     ("pinv", "flops"): 1.695,
@@ -83,6 +82,9 @@ KNOWN: dict[tuple[str, str], float] = {
     ("bilinear_form", "saved"): 1.334,
     ("gram_form", "saved"): 1.167,
     ("trace_axbxtc", "saved"): 1.576,
+    ("logdet", "bytes"): 1.070,
+    ("logdet_gram", "bytes"): 1.093,
+    ("solve", "bytes"): 1.097,
 }
 
 

@@ -21,6 +21,11 @@ def _symmetric(x: Tensor) -> Tensor:
     return (x + x.mT) / 2
 
 
+def _gaussian(x: Tensor, c: Tensor) -> Tensor:
+    g = x.mT @ x + torch.eye(x.shape[1], dtype=x.dtype)
+    return c @ torch.linalg.solve(g, c) + torch.logdet(g)
+
+
 # Of each: the axes of the inputs, the equations, PyTorch's own, the shapes, how often a matrix is factorised.
 CASES: dict[str, tuple[str, str, Function, tuple[tuple[int, ...], ...], int]] = {
     "columns": ("{a: [i, k], c: [i, m]}", "y[k,m] = solve(a, c)[k,m]", torch.linalg.solve, ((3, 3), (3, 2)), 1),
@@ -80,6 +85,20 @@ CASES: dict[str, tuple[str, str, Function, tuple[tuple[int, ...], ...], int]] = 
         ((3, 3), (3,)),
         1,
     ),
+    "a determinant": (
+        "{x: [b, i, j]}",
+        "y[b] = logdet(x)[b]^2",
+        lambda x: torch.logdet(x) ** 2,
+        ((2, 3, 3),),
+        1,
+    ),
+    "a determinant and a solution": (
+        "{x: [n, i], c: [i]}",
+        "g[i,k] = x[n,i]*x[n,k] + delta[i,k]\n  z[k] = solve(g, c)[k]\n  y = z[k]*c[k] + logdet(g)",
+        _gaussian,
+        ((4, 3), (3,)),
+        2,
+    ),
     "eigenvalues": (
         "{x: [..., i, j]}",
         "y[...,n] = eigvalsh(x)[...,n]^3",
@@ -109,7 +128,7 @@ CASES: dict[str, tuple[str, str, Function, tuple[tuple[int, ...], ...], int]] = 
         1,
     ),
 }
-FACTORISATIONS = ("solve_ex", "lu_factor", "inv_ex", "eigh", "svd", "cholesky_ex", "slogdet")
+FACTORISATIONS = ("solve_ex", "lu_factor_ex", "inv_ex", "eigh", "svd", "cholesky_ex", "slogdet")
 
 
 @cache

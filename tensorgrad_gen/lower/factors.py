@@ -33,10 +33,21 @@ class _Row:
 
 _ROWS = {
     "solve": _Row("_runtime.solve", "solve_and_factor", "solved", 0, (("lu", 1), ("pivots", 2)), flagged=False),
+    "logdet": _Row("torch.logdet", "logdet_and_factor", "determinant", 0, (("lu", 1), ("pivots", 2)), flagged=False),
     "eigenvalues": _Row("torch.linalg.eigvalsh", "eigvalsh", "eigh", 0, (("eigenvectors", 1),), flagged=True),
     "singular_values": _Row(
         "torch.linalg.svdvals", "svdvals", "svd", 1, (("left_vectors", 0), ("right_vectors", 2)), flagged=True
     ),
+}
+
+
+# What backward computes of a matrix -> what of forward's it may be computed from.
+READ_FROM = {
+    "solve": ("solve", "logdet"),
+    "inverse": ("solve", "logdet"),
+    "eigenvectors": ("eigenvalues",),
+    "left_vectors": ("singular_values",),
+    "right_vectors": ("singular_values",),
 }
 
 
@@ -53,12 +64,13 @@ class Factors:
         if node.kind in _ROWS:
             self.made.setdefault((node.kind, placed_key(node.matrix, (*batch, *node.rows, *node.cols))), matrix)
 
-    def find(self, kind: str, node: Linalg, batch: tuple[Index, ...]) -> tuple[tuple[TExpr, ...], bool] | None:
+    def find(self, node: Linalg, batch: tuple[Index, ...]) -> tuple[tuple[TExpr, ...], bool] | None:
         """The parts of what forward made of this matrix, or of its transpose: `True` then."""
-        for turned in (False, True) if kind == "solve" else (False,):
+        kinds = READ_FROM.get(node.kind, ())
+        for kind, turned in [(kind, turned) for turned in (False, True) for kind in kinds]:
             axes = (*node.cols, *node.rows) if turned else (*node.rows, *node.cols)
             place = (kind, placed_key(node.matrix, (*batch, *axes)))
-            if place in self.made:
+            if place in self.made and not (turned and _ROWS[kind].flagged):
                 if place not in self.read:
                     self.read[place] = tuple(self.names.fresh(name) for name, _ in _ROWS[kind].parts)
                 return tuple(map(Var, self.read[place])), turned

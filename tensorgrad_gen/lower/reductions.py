@@ -161,7 +161,7 @@ def lower_linalg(b: Builder, node: Linalg, order: Layout) -> Val:
     if node.kind in _OF_COMPLEX and is_complex(node.matrix, b.complex):
         return align(Val(_OF_COMPLEX[node.kind](matrix), (*batch, *node.axes)), order)
     if node.kind in _MATRICES:
-        expr = _vectors(node.kind, matrix, kept[0]) if kept else _MATRICES[node.kind](matrix)
+        expr = _by_factors(node.kind, matrix, kept) if kept else _MATRICES[node.kind](matrix)
         if node.kind == "inverse":
             expr = _unflatten(b, _unflatten(b, expr, node.cols, -2), node.rows, -1)
         return align(Val(expr, (*batch, *node.axes)), order)
@@ -176,12 +176,6 @@ def lower_linalg(b: Builder, node: Linalg, order: Layout) -> Val:
 
 
 Kept = tuple[tuple[TExpr, ...], bool]
-_FACTORED = {
-    "solve": "solve",
-    "eigenvectors": "eigenvalues",
-    "left_vectors": "singular_values",
-    "right_vectors": "singular_values",
-}
 
 
 def _factors(b: Builder, node: Linalg, batch: tuple[Index, ...], matrix: TExpr) -> Kept | None:
@@ -191,11 +185,14 @@ def _factors(b: Builder, node: Linalg, batch: tuple[Index, ...], matrix: TExpr) 
     if not b.reading:
         b.factors.note(node, batch, matrix)
         return None
-    return b.factors.find(_FACTORED[node.kind], node, batch) if node.kind in _FACTORED else None
+    return b.factors.find(node, batch)
 
 
-def _vectors(kind: str, matrix: TExpr, parts: tuple[TExpr, ...]) -> TExpr:
-    """Vectors that forward has kept, made of the matrix again where they are differentiated."""
+def _by_factors(kind: str, matrix: TExpr, kept: Kept) -> TExpr:
+    """The function by what forward has kept, of the matrix itself where it is differentiated."""
+    parts, turned = kept
+    if kind == "inverse":
+        return Call("_runtime.inverse", (matrix, *parts), (("transposed", Lit(value=True)),) if turned else ())
     if kind == "eigenvectors":
         return Call("_runtime.eigenvectors", (matrix, *parts))
     svd = Call("_runtime.singular_vectors", (matrix, *parts))

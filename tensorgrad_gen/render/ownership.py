@@ -37,7 +37,10 @@ _PASSING = frozenset({"matrix_axes", "merge_last", "rows", "split_axis", "sum_le
 
 # Those that return new tensors together.
 _MAKING_SEVERAL = frozenset(
-    f"_runtime.{name}" for name in ("layer_norm", "attention_gradients", "solve_and_factor", "eigvalsh", "svdvals")
+    {
+        *("_runtime.layer_norm", "_runtime.attention_gradients", "_runtime.solve_and_factor"),
+        *("_runtime.logdet_and_factor", "_runtime.eigvalsh", "_runtime.svdvals"),
+    }
 )
 
 

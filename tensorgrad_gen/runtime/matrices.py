@@ -5,6 +5,7 @@ Law: as in `ops`: pure, differentiable to any order, right under every transform
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -199,16 +200,50 @@ def solve_triangular(a: Tensor, c: Tensor, *, upper: bool) -> Tensor:
 def solve_and_factor(a: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The solution of `a @ x = c`, and the LU factors of `a` with their pivots.
 
-    Nothing is kept under a transform, nor where this PyTorch has not the operator.
+    Nothing is kept under a transform.  (`_linalg_solve_ex` returns factors too: on some devices
+    those of the transpose.)
     """
-    if _SOLVE is None or in_transform():
+    if in_transform():
         return solve(a, c), a.new_empty(0), a.new_empty(0)
-    # In a loop Dynamo traces no check for a singular matrix: the solution is not finite then.
-    x, lu, pivots, _ = _SOLVE(a, c, check_errors=not compiling())
-    return x, lu, pivots
+    lu, pivots = _factors(a)
+    return torch.linalg.lu_solve(lu, pivots, c), lu, pivots
 
 
-_SOLVE: Any = getattr(torch.ops.aten, "_linalg_solve_ex", None)
+def _factors(a: Tensor) -> tuple[Tensor, Tensor]:
+    """LU factors and pivots of matrices that must not be singular."""
+    if compiling():  # in a loop Dynamo traces no check: the solution is not finite then
+        lu, pivots, _ = torch.linalg.lu_factor_ex(a)
+        return lu, pivots
+    try:
+        lu, pivots = torch.linalg.lu_factor(a)
+    except RuntimeError as error:
+        if "is zero" not in str(error):
+            raise
+        singular = "solve: the matrix is singular"
+        raise torch.linalg.LinAlgError(singular) from error  # type: ignore[attr-defined]
+    return lu, pivots
+
+
+def logdet_and_factor(a: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The logarithm of the determinant, and the LU factors as `solve_and_factor` keeps them."""
+    if in_transform():
+        return torch.logdet(a), a.new_empty(0), a.new_empty(0)
+    lu, pivots, _ = torch.linalg.lu_factor_ex(a)
+    diagonal = lu.diagonal(dim1=-2, dim2=-1)
+    own = torch.arange(1, a.shape[-1] + 1, device=a.device)
+    minus = (pivots != own).sum(-1) + (diagonal < 0).sum(-1)
+    return torch.where(minus % 2 == 1, math.nan, diagonal.abs().log().sum(-1)), lu, pivots
+
+
+def inverse(a: Tensor, lu: Tensor, pivots: Tensor, *, transposed: bool = False) -> Tensor:
+    """`a^-1`, by factors of `a`, or of what it is the transpose of, where nothing looks on."""
+    result: Tensor
+    if _kept(lu, a) and not legacy_batched(a):
+        one = torch.eye(a.shape[-1], dtype=a.dtype, device=a.device)
+        result = torch.linalg.lu_solve(lu, pivots, one, adjoint=transposed)
+    else:
+        result = torch.linalg.inv(a)
+    return result
 
 
 def eigvalsh(a: Tensor, keep: bool) -> tuple[Tensor, Tensor]:
@@ -245,6 +280,11 @@ def _readable(kept: Tensor, a: Tensor) -> bool:
     return kept.dim() == a.dim() and not torch.is_grad_enabled() and not in_transform()
 
 
+def _kept(lu: Tensor | None, a: Tensor) -> bool:
+    """Whether these are factors of a matrix as large, and may be read."""
+    return lu is not None and bool(lu.shape[-1] == a.shape[-1]) and _readable(lu, a)
+
+
 def solve(
     a: Tensor,
     c: Tensor,
@@ -257,8 +297,7 @@ def solve(
 
     By factors of `a`, or of what it is the transpose of, where nothing is differentiated.
     """
-    kept = lu is not None and lu.shape[-1] == a.shape[-1] and _readable(lu, a)
-    if kept and (compiling() or not (legacy_batched(a) or legacy_batched(c))):
+    if _kept(lu, a) and (compiling() or not (legacy_batched(a) or legacy_batched(c))):
         result: Tensor = torch.linalg.lu_solve(lu, pivots, c, adjoint=transposed)
         return result
     if not torch.compiler.is_compiling():
