@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tensorgrad_gen import compile_spec
+from tensorgrad_gen import compile_spec, load_op
 from tensorgrad_gen.bench import Call, Case, Counts, count, formula, medium, touched
 from tensorgrad_gen.pipeline import run
 from tensorgrad_gen.spec import read_text
@@ -83,6 +83,52 @@ def test_an_op_costs_no_more_than_autograd_of_its_formula(name: str) -> None:
 def test_what_is_known_is_of_ops_of_the_library() -> None:
     assert {name for name, _ in KNOWN} <= set(PATHS)
     assert all(ratio > DIGITS and counter in GATES for (_, counter), ratio in KNOWN.items())
+
+
+# Of ops that cost more because they are exact: numbers at which autograd of the formula is not, in single precision.
+INEXACT = {
+    "sigmoid": 20.0,
+    "tanh_op": 20.0,
+    "log_cosh": 1e-4,
+    "sinc": 1e-4,
+    "vae_kl": 1e-4,
+    "hypot_op": 0.0,
+    "xlogx": 0.0,
+    "jsd": 0.0,
+}
+
+
+def derived(call: Call, tensors: list[Tensor]) -> list[Tensor]:
+    """The value and the gradients."""
+    leaves = [t.clone().requires_grad_() for t in tensors]
+    result = call(*leaves)
+    outputs = [result] if isinstance(result, Tensor) else list(result)
+    return [*(o.detach() for o in outputs), *torch.autograd.grad([o.sum() for o in outputs], leaves)]
+
+
+def furthest(found: list[Tensor], exact: list[Tensor]) -> float:
+    """The largest relative error; infinite for a number that is none."""
+    errors = [(a.double() - b).abs() / b.abs().clamp(min=1e-30) for a, b in zip(found, exact, strict=True)]
+    return max(float(e.nan_to_num(nan=float("inf")).max()) for e in errors)
+
+
+@pytest.mark.parametrize("name", INEXACT)
+def test_what_costs_more_for_being_exact(name: str) -> None:
+    case = case_of(name)
+    tensors = [torch.full_like(t, INEXACT[name]) for t in case.tensors if t is not None]
+    exact = derived(op_of(name), [t.double() for t in tensors])
+    assert furthest(derived(op_of(name), tensors), exact) < 1e-6
+    assert furthest(derived(formula(case.program, case.params), tensors), exact) > 1e-3
+
+
+@pytest.mark.parametrize("name", ["attention", "attention_grouped", "focal", "mlp", "quantile_loss"])
+def test_what_costs_more_for_keeping_less(name: str) -> None:
+    """With `save: all` an op keeps its intermediates, as autograd does, and costs no more than that."""
+    op = load_op(PATHS[name].read_text("utf-8").replace("\nequations:", "\nsave: all\nequations:", 1))
+    case = case_of(name)
+    kept = count(lambda *tensors: op(*tensors, **case.params), case.leaves())
+    assert any((name, counter) in KNOWN for counter in GATES)
+    assert all(kept.ratio(costs(name)[1], counter) <= DIGITS for counter in GATES)
 
 
 @pytest.mark.parametrize("name", PATHS)
