@@ -111,7 +111,7 @@ SAID = {
     "a reciprocal is one call": (("y[i] = 1/x[i]", "x: [i]"), "torch.reciprocal(x)", "1 / x"),
     "a sum of outer products": (
         ("y = b[i]*x[k,i]*x[k,j]*c[j]", "b: [i], x: [k, i], c: [i]"),
-        "torch.addcmul(b * grad_y * sum_x_c, c * grad_y, sum_b_x)",
+        "torch.addcmul(b * grad_y * sum_x_c, grad_sum_x_c, c)",
         ") * grad_y",
     ),
     "a difference is made once": (SQUARES, "x_z.transpose(-3, -2)", "x.mT - z"),
