@@ -167,6 +167,13 @@ def test_ties_are_found_once_and_divide_at_the_size_of_the_maximum() -> None:
     assert gradient.tolist() == [0, 0.5, 0.5, 0, 0, 0, 1]
 
 
+def test_what_is_counted_is_counted_where_no_input_is_a_number() -> None:
+    x = torch.tensor([True, True, False, True])
+    assert op("y = sum[n]([x[n]])", "x: {indices: [n], kind: bool}")(x) == 3
+    given = "y = sum[n]([b[t[n]]])", "t: {indices: [n], kind: label, labels: v}, b: {indices: [v], kind: bool}"
+    assert op(*given)(torch.tensor([0, 2, 1, 1]), torch.tensor([True, True, False])) == 3
+
+
 @pytest.mark.parametrize("mask", ["[j <= i]*", ""])
 def test_a_difference_is_not_made_where_a_mask_hides_it(mask: str) -> None:
     given = (f"l = sum[i,j,d]({mask}g[i,j]*(x[i,d] - z[j,d])^2)", "g: [i, j], x: [i, d], z: [j, d]")
