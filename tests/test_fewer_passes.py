@@ -111,7 +111,7 @@ SAID = {
     "a reciprocal is one call": (("y[i] = 1/x[i]", "x: [i]"), "torch.reciprocal(x)", "1 / x"),
     "a sum of outer products": (
         ("y = b[i]*x[k,i]*x[k,j]*c[j]", "b: [i], x: [k, i], c: [i]"),
-        "torch.addcmul(b * grad_y * sum_x_c, c * grad_y, sum_b_x)",
+        "torch.addcmul(b * grad_y * sum_x_c, grad_sum_x_c, c)",
         ") * grad_y",
     ),
     "a difference is made once": (SQUARES, "x_z.transpose(-3, -2)", "x.mT - z"),
@@ -165,6 +165,13 @@ def test_ties_are_found_once_and_divide_at_the_size_of_the_maximum() -> None:
     x = leaf(1.0, 2.0, 2.0, math.nan, 0.0, 0.0, 1.0)
     (gradient,) = torch.autograd.grad(function(x, stride=2).sum(), x)  # windows at 0, 2, 4
     assert gradient.tolist() == [0, 0.5, 0.5, 0, 0, 0, 1]
+
+
+def test_what_is_counted_is_counted_where_no_input_is_a_number() -> None:
+    x = torch.tensor([True, True, False, True])
+    assert op("y = sum[n]([x[n]])", "x: {indices: [n], kind: bool}")(x) == 3
+    given = "y = sum[n]([b[t[n]]])", "t: {indices: [n], kind: label, labels: v}, b: {indices: [v], kind: bool}"
+    assert op(*given)(torch.tensor([0, 2, 1, 1]), torch.tensor([True, True, False])) == 3
 
 
 @pytest.mark.parametrize("mask", ["[j <= i]*", ""])

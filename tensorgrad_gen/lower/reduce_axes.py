@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeAlias
 
 from tensorgrad_gen.ir import Index
 from tensorgrad_gen.lower.arith import product
 from tensorgrad_gen.lower.builder import Builder
 from tensorgrad_gen.lower.model import Layout
-from tensorgrad_gen.lower.torch_ir import Attr, Call, Lit, Method, TExpr
+from tensorgrad_gen.lower.torch_ir import Call, Lit, Method, TExpr
 from tensorgrad_gen.lower.values import LEAD, Val, align, axis_number, fits
 
-_AS_IT_IS: tuple[tuple[str, TExpr], ...] = ()
+Options: TypeAlias = tuple[tuple[str, TExpr], ...]
 
 
 def keeps(layout: Layout, bound: Iterable[Index], order: Layout) -> bool:
@@ -45,16 +46,22 @@ def reduce_sum(b: Builder, val: Val, bound: Iterable[Index], order: Layout) -> V
     absent = [Val(b.size(k), kind="number") for k in bound if k not in val.indices]
     if absent:
         val = product(b, [val, *absent], [])
-    val = align(_sum(val, present, order), order) if present else align(val, order)
-    return val
+    if not present:
+        return align(val, order)
+    return align(_sum(*_unconverted(b, val, present), present, order), order)
 
 
-def _sum(val: Val, bound: list[Index], order: Layout) -> Val:
-    """The sum; what was about to be converted is converted as it is added up."""
-    layout, counted = val.layout, _AS_IT_IS
+def _unconverted(b: Builder, val: Val, bound: list[Index]) -> tuple[Val, Options]:
+    """The value before it is converted, and the dtype in which it is added up, if that is the dtype of a number."""
     match val.expr:
-        case Method(receiver, "to", (Attr() as dtype,), ()) if LEAD not in bound:
-            val, counted = val.over(receiver), (("dtype", dtype),)
+        case Method(receiver, "to", (dtype,), ()) if LEAD not in bound and b.locals[b.like].kind == "real":
+            if dtype == b.like_attr("dtype"):
+                return val.over(receiver), (("dtype", dtype),)
+    return val, ()
+
+
+def _sum(val: Val, counted: Options, bound: list[Index], order: Layout) -> Val:
+    layout = val.layout
     if keeps(layout, bound, order):
         kept = tuple(None if axis in bound else axis for axis in layout)
         keyword: tuple[tuple[str, TExpr], ...] = (("keepdim", Lit(value=True)), *counted)

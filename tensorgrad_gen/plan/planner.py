@@ -159,7 +159,7 @@ class _Planner:
         self.local: set[str] = set()  # names of steps in finished blocks: each name has one meaning in the whole op
 
     def main(self, derived: Adjoint) -> Block:
-        """Backward from the outputs: through the pairs the equations are contracted in, unless as a whole is cheaper.
+        """Backward from the outputs: through the pairs that the equations are contracted in, or, if cheaper, as wholes.
 
         Of equal cost those through pairs read axes in the order in which forward has made them.
         """
