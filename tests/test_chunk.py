@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Any
 
@@ -355,6 +356,13 @@ def test_blocks_compile_to_one_graph_for_every_length(name: str) -> None:
         loss = [sum(y.square().sum() for y in tupled(ys)) for ys in (ours, theirs)]
         assert_close(*(torch.autograd.grad(total, moved(args)) for total in loss))
     assert counter.frame_count == 1
+
+
+def test_a_second_part_of_a_kind_is_called_after_what_it_computes() -> None:
+    equations = "m = mean[n](exp(w)*x[n])^2 + w\n  y[n] = x[n]^2 - m"
+    source = compile_spec(f"op: mean_off\ninputs: {{x: [n], w: []}}\nequations: |\n  {equations}\n{CHUNK}").source
+    classes = re.findall(r"^class (\w+)\(torch", source, re.MULTILINE)
+    assert classes == ["_MeanOffBlock", "_MeanOffMWhole", "_MeanOffYBlock"]
 
 
 RANKS = """\

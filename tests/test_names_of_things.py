@@ -21,7 +21,7 @@ NAMES = [
     *("compile", "complex_dtype", "compiling", "count", "ctx", "device", "dict", "dtype", "dtypes", "einsum"),
     *("enumerate", "float", "forward", "forward_mode", "functools", "getattr", "globals", "grad", "grad_y"),
     *("id", "importlib", "inputs", "int", "isinstance", "jvp", "lead", "len", "list", "map", "matmul"),
-    *("mismatch", "more", "need_x", "no_autocast", "numbers", "numel", "object", "op", "operator", "output"),
+    *("mismatch", "more_x", "need_x", "no_autocast", "numbers", "numel", "object", "op", "operator", "output"),
     *("outputs", "part", "primal", "print", "promote", "property", "range", "repr", "reversed", "rows"),
     *("saved", "self", "set", "setup_context", "shape", "signature_cached", "slice", "sorted"),
     *("staticmethod", "str", "super", "svd", "sys", "tangent", "tangent_x", "tensor", "term", "torch"),

@@ -69,6 +69,7 @@ class _Parts:
         self.inputs = {item.name: item for item in program.inputs}
         symbols = {*(symbol for symbol, _ in program.axes), *(symbol for symbol, _ in program.size_defs)}
         self.block = Namer(symbols).name(f"{self.chunk.index.name}_block")
+        self.called_so: set[str] = set()  # the names of parts, but for what the name of a class does not tell apart
         self.names = {name for name, _ in program.size_names} | set(program.tensors) | {p.name for p in program.params}
 
     def run(self) -> tuple[Part, ...]:
@@ -118,7 +119,7 @@ class _Parts:
             statements = [self.blockwise(s) for s in statements]
         draft = replace(
             program,
-            name=f"{program.name}_{'block' if cut else 'whole'}{f'_{number // 2 + 1}' if number > 1 + cut else ''}",
+            name=self.called(outputs, "block" if cut else "whole", again=number > 1 + cut),
             doc="",
             inputs=tuple(inputs),
             constants=tuple(c for c in program.constants if c.name in reads),
@@ -128,6 +129,17 @@ class _Parts:
             chunk=None,
         )
         return _with_sizes(draft, self, self.chunk.count if cut else 0, cuts, joins)
+
+    def called(self, outputs: tuple[str, ...], kind: str, again: bool) -> str:
+        """The name of a part: of a kind that there is again, after the one tensor it computes, else with a number."""
+        plain = f"{self.program.name}_{kind}"
+        name = f"{self.program.name}_{outputs[0]}_{kind}" if again and len(outputs) == 1 else plain
+        count = 1
+        while _letters(name) in self.called_so:
+            count += 1
+            name = f"{plain}_{count}"
+        self.called_so.add(_letters(name))
+        return name
 
     def like(self, given: list[str]) -> list[str]:
         """An input that says dtype and device where no number that the part reads does."""
@@ -171,6 +183,10 @@ class _Parts:
         if not isinstance(factor, Sum) or index not in factor.indices:
             return factor
         return Sum(tuple(short if i is index else i for i in factor.indices), substitute(factor.body, {index: short}))
+
+
+def _letters(name: str) -> str:
+    return name.replace("_", "").lower()
 
 
 def _with_sizes(

@@ -198,9 +198,9 @@ def _calls(facts: Facts, call: str, results: list[str], first: bool) -> list[str
         return [f"{unpacked(results) if len(results) > 1 else results[0]} = {call}"]
     if len(results) == 1:
         return [f"{results[0]} = {facts.runtime}add({results[0]}, {call})"]
-    more = facts.names["more"]
-    added = [f"{name} = {facts.runtime}add({name}, {more}[{k}])" for k, name in enumerate(results)]
-    return [f"{more} = {call}", *added]
+    more = [facts.names[name.replace("grad_", "more_", 1)] for name in results]
+    added = [f"{name} = {facts.runtime}add({name}, {own})" for name, own in zip(results, more, strict=True)]
+    return [f"{unpacked(more)} = {call}", *added]
 
 
 def _with_rest(facts: Facts, saved: tuple[str, ...]) -> list[str]:

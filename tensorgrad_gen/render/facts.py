@@ -185,7 +185,8 @@ def _local_names(lowered: LoweredOp, gradients: tuple[str, ...]) -> dict[str, st
     needs = "needs"  # what names of tests begin with, and nothing else
     while any(name.startswith(needs) for name in used):
         needs += "_"
-    wanted = ["ctx", "inputs", "output", "dtype", "acc", "more", "lead", *(f"need_{g}" for g in gradients)]
+    wanted = ["ctx", "inputs", "output", "dtype", "acc", "lead", *(f"need_{g}" for g in gradients)]
+    wanted += [f"more_{g}" for g in gradients]
     wanted += ["needed", "totals", *(f"total_{g}" for g in gradients)]
     wanted += [f"_{item.name}" for item in program.inputs] + [f"_{param.name}" for param in program.params]
     wanted += [f"without_{item.name}" for item in program.inputs if item.default is not None]
