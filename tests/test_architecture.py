@@ -56,6 +56,7 @@ RUNTIME_PARTS = (
     "registered",
     "wording",
     "ops",
+    "series",
     "matrices",
     "windows",
     "convolutions",

@@ -180,7 +180,7 @@ def test_oracle_and_op_are_the_exact_function(name: str, seed: int) -> None:
     small = {symbol: 2 for symbol, _ in program.axes if symbol != "..."}
     inputs, params = sample_inputs(program, seed, small, (2,))
     inputs = {item.name: extreme(item, inputs[item.name], rng) for item in program.inputs}
-    required = {p.name: params[p.name] for p in program.params}
+    required = {p.name: int(params[p.name]) if p.kind == "int" else params[p.name] for p in program.params}
 
     def formula(given: list[Tensor | None]) -> tuple[Tensor, ...]:
         return compose(normal, given, params)

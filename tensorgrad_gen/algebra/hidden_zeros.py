@@ -32,12 +32,8 @@ _MAGNITUDES = ("abs", "complex_abs", "hypot")
 
 
 def zero_outside(factor: Expr, condition: Expr, program: Program) -> bool:
-    """Whether the factor is 0 wherever the condition, that a size of it is not or that it is positive, is false."""
-    if not isinstance(condition, Compare) or number(condition.right) != 0:
-        return False
-    if condition.op == ">" and isinstance(factor, Apply) and factor.function == "relu":
-        return key(factor.args[0]) == key(condition.left)
-    if condition.op != "!=":
+    """Whether the factor is 0 wherever the condition, that a size of it is not, is false."""
+    if not isinstance(condition, Compare) or condition.op != "!=" or number(condition.right) != 0:
         return False
     return _is_part(factor, condition.left, _meaning(condition.left, program))
 

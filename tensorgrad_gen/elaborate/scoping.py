@@ -127,8 +127,8 @@ class Scoping:
     def _warn_free(self, trees: list[Tree]) -> None:
         """Rule 1: a free index that stands where it looks summed.
 
-        It does if a product has one access twice all of whose indices are free: a sum of squares was
-        perhaps meant.  One access that has it twice is the diagonal, which has no other spelling.
+        It does if one access has it twice, or if a product has one access twice all of whose
+        indices are free: a sum of squares was perhaps meant.
         """
         left = set(self.scope.left)
         seen: set[tuple[str | None, ...]] = set()
@@ -136,6 +136,9 @@ class Scoping:
             if not isinstance(tree, Access):
                 continue
             letters = self.scope.letters(tree)
+            for letter in letters:
+                if letter in left and self.scope.multiplicity(tree, letter) > 1:
+                    self._looks_summed(letter, tree)
             same = (tree.name, *(self.scope.plain(sub) for sub in tree.subs))
             if None in same:
                 continue
@@ -145,12 +148,8 @@ class Scoping:
 
     def _looks_summed(self, letter: str, tree: Tree) -> None:
         if self._first(f"W403 {letter}"):
-            text, other = self.scope.names.slice(tree.span), self._unused()
-            summed = re.sub(rf"\b{letter}\b", other, text)
-            message = f"index `{letter}` is on the left, so this is a square for each `{letter}`, not a sum of squares"
-            remedy = (
-                f"for a sum write {quote(f'{summed}*{summed}')}; {quote(f'{text}^2')} is the square, without a warning"
-            )
+            message = f"index `{letter}` is on the left, so it is not summed here"
+            remedy = "this is what the equation means; to sum, use a letter that is not on the left"
             self.scope.names.report.warn("W403", message, tree.span, remedy)
 
     def _first(self, key: str) -> bool:
