@@ -26,6 +26,13 @@ def _gaussian(x: Tensor, c: Tensor) -> Tensor:
     return c @ torch.linalg.solve(g, c) + torch.logdet(g)
 
 
+def _by_factor(x: Tensor, c: Tensor) -> Tensor:
+    g = x.mT @ x + torch.eye(x.shape[1], dtype=x.dtype)
+    factor = torch.linalg.cholesky(g)
+    a = torch.linalg.solve_triangular(factor, c[:, None], upper=False)[:, 0]
+    return (a * a).sum() / 2 + factor.diagonal().log().sum()
+
+
 # Of each: the axes of the inputs, the equations, PyTorch's own, the shapes, how often a matrix is factorised.
 CASES: dict[str, tuple[str, str, Function, tuple[tuple[int, ...], ...], int]] = {
     "columns": ("{a: [i, k], c: [i, m]}", "y[k,m] = solve(a, c)[k,m]", torch.linalg.solve, ((3, 3), (3, 2)), 1),
@@ -98,6 +105,16 @@ CASES: dict[str, tuple[str, str, Function, tuple[tuple[int, ...], ...], int]] = 
         _gaussian,
         ((4, 3), (3,)),
         2,
+    ),
+    "a triangular one": (
+        "{x: [n, i], c: [i]}",
+        (
+            "g[i,k] = x[n,i]*x[n,k] + delta[i,k]\n  l[i,k] = cholesky(g)[i,k]\n"
+            "  a[k] = solve(l, c)[k]\n  y = a[k]*a[k]/2 + log(l[i,i])*one[i]"
+        ),
+        _by_factor,
+        ((4, 3), (3,)),
+        1,
     ),
     "eigenvalues": (
         "{x: [..., i, j]}",
@@ -225,8 +242,9 @@ def test_batched_cotangents_a_second_pass_and_the_graph_of_a_vmap(name: str) -> 
         torch.testing.assert_close([t.grad[k] for t in stacked if t.grad is not None], [t.grad for t in plain])
 
 
-@pytest.mark.parametrize("name", ["a batch", "two right sides", "eigenvalues", "singular values", "a factor"])
+@pytest.mark.parametrize("name", CASES)
 def test_compiled(name: str) -> None:
+    torch.compiler.reset()
     tensors = [t.requires_grad_() for t in sample(name)]
     wanted = torch.autograd.grad(scalar(CASES[name][2])(*tensors), tensors)
     compiled = torch.compile(scalar(op_of(name)), fullgraph=True, backend="aot_eager")

@@ -15,6 +15,7 @@ from tensorgrad_gen.lower.names import Names
 from tensorgrad_gen.lower.printer import walk
 from tensorgrad_gen.lower.rename import rebuilt
 from tensorgrad_gen.lower.torch_ir import Call, Item, Lit, TExpr, TorchStatement, Var
+from tensorgrad_gen.lower.values import LoweringError
 
 KEEP = "keep"  # what forward calls whether a gradient may be wanted
 
@@ -109,6 +110,8 @@ def _with_factors(forward: Body, matrix: TExpr, made: Var, row: _Row) -> Body:
     for statement in forward.statements:
         call = change(statement.call)
         statements.append(replace(statement, call=call))
+    if all(s.target != made.name for s in statements):
+        raise LoweringError(f"nothing makes the factors of {row.call}")
     calls = [part for s in statements for part in walk(s.call) if isinstance(part, Call)]
     helpers = {c.function.removeprefix("_runtime.") for c in calls if c.function.startswith("_runtime.")}
     return replace(forward, statements=tuple(statements), helpers=tuple(sorted(helpers | set(forward.helpers))))

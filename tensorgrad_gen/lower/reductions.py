@@ -180,7 +180,7 @@ Kept = tuple[tuple[TExpr, ...], bool]
 
 def _factors(b: Builder, node: Linalg, batch: tuple[Index, ...], matrix: TExpr) -> Kept | None:
     """What forward has made of the matrix, where this is backward; forward's own functions are noted."""
-    if b.factors is None or is_complex(node.matrix, b.complex):
+    if b.factors is None or is_complex(node.matrix, b.complex) or _upper(b, node) is not None:
         return None
     if not b.reading:
         b.factors.note(node, batch, matrix)

@@ -238,7 +238,7 @@ def logdet_and_factor(a: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def inverse(a: Tensor, lu: Tensor, pivots: Tensor, *, transposed: bool = False) -> Tensor:
     """`a^-1`, by factors of `a`, or of what it is the transpose of, where nothing looks on."""
     result: Tensor
-    if _kept(lu, a) and not legacy_batched(a):
+    if _kept(lu, a) and (compiling() or not legacy_batched(a)):
         one = torch.eye(a.shape[-1], dtype=a.dtype, device=a.device)
         result = torch.linalg.lu_solve(lu, pivots, one, adjoint=transposed)
     else:
