@@ -313,3 +313,15 @@ def test_of_a_factor_nothing_is_made_that_is_larger_than_a_matrix(name: str) -> 
     with Made():
         op(x, c).sin().sum().backward()
     assert largest == size**2
+
+
+def test_an_input_may_have_the_name_of_a_flag_or_a_factor() -> None:
+    op = load_op(
+        "op: f\ninputs: {x: [i, j], keep: {indices: [n], kind: bool}, lu: [i], svd: [i]}\n"
+        "equations: |\n  y = one[n]*[keep[n]]*svdvals(x)[n] + lu[i]*svd[i]\n"
+    )
+    (x,) = (t.requires_grad_() for t in sample("singular values"))
+    keep, lu = torch.tensor([True, False, True]), torch.arange(3.0, dtype=x.dtype)
+    got, want = op(x, keep, lu, lu), torch.linalg.svdvals(x)[keep].sum() + lu @ lu
+    torch.testing.assert_close(got, want)
+    torch.testing.assert_close(torch.autograd.grad(got, x), torch.autograd.grad(want, x))

@@ -17,8 +17,6 @@ from tensorgrad_gen.lower.rename import rebuilt
 from tensorgrad_gen.lower.torch_ir import Call, Item, Lit, TExpr, TorchStatement, Var
 from tensorgrad_gen.lower.values import LoweringError
 
-KEEP = "keep"  # what forward calls whether a gradient may be wanted
-
 
 @dataclass(frozen=True, slots=True)
 class _Row:
@@ -57,6 +55,7 @@ class Factors:
     """Those of one op: `made` by forward, by kind and matrix, and what they are called where backward reads them."""
 
     names: Names
+    flag: str  # what forward calls whether a gradient may be wanted
     made: dict[tuple[str, str], TExpr] = field(default_factory=dict)
     read: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
 
@@ -83,23 +82,23 @@ class Factors:
         for (kind, place), names in self.read.items():
             row, matrix = _ROWS[kind], self.made[kind, place]
             made = Var(self.names.fresh(row.hint))
-            forward = _with_factors(forward, matrix, made, row)
+            forward = _with_factors(forward, matrix, made, row, self.flag)
             parts = tuple(Item(made, Lit(item)) for _, item in row.parts)
             forward = replace(forward, results=(*forward.results, *zip(names, parts, strict=True)))
-            found += [Factor(name, row.flagged) for name in names]
+            found += [Factor(name, self.flag if row.flagged else "") for name in names]
         return forward, tuple(found)
 
 
-def _with_factors(forward: Body, matrix: TExpr, made: Var, row: _Row) -> Body:
+def _with_factors(forward: Body, matrix: TExpr, made: Var, row: _Row, flag: str) -> Body:
     """The body, with the factorisation where its value is first read."""
     statements: list[TorchStatement] = []
-    flag = (Var(KEEP),) if row.flagged else ()
+    flags = (Var(flag),) if row.flagged else ()
 
     def change(expr: TExpr) -> TExpr:
         if not isinstance(expr, Call) or expr.function != row.call or expr.args[0] != matrix:
             return rebuilt(expr, change)
         args = tuple(map(change, expr.args))
-        call = Call(f"_runtime.{row.made_by}", (*args, *flag))
+        call = Call(f"_runtime.{row.made_by}", (*args, *flags))
         first = next((s for s in statements if s.target == made.name), None)
         if first is None:
             statements.append(TorchStatement(made.name, call))

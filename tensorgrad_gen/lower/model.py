@@ -45,10 +45,10 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Factor:
-    """A tensor of a factorisation that `forward` returns for backward; `flagged`: only where that may be wanted."""
+    """A tensor of a factorisation that `forward` returns for backward, if `flag` is set; always where that is empty."""
 
     name: str
-    flagged: bool
+    flag: str
 
 
 @dataclass(frozen=True, slots=True)

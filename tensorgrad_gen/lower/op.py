@@ -27,7 +27,7 @@ from tensorgrad_gen.lower import access, calls, conditions, contract, deltas, po
 from tensorgrad_gen.lower.attention import AttentionCall, attention_gradients, attention_values
 from tensorgrad_gen.lower.builder import Builder, Local, Rule
 from tensorgrad_gen.lower.counts import is_count
-from tensorgrad_gen.lower.factors import KEEP, Factors
+from tensorgrad_gen.lower.factors import Factors
 from tensorgrad_gen.lower.fused import Fused, fused
 from tensorgrad_gen.lower.layouts import Axes, as_layout, decide_layouts
 from tensorgrad_gen.lower.model import Body, LoweredOp
@@ -81,8 +81,8 @@ def lower_plan(plan: Plan) -> LoweredOp:
     steps = () if plan.solver is None else lowered_steps(plan.solver)
     likes = tuple(lowering.likes)
     parts = tuple(map(lower_plan, plan.parts))
-    named = (lowering.complex, further, steps, parts, factors)
-    return LoweredOp(plan, forward, backward, tangent, layouts, likes, *named, valued)
+    whole = LoweredOp(plan, forward, backward, tangent, layouts, likes, lowering.complex, further, steps, parts)
+    return replace(whole, factors=factors, valued=valued)
 
 
 def lowered_steps(solver: Solver) -> tuple[tuple[str, LoweredOp], ...]:
@@ -121,7 +121,8 @@ class _Lowering:
         plan, program = self.plan, self.program
         if not plan.backward or program.target != "function" or program.save == "inputs" or plan.part is not None:
             return None
-        return Factors(Names(self.taken | frozenset(Sizes(program).names()) | {KEEP}))
+        names = Names(self.taken | frozenset(Sizes(program).names()))
+        return Factors(names, names.fresh("keep"))
 
     def layout(self, name: str) -> tuple[Index | None, ...]:
         """Axes of a tensor that `forward` returns: declared, or as decided for an auxiliary output."""

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable
 
 from tensorgrad_gen.ir import Index, Input
-from tensorgrad_gen.lower.factors import KEEP
 from tensorgrad_gen.lower.model import LoweredOp
 from tensorgrad_gen.lower.names import local_name
 from tensorgrad_gen.lower.printer import print_texpr, reads
@@ -141,9 +140,9 @@ def forward_view(facts: Facts) -> ForwardView:
     if program.target == "function" and facts.tangent is None:
         own |= {t: local_name(t) for t in facts.results if t not in facts.lowered.plan.outputs and "own(" in own[t]}
     items = [own[t] if facts.unrounded else result_item(facts, t, own[t], facts.dtype) for t in facts.results]
-    if any(own.flagged for own in facts.lowered.factors):
+    for flag in sorted({own.flag for own in facts.lowered.factors} - {""}):
         real = [local_name(item.name) for item in facts.inputs if item.name in facts.gradients]
-        casts.insert(0, f"{KEEP} = {facts.runtime}requires_grad({', '.join(real)})")
+        casts.insert(0, f"{flag} = {facts.runtime}requires_grad({', '.join(real)})")
     groups, rows = _forward_groups(facts)
     return ForwardView(
         arguments_of(facts),

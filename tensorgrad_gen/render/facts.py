@@ -172,6 +172,7 @@ def _local_names(lowered: LoweredOp, gradients: tuple[str, ...]) -> dict[str, st
     program = lowered.plan.program
     used = {local_name(t) for t in program.tensors} | {local_name(p.name) for p in program.params}
     used |= set(lowered.plan.outputs) | set(lowered.plan.auxiliary) | {own.name for own in lowered.factors}
+    used |= {own.flag for own in lowered.factors}
     used |= {f"grad_{t}" for t in program.tensors} | {f"tangent_{t}" for t in program.tensors}
     bodies: list[Body] = [lowered.forward, *lowered.backward]
     bodies += [body for body in (lowered.valued, lowered.tangent) if body is not None]

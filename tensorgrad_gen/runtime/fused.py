@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tensorgrad_gen.runtime.core import compiling, in_transform, legacy_batched
+from tensorgrad_gen.runtime.core import recording
 from tensorgrad_gen.runtime.ops import sum_lead
 from tensorgrad_gen.runtime.series import sech_squared
 
@@ -40,13 +40,9 @@ _LOG_SOFTMAX = _operator("_log_softmax_backward_data")
 
 def unwatched(operator: Any, grad: Tensor, z: Tensor) -> bool:
     """Whether there is the operator, and nothing records or transforms what is done with these."""
-    if operator is None or torch.is_grad_enabled() or compiling() or in_transform():
+    if operator is None or recording(grad, z):
         return False
-    return (
-        grad.shape == z.shape
-        and grad.dtype == z.dtype
-        and not (legacy_batched(grad) or legacy_batched(z))
-    )
+    return grad.shape == z.shape and grad.dtype == z.dtype
 
 
 def gelu_backward(grad: Tensor, z: Tensor) -> Tensor:
