@@ -12,14 +12,14 @@ from torch import Tensor
 
 from tensorgrad_gen.bench.formula import formula
 from tensorgrad_gen.ir import Expr, Index, Linalg, Program, Root
+from tensorgrad_gen.plan.sizes import FALLING, extents_apart
 from tensorgrad_gen.verify import samples as draws
 from tensorgrad_gen.verify.extents import UndefinedValueError
 from tensorgrad_gen.verify.model import Params, Tensors
 from tensorgrad_gen.verify.samples import Shape
 
-# Extents in the order in which the letters occur, all different, where no hint says more; then all the same, for
+# Where no hint says more, extents are those by which a plan breaks ties, all different; then all the same, for
 # matrices that must be square.
-_EXTENTS = (64, 48, 40, 32, 24, 20, 16, 12)
 _SAME = (48, 32, 16, 12, 8, 6, 4)
 _BATCH, _POINTS = (16,), (64, 48)
 # Hinted extents keep their proportions, and the longest is at least so long.
@@ -80,7 +80,7 @@ def _in(tensor: Tensor | None, dtype: torch.dtype, device: str) -> Tensor | None
 def _shapes(program: Program, params: Params) -> Iterator[Shape]:
     symbols = [symbol for symbol, _ in program.axes if symbol != "..."]
     batch = (_BATCH if symbols else _POINTS) if draws.has_batch(program) else ()
-    usual = dict(zip(symbols, (*_EXTENTS, *(8 for _ in symbols)), strict=False))
+    usual = dict(zip(symbols, (*FALLING, *(8 for _ in symbols)), strict=False))
     hints = {symbol: n for symbol, n in program.hints if symbol in usual}
     regimes = [usual]
     if hints:
@@ -101,17 +101,7 @@ def _hinted(program: Program, sizes: Mapping[str, int], batch: tuple[int, ...], 
         factor *= 2
     shape = draws.make_shape(program, {symbol: factor * n for symbol, n in sizes.items()}, batch)
     shape = _bounded(program, draws.as_given(program, shape, params), together=True)
-    return _apart(dict(shape.sizes), dict(program.hints))
-
-
-def _apart(sizes: Mapping[str, int], hints: Mapping[str, int]) -> dict[str, int]:
-    """A hinted extent that another axis has too is made shorter by an eighth: what takes one for the other is seen."""
-    out = {symbol: n for symbol, n in sizes.items() if symbol not in hints}
-    for symbol, n in sizes.items():
-        while symbol in hints and n in out.values() and n >= 8:
-            n -= n // 8
-        out[symbol] = n
-    return {symbol: out[symbol] for symbol in sizes}
+    return extents_apart(dict(shape.sizes), dict(program.hints))
 
 
 def _bounded(program: Program, shape: Shape, *, together: bool = False) -> Shape:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
 from typing import TypeAlias
 
-from tensorgrad_gen.algebra import accesses, all_indices, by_name
+from tensorgrad_gen.algebra import accesses, by_name
 from tensorgrad_gen.algebra.hoist import Known, scalar, tensors_of
 from tensorgrad_gen.algebra.naming import Namer, describe
 from tensorgrad_gen.algebra.parts import factors_of
 from tensorgrad_gen.ir import Access, Delta, Expr, Index, Iverson, LeviCivita, Mul, Statement, Sum, mul
-from tensorgrad_gen.plan.model import Step
 from tensorgrad_gen.plan.sizes import Regime
 
 # Up to so many operands the tree is the best of all; beyond, a good one.
@@ -22,10 +21,17 @@ EXACT = 9
 SHARES = 840
 # The tensors that some operands of a contraction read.
 Subset: TypeAlias = "tuple[str, ...]"
+# Products and elements made at typical extents; then, where those are equal, at extents that are not.
+Cost: TypeAlias = "tuple[int, int, int, int]"
 
 
-def order_contractions(statements: Sequence[Statement], names: Namer, known: Known, regime: Regime) -> list[Statement]:
-    """The statements, each contraction with at most two operands."""
+def order_contractions(
+    statements: Sequence[Statement], names: Namer, known: Known, regime: Regime, *, apart: bool = False
+) -> list[Statement]:
+    """The statements, each contraction with at most two operands.
+
+    Ties go from the right; with `apart`, to what is cheapest where no two extents are the same.
+    """
     out: list[Statement] = []
     uses = Counter[Subset]()
     parts = [_parts(_scaled(statement.value)[1], regime) for statement in statements]
@@ -40,7 +46,8 @@ def order_contractions(statements: Sequence[Statement], names: Namer, known: Kno
         if same is not None:
             value = same
         elif contraction is not None:
-            split = _split(contraction, out, names, known, regime, uses)
+            network = _Network(contraction, known, regime, uses, apart=apart)
+            split = network.split(names, out)
             if split is not contraction:
                 value = mul(*scale, split)
         done = Statement(statement.target, statement.indices, value, statement.kind)
@@ -50,11 +57,6 @@ def order_contractions(statements: Sequence[Statement], names: Namer, known: Kno
         out.append(done)
         uses.subtract(own)
     return out
-
-
-def work(steps: Iterable[Step], regime: Regime) -> int:
-    """How many products and sums the steps take: one for each place of all the indices that meet in one."""
-    return sum(regime.elements(all_indices(step.value) | set(step.indices)) for step in steps)
 
 
 def _parts(contraction: Sum | None, regime: Regime) -> set[Subset]:
@@ -120,15 +122,6 @@ def _split_into(contraction: Sum, regime: Regime) -> list[Expr]:
     return _operands(contraction, regime)
 
 
-def _split(
-    contraction: Sum, out: list[Statement], names: Namer, known: Known, regime: Regime, uses: Counter[Subset]
-) -> Expr:
-    operands = _split_into(contraction, regime)
-    if len(operands) <= 2:
-        return contraction
-    return _Network(operands, contraction, known, regime, uses).split(names, out)
-
-
 class _Network:
     """A contraction of several operands: subsets of them are numbers, a bit for each.
 
@@ -136,17 +129,18 @@ class _Network:
     value, and the gradients before it, have contracted.  What `uses` says that others need too costs each a share.
     """
 
-    def __init__(
-        self, operands: list[Expr], contraction: Sum, known: Known, regime: Regime, uses: Counter[Subset]
-    ) -> None:
-        self.operands, self.contraction, self.known, self.regime = operands, contraction, known, regime
-        self.uses = uses
-        self.whole = (1 << len(operands)) - 1
+    def __init__(self, contraction: Sum, known: Known, regime: Regime, uses: Counter[Subset], *, apart: bool) -> None:
+        self.operands = _split_into(contraction, regime)
+        self.contraction, self.known, self.regime = contraction, known, regime
+        self.uses, self.apart = uses, apart
+        self.whole = (1 << len(self.operands)) - 1
         self.bound = frozenset(contraction.indices)
         self.splits: dict[int, tuple[int, int]] = {}
 
     def split(self, names: Namer, out: list[Statement]) -> Expr:
         """The last pair of the cheapest tree; the others become statements."""
+        if len(self.operands) <= 2:
+            return self.contraction
         if len(self.operands) <= EXACT:
             self._search()
         else:
@@ -171,26 +165,34 @@ class _Network:
     def _search(self) -> None:
         """The cheapest tree of each subset, the smaller ones first."""
         free = {s: self._value(s).free for s in range(1, self.whole + 1)}
-        cost = {1 << k: (0, 0) for k in range(len(self.operands))}
+        nothing: Cost = (0, 0, 0, 0)
+        cost = {1 << k: nothing for k in range(len(self.operands))}
         for subset in sorted(free, key=int.bit_count):
             if subset in cost:
                 continue
             if subset != self.whole and self.known.find_flat(self._value(subset)) is not None:
-                cost[subset] = (0, 0)
+                cost[subset] = nothing
                 continue
             best = None
             share = max(1, self.uses[tensors_of(*self._members(subset))])
+            made = free[subset]
             part = (subset - 1) & subset
             while part > subset & ~part:
                 other = subset & ~part
-                own = SHARES * self.regime.elements(free[part] | free[other]) // share
-                work = cost[part][0] + cost[other][0] + own
-                room = cost[part][1] + cost[other][1] + self.regime.elements(free[subset])
-                if best is None or (work, room) < best[0]:
-                    best = (work, room), (part, other)
+                total = self._cost(free[part] | free[other], made, share, cost[part], cost[other])
+                if best is None or total < best[0]:
+                    best = total, (part, other)
                 part = (part - 1) & subset
             assert best is not None
             cost[subset], self.splits[subset] = best
+
+    def _cost(self, met: frozenset[Index], made: frozenset[Index], share: int, *parts: Cost) -> Cost:
+        """Of a pair and its parts: products where all its indices meet, and what is made of them."""
+        own = SHARES * self.regime.elements(met) // share, self.regime.elements(made), 0, 0
+        if self.apart:
+            own = (*own[:2], SHARES * self.regime.elements_apart(met) // share, self.regime.elements_apart(made))
+        work, room, work_apart, room_apart = map(sum, zip(own, *parts, strict=True))
+        return work, room, work_apart, room_apart
 
     def _follow(self, path: list[tuple[int, int]]) -> None:
         """The tree of a path over shrinking lists."""

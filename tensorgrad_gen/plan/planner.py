@@ -16,7 +16,8 @@ from tensorgrad_gen.derive.model import Further
 from tensorgrad_gen.derive.modes import taken_names
 from tensorgrad_gen.ir import Apply, Expr, Program, Root, Statement, complex_of
 from tensorgrad_gen.normalise.parts import Part, parts
-from tensorgrad_gen.plan.contraction import order_contractions, work
+from tensorgrad_gen.plan.contraction import order_contractions
+from tensorgrad_gen.plan.costs import in_both, work
 from tensorgrad_gen.plan.counted import share_counted
 from tensorgrad_gen.plan.differences import share_differences
 from tensorgrad_gen.plan.inside import softmax_inside
@@ -44,17 +45,11 @@ def plan(derivatives: Derivatives) -> Plan:
 
 def _plan(derivatives: Derivatives) -> Plan:
     program = derivatives.program
-    planner = _Planner(program)
-    main = planner.main(derivatives.adjoint)
+    planner, main = _cheapest(program, derivatives.adjoint)
     saved = planner.choose(main)
     auxiliary = tuple(n for n in saved if n not in program.outputs)
     blocks = planner.blocks(main, derivatives.adjoint.roots, auxiliary)
-    available = {i.name for i in program.inputs} | {c.name for c in program.constants} | set(saved)
-    # An output that backward needs, and the cut has not taken, is computed again from what is kept: it is smooth, or
-    # autograd would differentiate it by torch's conventions where the law of the output has its own.
-    smooth = {s.target for s in planner.forward if not has_edges(s.value)}
-    again = planner.needed(main) & smooth - set(saved) if program.save != "all" else set()
-    available |= set(program.outputs) - again
+    available = planner.available(main, saved)
     backward = [planner.finish(block, available) for block in blocks]
     tangent = None
     if "jvp" in program.derivatives and derivatives.tangent.tangents:
@@ -74,6 +69,22 @@ def _plan(derivatives: Derivatives) -> Plan:
         tuple(_part(part, lean=program.chunk is not None and program.chunk.lean) for part in parts(program)),
         unrounded=reads_unrounded(program, planner.forward, read, planner.regime),
     )
+
+
+def _cheapest(program: Program, derived: Adjoint) -> tuple[_Planner, Block]:
+    """The forward program and backward from its outputs.
+
+    Ties in forward's contractions go to what is cheapest at extents that are not the same where, of both together,
+    neither the products nor what is copied or kept is more, at those extents and at typical ones.
+    """
+    planner = _Planner(program)
+    main = planner.main(derived)
+    other = _Planner(program, apart=True)
+    if other.forward == planner.forward:
+        return planner, main
+    block = other.main(derived)
+    better = all(mine <= usual for mine, usual in zip(other.total(block), planner.total(main), strict=True))
+    return (other, block) if better else (planner, main)
 
 
 def _part(part: Part, lean: bool) -> Plan:
@@ -145,11 +156,11 @@ def _declared(program: Program) -> Callable[[str], int]:
 class _Planner:
     """Splits statements into steps over one forward program."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, *, apart: bool = False) -> None:
         self.regime = Regime(program)
         names = Namer(taken_names(program), derivative_names(set(program.tensors)))
         known = Known()
-        ordered = order_contractions(program.statements, names, known, self.regime)
+        ordered = order_contractions(program.statements, names, known, self.regime, apart=apart)
         self.flat = known.flat
         self.equations = len(program.statements)
         self.forward = [plain_dummies(statement) for statement in ordered]
@@ -177,6 +188,14 @@ class _Planner:
         """Products, steps and what they read."""
         reads = sum(1 for step in block.steps for _ in accesses(step.value))
         return work(block.steps, self.regime), len(block.steps), reads
+
+    def total(self, main: Block) -> tuple[int, ...]:
+        """Of forward and backward: products, elements copied, elements kept."""
+        saved = self.choose(main)
+        auxiliary = tuple(n for n in saved if n not in self.program.outputs)
+        steps = (*self.forward_steps(auxiliary), *self.finish(main, self.available(main, saved)).steps)
+        kept = [s.indices for s in self.forward if s.target in auxiliary]
+        return in_both(steps, kept, self.regime)
 
     def block(self, roots: tuple[str, ...], statements: Sequence[Statement], results: Results) -> Block:
         """Steps of a linear program, without what it recomputes of forward."""
@@ -267,6 +286,18 @@ class _Planner:
     def choose(self, main: Block) -> list[str]:
         """The forward tensors that backward keeps."""
         return choose_saved(self.program, self.forward, self.needed(main), self.regime)
+
+    def available(self, main: Block, saved: Sequence[str]) -> set[str]:
+        """What derivatives may read: what is kept, and what is there anyway.
+
+        An output that backward needs, and the cut has not taken, is computed again from what is kept: it is smooth, or
+        autograd would differentiate it by torch's conventions where the law of the output has its own.
+        """
+        program = self.program
+        given = {i.name for i in program.inputs} | {c.name for c in program.constants} | set(saved)
+        smooth = {s.target for s in self.forward if not has_edges(s.value)}
+        again = self.needed(main) & smooth - set(saved) if program.save != "all" else set()
+        return given | set(program.outputs) - again
 
     def finish(self, block: Block, available: set[str], prune: bool = True) -> Block:
         """The block with what it recomputes of forward in front, each step marked with who needs it."""

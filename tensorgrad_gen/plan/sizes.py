@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from tensorgrad_gen.ir import Index, Program
 
 TYPICAL = 64  # an extent that nothing says more about
 BATCH = 1024  # all leading batch axes together
+# Such extents, all different, in the order in which their letters occur: between what is equal where all are the same.
+FALLING = (64, 48, 40, 32, 24, 20, 16, 12)
+
+
+def extents_apart(sizes: Mapping[str, int], hints: Mapping[str, int]) -> dict[str, int]:
+    """A hinted extent that another axis has too is made shorter by an eighth: what takes one for the other is seen."""
+    out = {symbol: n for symbol, n in sizes.items() if symbol not in hints}
+    for symbol, n in sizes.items():
+        while symbol in hints and n in out.values() and n >= 8:
+            n -= n // 8
+        out[symbol] = n
+    return {symbol: out[symbol] for symbol in sizes}
 
 
 class Regime:
@@ -15,6 +27,8 @@ class Regime:
 
     def __init__(self, program: Program) -> None:
         self.hints = dict(program.hints)
+        letters = [symbol for symbol, _ in program.axes if symbol != "..."]
+        self._apart = extents_apart(dict(zip(letters, FALLING, strict=False)) | self.hints, self.hints)
 
     def extent(self, index: Index) -> int:
         """The typical extent of an index."""
@@ -29,4 +43,12 @@ class Regime:
         product = 1
         for index in indices:
             product *= max(1, self.extent(index))
+        return product
+
+    def elements_apart(self, indices: Iterable[Index]) -> int:
+        """As many, where no two extents are the same and each further letter has a smaller one."""
+        product = 1
+        for index in indices:
+            named = index.extent if isinstance(index.extent, str) else ""
+            product *= max(1, self._apart.get(named, self.extent(index)))
         return product
