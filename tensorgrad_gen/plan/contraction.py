@@ -30,11 +30,12 @@ def order_contractions(
 ) -> list[Statement]:
     """The statements, each contraction with at most two operands.
 
+    A number that scales an operand of a contraction, and of a product that spreads, scales it once for both.
     Ties go from the right; with `apart`, to what is cheapest where no two extents are the same.
     """
     out: list[Statement] = []
     uses = Counter[Subset]()
-    parts = [_parts(_scaled(statement.value)[1], regime) for statement in statements]
+    parts = [_parts(statement.value, regime) for statement in statements]
     for own in parts:
         uses.update(own)
     for statement, own in zip(statements, parts, strict=True):
@@ -50,6 +51,8 @@ def order_contractions(
             split = network.split(names, out)
             if split is not contraction:
                 value = mul(*scale, split)
+        else:
+            value = _with_scaled(value, names, known, uses, out)
         done = Statement(statement.target, statement.indices, value, statement.kind)
         known.enter(done)
         if contraction is not None and not scale:
@@ -59,9 +62,38 @@ def order_contractions(
     return out
 
 
-def _parts(contraction: Sum | None, regime: Regime) -> set[Subset]:
-    """The tensors of every subset of the operands of a contraction that is split."""
-    operands = [] if contraction is None else _split_into(contraction, regime)
+def _with_scaled(value: Expr, names: Namer, known: Known, uses: Counter[Subset], out: list[Statement]) -> Expr:
+    """A product that spreads, `g[] a[i] b[j]`, with `g[] a[i]` under a name that another statement has use for too."""
+    for number, operand in _scalings(value):
+        pair = mul(number, operand)
+        found = known.find(pair)
+        if found is None and uses[tensors_of(pair)] > 1:
+            axes = tuple(s for s in operand.subs if isinstance(s, Index))
+            statement = Statement(names.name(describe(pair)), axes, pair)
+            known.enter(statement)
+            known.enter_flat(statement)
+            out.append(statement)
+            found = Access(statement.target, axes)
+        if found is not None:
+            return mul(*(f for f in factors_of(value) if f not in (number, operand)), found)
+    return value
+
+
+def _scalings(value: Expr) -> list[tuple[Access, Access]]:
+    """Each tensor without axes in a product that spreads, with each other factor."""
+    factors = [f for f in factors_of(value) if not scalar(f)] if isinstance(value, Mul) else []
+    plain = [f for f in factors if isinstance(f, Access) and frozenset(f.subs) == f.free]
+    if len(plain) < len(factors) or any(f.free == value.free for f in plain) or len(set(plain)) < len(plain):
+        return []
+    return [(number, f) for number in plain if not number.free for f in plain if f.free]
+
+
+def _parts(value: Expr, regime: Regime) -> set[Subset]:
+    """The tensors of every subset of the operands of a contraction that is split, or of what else may be scaled."""
+    contraction = _scaled(value)[1]
+    if contraction is None:
+        return {tensors_of(*pair) for pair in _scalings(value)}
+    operands = _split_into(contraction, regime)
     if not 2 < len(operands) <= EXACT:
         return set()
     named = [tensors_of(operand) for operand in operands]
