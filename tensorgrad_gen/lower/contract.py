@@ -38,8 +38,8 @@ from tensorgrad_gen.lower.model import Layout
 from tensorgrad_gen.lower.pointwise import collect, masked
 from tensorgrad_gen.lower.reading import natural_order
 from tensorgrad_gen.lower.reduce_axes import reduce_sum
-from tensorgrad_gen.lower.torch_ir import Call, Lit, Method
-from tensorgrad_gen.lower.values import LEAD, Val, align
+from tensorgrad_gen.lower.torch_ir import Call, Infix, Lit, Method
+from tensorgrad_gen.lower.values import LEAD, Val, align, permute
 from tensorgrad_gen.lower.windows import product_of, unpadded
 from tensorgrad_gen.plan.sizes import Regime
 
@@ -47,7 +47,23 @@ from tensorgrad_gen.plan.sizes import Regime
 def lower_sum(b: Builder, node: Sum, order: Layout) -> Val:
     """A sum, of a product or of anything else."""
     body = node.body
+    match body:
+        case Apply("real", (Mul((Apply("conj", (Access() as left,)), Access() as right)),)) if LEAD not in node.indices:
+            return _real_dot(b, node, left, right, order)
+        case Apply("real", (Mul((Access() as right, Apply("conj", (Access() as left,)))),)) if LEAD not in node.indices:
+            return _real_dot(b, node, left, right, order)
     return sum_product(b, node.indices, body.factors if isinstance(body, Mul) else (body,), order)
+
+
+def _real_dot(b: Builder, node: Sum, left: Access, right: Access, order: Layout) -> Val:
+    """The real part of a sum of products, of the parts of two tensors: the conjugate is no tensor then."""
+    bound = frozenset(node.indices)
+    layout = natural_order((left, right), bound, order)
+    vals = [permute(b.solid(b.lower(access, layout)), layout) for access in (left, right)]
+    parts = [Call("torch.view_as_real", (Method(v.expr, "resolve_conj"),)) for v in vals]
+    axes = Lit((*(k - len(layout) - 1 for k, axis in enumerate(layout) if axis in bound), -1))
+    rest = tuple(axis for axis in layout if axis not in bound)
+    return align(Val(Method(Infix("*", *parts), "sum", (axes,)), rest), order)
 
 
 def sum_product(b: Builder, bound: tuple[Index, ...], factors: tuple[Expr, ...], order: Layout) -> Val:

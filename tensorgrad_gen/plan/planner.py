@@ -23,6 +23,7 @@ from tensorgrad_gen.plan.differences import share_differences
 from tensorgrad_gen.plan.inside import softmax_inside
 from tensorgrad_gen.plan.masked import share_masked
 from tensorgrad_gen.plan.model import Block, Plan, Solver, Step
+from tensorgrad_gen.plan.real_parts import real_products
 from tensorgrad_gen.plan.rows import with_rows
 from tensorgrad_gen.plan.saving import choose_saved, clips, reads_unrounded
 from tensorgrad_gen.plan.scales import share_scales
@@ -334,7 +335,8 @@ class _Planner:
             if statement.target in needed:
                 needed |= {a.tensor for a in accesses(statement.value)}
                 kept.append(Step(statement.target, statement.indices, statement.value, statement.kind))
-        return tuple(reversed(kept))
+        given = [item.name for item in self.program.inputs if item.kind == "complex"]
+        return real_products(kept[::-1], given, {*self.program.outputs, *auxiliary}) if given else tuple(kept[::-1])
 
 
 def _mark(steps: tuple[Step, ...], results: Results) -> tuple[Step, ...]:
