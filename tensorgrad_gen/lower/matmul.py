@@ -133,6 +133,8 @@ def _matrix(b: Builder, left: Val, right: Val, kinds: tuple[Axes, Axes, Axes, Ax
     # One index of its own on the other side: `...` is none, it may be any number of axes.
     rows = len(yours) == 1 and yours[0] is not LEAD and _ends(left, common)
     columns = len(mine) == 1 and mine[0] is not LEAD and _ends(right, common)
+    if not batch and columns and not single and not rows and LEAD not in yours and _first(order, mine[0]):
+        return _grouped(left, right, ((), mine, yours), order)
     if not batch and (single or rows or columns):
         if (not single and not rows) or (single and _reversed(order, mine, yours)):
             left, right, mine, yours = right, left, yours, mine

@@ -26,6 +26,7 @@ from tensorgrad_gen.ir import (
 from tensorgrad_gen.lower import access, calls, conditions, contract, deltas, pointwise, reductions, roots
 from tensorgrad_gen.lower.attention import AttentionCall, attention_gradients, attention_values
 from tensorgrad_gen.lower.builder import Builder, Local, Rule
+from tensorgrad_gen.lower.copies import laid_out
 from tensorgrad_gen.lower.counts import is_count
 from tensorgrad_gen.lower.factors import Factors
 from tensorgrad_gen.lower.fused import Fused, fused
@@ -245,7 +246,7 @@ class _Lowering:
         beside = whole.told if isinstance(whole, AttentionCall) else ()
         told = "\n".join(map(self.formula, beside))
         val = b.tensor(lower(step.value, order)) if whole is None else calls.lower_whole(b, whole, told)
-        val = align(b.real(val) if step.kind == "real" else val, order)
+        val = laid_out(align(b.real(val) if step.kind == "real" else val, order), step, self.plan)
         name = local_name(step.target)
         shown = self.formula(_said(step, products, whole))
         if isinstance(whole, AttentionCall) and whole.grad is None:  # gradients have a statement in common, which tells

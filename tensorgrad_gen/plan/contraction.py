@@ -47,7 +47,7 @@ def order_contractions(
         if same is not None:
             value = same
         elif contraction is not None:
-            network = _Network(contraction, known, regime, uses, apart=apart)
+            network = _Network(contraction, statement.indices, known, regime, uses, apart=apart)
             split = network.split(names, out)
             if split is not contraction:
                 value = mul(*scale, split)
@@ -161,9 +161,18 @@ class _Network:
     value, and the gradients before it, have contracted.  What `uses` says that others need too costs each a share.
     """
 
-    def __init__(self, contraction: Sum, known: Known, regime: Regime, uses: Counter[Subset], *, apart: bool) -> None:
+    def __init__(
+        self,
+        contraction: Sum,
+        order: tuple[Index, ...],
+        known: Known,
+        regime: Regime,
+        uses: Counter[Subset],
+        *,
+        apart: bool,
+    ) -> None:
         self.operands = _split_into(contraction, regime)
-        self.contraction, self.known, self.regime = contraction, known, regime
+        self.contraction, self.order, self.known, self.regime = contraction, order, known, regime
         self.uses, self.apart = uses, apart
         self.whole = (1 << len(self.operands)) - 1
         self.bound = frozenset(contraction.indices)
@@ -255,7 +264,7 @@ class _Network:
         """The axes of a tensor as its reader takes them without a copy.
 
         Those that `reader` has of both its operands come first: a batch of matrix products. Where there are none, what
-        it sums lies together at an end.
+        it sums lies together at an end, or is made to.
         """
         both = value.free & frozenset[Index]().union(*(o.free for o in self._members(reader & ~subset)))
         kept = both & self.contraction.free.union(*(o.free for o in self._members(self.whole & ~reader)))
@@ -263,8 +272,15 @@ class _Network:
         read = _in_order_of_reading(value)
         if not kept and not _together(read, both):
             turned = _in_order_of_reading(value, turned=True)
-            read = turned if _together(turned, both) else read
+            read = turned if _together(turned, both) else self._in_groups(read, both, reader & ~subset)
         return tuple(sorted(read, key=lambda i: (i.extent != "...", i not in batch)))
+
+    def _in_groups(self, read: tuple[Index, ...], summed: frozenset[Index], other: int) -> tuple[Index, ...]:
+        """The axes that the reader sums, as what it reads beside has them; then the others, as the result has them."""
+        reads = (a for operand in self._members(other) for a in accesses(operand))
+        beside = [sub for access in reads for sub in access.subs if sub in summed]
+        rest = sorted((i for i in read if i not in summed), key=lambda i: (*self.order, i).index(i))
+        return tuple(i for i in dict.fromkeys((*beside, *rest)) if isinstance(i, Index))
 
     def _pair(self, subset: int, left: Expr, right: Expr) -> Expr:
         summed = self._summed(subset)
