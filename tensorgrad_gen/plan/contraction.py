@@ -264,7 +264,7 @@ class _Network:
         """The axes of a tensor as its reader takes them without a copy.
 
         Those that `reader` has of both its operands come first: a batch of matrix products. Where there are none, what
-        it sums lies together at an end, or is made to.
+        it sums lies together at an end.
         """
         both = value.free & frozenset[Index]().union(*(o.free for o in self._members(reader & ~subset)))
         kept = both & self.contraction.free.union(*(o.free for o in self._members(self.whole & ~reader)))
@@ -272,7 +272,10 @@ class _Network:
         read = _in_order_of_reading(value)
         if not kept and not _together(read, both):
             turned = _in_order_of_reading(value, turned=True)
-            read = turned if _together(turned, both) else self._in_groups(read, both, reader & ~subset)
+            if _together(turned, both):
+                read = turned
+            elif isinstance(value, Sum):  # a matrix product that is copied anyway
+                read = self._in_groups(read, both, reader & ~subset)
         return tuple(sorted(read, key=lambda i: (i.extent != "...", i not in batch)))
 
     def _in_groups(self, read: tuple[Index, ...], summed: frozenset[Index], other: int) -> tuple[Index, ...]:
