@@ -351,7 +351,7 @@ def _word(part: TExpr) -> str:
     match part:
         case Call(function):
             name = function.rsplit(".", 1)[-1]
-            return {"where": "chosen"}.get(name, name)
+            return {"where": "chosen", "threshold": "divisor"}.get(name, name)
         case Method(_, name):
             return _WORDS.get(name, name)
         case Infix(op, _, _):

@@ -38,6 +38,13 @@ def zero_outside(factor: Expr, condition: Expr, program: Program) -> bool:
     return _is_part(factor, condition.left, _meaning(condition.left, program))
 
 
+def is_size(expr: Expr, program: Program) -> bool:
+    """Whether the value is a magnitude or a norm: never below 0."""
+    value = _meaning(expr, program)
+    magnitude = isinstance(value, Apply) and value.function in _MAGNITUDES
+    return magnitude or (isinstance(value, Reduce) and value.kind == "norm")
+
+
 def is_compared(factor: Expr, condition: Expr) -> bool:
     """Whether the factor itself is compared with 0: `u` in `u != 0`, or in `u != 0 or v != 0`."""
     if isinstance(condition, Logic) and condition.op == "or":

@@ -7,12 +7,13 @@ from dataclasses import replace
 from fractions import Fraction
 
 from tensorgrad_gen.algebra import accesses
-from tensorgrad_gen.algebra.hidden_zeros import masked_divisors, zero_outside
+from tensorgrad_gen.algebra.hidden_zeros import is_compared, is_size, masked_divisors, zero_outside
 from tensorgrad_gen.algebra.hoist import scalar
 from tensorgrad_gen.algebra.parts import factors_of, split_power
 from tensorgrad_gen.ir import (
     Add,
     Apply,
+    Compare,
     Const,
     Delta,
     Expr,
@@ -286,6 +287,9 @@ def _lower_where(b: Builder, node: Where, order: Layout) -> Val:
 
 def where(b: Builder, node: Where, order: Layout, kind: str) -> Val:
     """A choice between two values, conditions or labels; of each only what is chosen is read."""
+    plain = isinstance(node.condition, Compare) and isinstance(node.other, Const | Special)
+    if kind == "real" and plain and is_compared(node.then, node.condition) and is_size(node.then, b.program):
+        return _size_or(b, node, order)
     lower = {"real": b.lower, "bool": b.condition, "label": b.integer}[kind]
     outer = b.guards
     opposite = negated(node.condition)
@@ -298,6 +302,12 @@ def where(b: Builder, node: Where, order: Layout, kind: str) -> Val:
     if then.scalar and other.scalar:
         then = b.tensor(then)
     return pointwise(Call("torch.where", (mask.expr, then.expr, other.expr)), mask, then, other, kind=kind)
+
+
+def _size_or(b: Builder, node: Where, order: Layout) -> Val:
+    """`r` where it is not 0, and another number there: `r` is never below 0, so one call says it."""
+    size, other = b.tensor(b.lower(node.then, order)), b.lower(node.other, order)
+    return size.over(Call("torch.threshold", (size.expr, Lit(0), other.expr)))
 
 
 def negated(condition: Expr) -> Expr:
