@@ -33,6 +33,7 @@ from tensorgrad_gen.ir import number as constant
 from tensorgrad_gen.lower.arith import ONE, over, pointwise, product, times, total
 from tensorgrad_gen.lower.builder import Builder, Rule, is_integer, rational
 from tensorgrad_gen.lower.counts import count_above_zero
+from tensorgrad_gen.lower.masks import under_one_mask
 from tensorgrad_gen.lower.model import Layout
 from tensorgrad_gen.lower.names import local_name
 from tensorgrad_gen.lower.torch_functions import SAFE_AT_TWO, SINGULAR, SINGULAR_AT_ONE, SPELLINGS
@@ -91,6 +92,8 @@ def _lower_add(b: Builder, node: Add, order: Layout) -> Val:
         return add_scattered(b, chosen[0], others, order)
     if (choice := _choice(node)) is not None:
         return _lower_where(b, choice, order)
+    if (common := under_one_mask(node)) is not node:
+        return b.lower(common, order)
     return total(b, [b.lower(term, order) for term in node.terms])
 
 
