@@ -1,10 +1,24 @@
-"""Masked terms of a sum that have the mask in common: they are added under it."""
+"""Masks that take one call instead of several."""
 
 from __future__ import annotations
 
 from tensorgrad_gen.algebra import accesses
+from tensorgrad_gen.algebra.hidden_zeros import is_compared, is_size
 from tensorgrad_gen.algebra.parts import factors_of
-from tensorgrad_gen.ir import Add, Expr, Iverson, add, mul
+from tensorgrad_gen.ir import Add, Compare, Const, Expr, Iverson, Special, Where, add, mul
+from tensorgrad_gen.lower.builder import Builder
+from tensorgrad_gen.lower.model import Layout
+from tensorgrad_gen.lower.torch_ir import Call, Lit
+from tensorgrad_gen.lower.values import Val
+
+
+def size_or(b: Builder, node: Where, order: Layout) -> Val | None:
+    """A size `r` where it is not 0, and another number there: as `r` is never below 0, it is above a threshold."""
+    plain = isinstance(node.condition, Compare) and isinstance(node.other, Const | Special)
+    if not plain or not is_compared(node.then, node.condition) or not is_size(node.then, b.program):
+        return None
+    size, other = b.tensor(b.lower(node.then, order)), b.lower(node.other, order)
+    return size.over(Call("torch.threshold", (size.expr, Lit(0), other.expr)))
 
 
 def under_one_mask(node: Add) -> Add | Expr:

@@ -7,13 +7,12 @@ from dataclasses import replace
 from fractions import Fraction
 
 from tensorgrad_gen.algebra import accesses
-from tensorgrad_gen.algebra.hidden_zeros import is_compared, is_size, masked_divisors, zero_outside
+from tensorgrad_gen.algebra.hidden_zeros import masked_divisors, zero_outside
 from tensorgrad_gen.algebra.hoist import scalar
 from tensorgrad_gen.algebra.parts import factors_of, split_power
 from tensorgrad_gen.ir import (
     Add,
     Apply,
-    Compare,
     Const,
     Delta,
     Expr,
@@ -33,7 +32,7 @@ from tensorgrad_gen.ir import number as constant
 from tensorgrad_gen.lower.arith import ONE, over, pointwise, product, times, total
 from tensorgrad_gen.lower.builder import Builder, Rule, is_integer, rational
 from tensorgrad_gen.lower.counts import count_above_zero
-from tensorgrad_gen.lower.masks import under_one_mask
+from tensorgrad_gen.lower.masks import size_or, under_one_mask
 from tensorgrad_gen.lower.model import Layout
 from tensorgrad_gen.lower.names import local_name
 from tensorgrad_gen.lower.torch_functions import SAFE_AT_TWO, SINGULAR, SINGULAR_AT_ONE, SPELLINGS
@@ -227,8 +226,12 @@ def _not_negative(expr: Expr) -> bool:
 def _lower_pow(b: Builder, node: Pow, order: Layout) -> Val:
     exponent = constant(node.exponent)
     if exponent is None:
-        base = safe(b, b.lower(node.base, order), order)
-        power = b.lower(node.exponent, order)
+        base, power = b.lower(node.base, order), b.lower(node.exponent, order)
+        smaller = power.kind != "number" and node.exponent.free < node.base.free
+        if smaller and all(g.free <= node.exponent.free for g in b.guards):
+            power = safe(b, power, order, 0)  # `x^0` is 1, as `1^p` is
+        else:
+            base = safe(b, base, order)
         if base.kind == "number" and power.kind == "number":
             return Val(Call("_runtime.power", (base.expr, power.expr)), kind="number")
         return SPELLINGS["pow"](b, (base, power))
@@ -290,9 +293,8 @@ def _lower_where(b: Builder, node: Where, order: Layout) -> Val:
 
 def where(b: Builder, node: Where, order: Layout, kind: str) -> Val:
     """A choice between two values, conditions or labels; of each only what is chosen is read."""
-    plain = isinstance(node.condition, Compare) and isinstance(node.other, Const | Special)
-    if kind == "real" and plain and is_compared(node.then, node.condition) and is_size(node.then, b.program):
-        return _size_or(b, node, order)
+    if kind == "real" and (found := size_or(b, node, order)) is not None:
+        return found
     lower = {"real": b.lower, "bool": b.condition, "label": b.integer}[kind]
     outer = b.guards
     opposite = negated(node.condition)
@@ -305,12 +307,6 @@ def where(b: Builder, node: Where, order: Layout, kind: str) -> Val:
     if then.scalar and other.scalar:
         then = b.tensor(then)
     return pointwise(Call("torch.where", (mask.expr, then.expr, other.expr)), mask, then, other, kind=kind)
-
-
-def _size_or(b: Builder, node: Where, order: Layout) -> Val:
-    """`r` where it is not 0, and another number there: `r` is never below 0, so one call says it."""
-    size, other = b.tensor(b.lower(node.then, order)), b.lower(node.other, order)
-    return size.over(Call("torch.threshold", (size.expr, Lit(0), other.expr)))
 
 
 def negated(condition: Expr) -> Expr:
