@@ -12,7 +12,7 @@ from tensorgrad_gen import compile_spec, load_op
 from tensorgrad_gen.algebra import accesses
 from tensorgrad_gen.ir import Sum
 from tensorgrad_gen.notation import print_statement
-from tensorgrad_gen.plan.contraction import work
+from tensorgrad_gen.plan.costs import work
 from tensorgrad_gen.plan.model import Block, Plan
 from tensorgrad_gen.plan.sizes import Regime
 

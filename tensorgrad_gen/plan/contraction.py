@@ -11,8 +11,8 @@ from typing import TypeAlias
 from tensorgrad_gen.algebra import accesses, by_name
 from tensorgrad_gen.algebra.hoist import Known, scalar, tensors_of
 from tensorgrad_gen.algebra.naming import Namer, describe
-from tensorgrad_gen.algebra.parts import factors_of
-from tensorgrad_gen.ir import Access, Delta, Expr, Index, Iverson, LeviCivita, Mul, Statement, Sum, mul
+from tensorgrad_gen.algebra.parts import factors_of, terms_of
+from tensorgrad_gen.ir import Access, Delta, Expr, Index, Iverson, LeviCivita, Mul, Statement, Sum, add, mul
 from tensorgrad_gen.plan.sizes import Regime
 
 # Up to so many operands the tree is the best of all; beyond, a good one.
@@ -63,20 +63,24 @@ def order_contractions(
 
 
 def _with_scaled(value: Expr, names: Namer, known: Known, uses: Counter[Subset], out: list[Statement]) -> Expr:
-    """A product that spreads, `g[] a[i] b[j]`, with `g[] a[i]` under a name that another statement has use for too."""
-    for number, operand in _scalings(value):
-        pair = mul(number, operand)
-        found = known.find(pair)
-        if found is None and uses[tensors_of(pair)] > 1:
-            axes = tuple(s for s in operand.subs if isinstance(s, Index))
-            statement = Statement(names.name(describe(pair)), axes, pair)
-            known.enter(statement)
-            known.enter_flat(statement)
-            out.append(statement)
-            found = Access(statement.target, axes)
-        if found is not None:
-            return mul(*(f for f in factors_of(value) if f not in (number, operand)), found)
-    return value
+    """Products that spread, `g[] a[i] b[j]`, with `g[] a[i]` under a name that another one has use for too."""
+
+    def read(term: Expr) -> Expr:
+        for number, operand in _scalings(term):
+            pair = mul(number, operand)
+            found = known.find(pair)
+            if found is None and uses[tensors_of(pair)] > 1:
+                axes = tuple(s for s in operand.subs if isinstance(s, Index))
+                statement = Statement(names.name(describe(pair)), axes, pair)
+                known.enter(statement)
+                known.enter_flat(statement)
+                out.append(statement)
+                found = Access(statement.target, axes)
+            if found is not None:
+                return mul(*(f for f in factors_of(term) if f not in (number, operand)), found)
+        return term
+
+    return add(*map(read, terms_of(value))) if any(map(_scalings, terms_of(value))) else value
 
 
 def _scalings(value: Expr) -> list[tuple[Access, Access]]:
@@ -92,7 +96,7 @@ def _parts(value: Expr, regime: Regime) -> set[Subset]:
     """The tensors of every subset of the operands of a contraction that is split, or of what else may be scaled."""
     contraction = _scaled(value)[1]
     if contraction is None:
-        return {tensors_of(*pair) for pair in _scalings(value)}
+        return {tensors_of(*pair) for term in terms_of(value) for pair in _scalings(term)}
     operands = _split_into(contraction, regime)
     if not 2 < len(operands) <= EXACT:
         return set()
