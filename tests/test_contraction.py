@@ -41,17 +41,41 @@ def shown(block: Block) -> list[str]:
 
 
 def test_a_cotangent_without_indices_scales_the_smallest_tensor() -> None:
-    source = compile_spec(spec(*FORM[:2])).source
-    assert "grad_x = a.unsqueeze(-1) * grad_y * b" in source  # a vector is scaled, no matrix
+    lines = shown(plan_of(*FORM[:2]).backward[0])
+    # A vector is scaled, no matrix; and once for the contraction and for the product that spreads.
+    assert lines[:3] == [
+        "grad_y_b[j] = grad_y*b[j]",
+        "grad_a[i] = sum[j](x[i,j]*grad_y_b[j])",
+        "grad_x[i,j] = a[i]*grad_y_b[j]",
+    ]
 
 
 def test_what_several_gradients_scale_is_scaled_once() -> None:
     lines = shown(plan_of(*TRACE[:2]).backward[0])
     # What the value has contracted, and one operand of both other contractions.
     assert [line for line in lines if "grad_y*" in line] == [
-        "grad_a[i,j] = grad_y*sum_x_b[j,i]",
-        "grad_y_a[i,j] = grad_y*a[i,j]",
+        "grad_y_x[j,k] = grad_y*x[j,k]",
+        "grad_x[j,k] = grad_y*sum_a_b[j,k]",
     ]
+
+
+def test_a_tie_goes_to_what_is_smaller_where_each_further_letter_is() -> None:
+    first, _ = plan_of(*TRACE[:2]).forward
+    assert print_statement(first) == "sum_a_b[j,k] = sum[i](a[i,j]*b[k,i])"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "equation", "kept"),
+    [
+        # From the left the matrices of w would be copied, their middle axis being summed.
+        ("x: [b, i], w: [o, i, j], z: [b, j]", "y[b,o] = x[b,i]*w[o,i,j]*z[b,j]", "sum_w_z[b,o,i]"),
+        # And here a matrix would be kept, not a vector.
+        ("a: [i, j, k], u: [i], v: [j], w: [k]", "y = a[i,j,k]*u[i]*v[j]*w[k]", "sum_a_v_w[i]"),
+    ],
+)
+def test_a_tie_stays_where_more_would_be_copied_or_kept(inputs: str, equation: str, kept: str) -> None:
+    plan = plan_of(inputs, equation)
+    assert [print_statement(step).split(" = ")[0] for step in plan.forward if step.target in plan.auxiliary] == [kept]
 
 
 def test_numbers_go_where_the_cotangent_goes() -> None:
@@ -136,3 +160,27 @@ def test_axes_that_are_apart_are_copied_once_in_the_order_that_is_wanted() -> No
     names = [event.name for event in profile.events()]
     assert names.count("aten::mm") == 9
     assert names.count("aten::clone") <= 2  # of the cotangent alone
+
+
+TRAIN = (
+    "x: [n, i, j, k], g: [p, i, a], h: [a, q, j, b], w: [b, s, k]",
+    (
+        "y[n,p,q,s] = g[p,i,a]*h[a,q,j,b]*w[b,s,k]*x[n,i,j,k]\n"
+        "hints: {n: 256, i: 8, j: 8, k: 8, p: 8, q: 8, s: 8, a: 8, b: 8}"
+    ),
+)
+
+
+def test_a_product_that_two_others_take_apart_is_copied_once() -> None:
+    op = load_op(spec(*TRAIN))
+    shapes = (7, 2, 3, 2), (3, 2, 4), (4, 2, 3, 5), (5, 2, 2)
+    tensors = [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
+    with torch.profiler.profile() as profile:
+        y = op(*tensors)
+        grads = torch.autograd.grad(y, tensors, torch.ones_like(y))
+    assert [event.name for event in profile.events()].count("aten::clone") <= 3
+    want = torch.einsum("nijk,pia,aqjb,bsk->npqs", *tensors)
+    torch.testing.assert_close(y, want)
+    torch.testing.assert_close(grads, torch.autograd.grad(want, tensors, torch.ones_like(want)))
+    assert all(g.is_contiguous() for g in (y, grads[0]))
+    assert torch.autograd.gradcheck(op, tensors, check_batched_grad=True, check_forward_ad=True, fast_mode=True)

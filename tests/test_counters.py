@@ -121,7 +121,19 @@ def test_what_costs_more_for_being_exact(name: str) -> None:
     assert furthest(derived(formula(case.program, case.params), tensors), exact) > 1e-3
 
 
-@pytest.mark.parametrize("name", ["attention", "attention_grouped", "focal", "mlp", "quantile_loss"])
+def test_what_costs_more_for_dividing_by_what_has_no_square() -> None:
+    """The square of 1e20 is infinite in single precision; the gradient of 1e20 is `-1e20/1e20/1e20`."""
+    case, gradients = case_of("reciprocal"), []
+    for call in (op_of("reciprocal"), formula(case.program, case.params)):
+        x = torch.full((3,), 1e20, requires_grad=True)
+        result = call(x)
+        gradients += torch.autograd.grad(result if isinstance(result, Tensor) else result[0], x, torch.full((3,), 1e20))
+    ours, theirs = gradients
+    torch.testing.assert_close(ours, torch.full((3,), -1e-20), rtol=1e-6, atol=0)
+    assert not theirs.any()
+
+
+@pytest.mark.parametrize("name", ["attention", "attention_grouped", "focal", "mlp", "mttkrp", "quantile_loss"])
 def test_what_costs_more_for_keeping_less(name: str) -> None:
     """With `save: all` an op keeps its intermediates, as autograd does, and costs no more than that."""
     op = load_op(PATHS[name].read_text("utf-8").replace("\nequations:", "\nsave: all\nequations:", 1))

@@ -84,7 +84,7 @@ SAID = {
     "a masked product that two gradients have": (DISTANCE, ".sum(-2)", "z.mT"),
     "a norm needs no mask of full size": (
         ("y[n] = norm[i](x[n,i])", "x: [n, i]"),
-        "torch.where(y.unsqueeze(-1) != 0, y.unsqueeze(-1), math.inf)",
+        "torch.threshold(y.unsqueeze(-1), 0, math.inf)",
         "mask",
     ),
     "a magnitude's square has no mask": (
@@ -111,10 +111,25 @@ SAID = {
     "a reciprocal is one call": (("y[i] = 1/x[i]", "x: [i]"), "torch.reciprocal(x)", "1 / x"),
     "a sum of outer products": (
         ("y = b[i]*x[k,i]*x[k,j]*c[j]", "b: [i], x: [k, i], c: [i]"),
-        "torch.addcmul(b * grad_y * sum_x_c, grad_sum_x_c, c)",
-        ") * grad_y",
+        "torch.addcmul(b * grad_y_sum_x_c, c, grad_y_sum_b_x)",
+        "b * grad_y ",
     ),
     "a difference is made once": (SQUARES, "x_z.transpose(-3, -2)", "x.mT - z"),
+    "the real part of a product by a conjugate": (
+        EXPECTATION,
+        "torch.view_as_real(psi.resolve_conj()) * torch.view_as_real(sum_h_psi.resolve_conj()) ).sum((-2, -1))",
+        ".real",
+    ),
+    "terms under one mask": (
+        ("l = sum[i](x[i]*log(x[i]/z[i]) + z[i]*x[i])", "x: [i], z: [i]"),
+        "torch.where(mask, torch.log(torch.where(mask, quotient, 1)) + 1, 0) + z",
+        "mask.to(",
+    ),
+    "a power masked by its exponent": (
+        ("y[i] = x[i]^p", "x: [i], p: []"),
+        "torch.pow(x, torch.where(mask, p - 1, 0))",
+        "torch.where(mask, x, 1)",
+    ),
     "conjugates that meet": (EXPECTATION, "(sum_psi_conj_h + sum_h_psi) * grad_e", ".conj()).conj()"),
 }
 
@@ -125,6 +140,46 @@ def test_what_the_code_says(name: str) -> None:
     code = flat(source_of(*given))
     assert there in code
     assert gone not in code
+
+
+SIZES = [
+    ("y[i] = hypot(a[i], b[i])", "a: [i], b: [i]"),
+    ("y[n] = norm[i](a[n,i])", "a: [n, i]"),
+    ("y[i] = abs(a[i])", "a: {indices: [i], kind: complex}"),
+]
+
+
+@pytest.mark.parametrize("given", SIZES)
+def test_a_size_divides_rightly_beside_0_and_at_it(given: tuple[str, str]) -> None:
+    function, count = op(*given), given[1].count(":") - given[1].count("kind") - given[1].count("indices") or 1
+    shape = (2, 3) if "norm" in given[0] else (3,)
+    dtype = torch.complex128 if "complex" in given[1] else torch.float64
+    tensors = [torch.randn(shape, dtype=dtype, requires_grad=True) for _ in range(count)]
+    assert gradcheck(function, tensors, check_batched_grad=True, check_forward_ad=True)
+    assert gradgradcheck(function, tensors, check_batched_grad=True)
+    zeros = [torch.zeros(shape, dtype=dtype, requires_grad=True) for _ in range(count)]
+    first = torch.autograd.grad(function(*zeros).sum(), zeros, create_graph=True)
+    second = torch.autograd.grad(sum(g.real.sum() for g in first), zeros, allow_unused=True)
+    assert all(g is None or not g.abs().any() for g in (*first, *second))
+    missing = [torch.full(shape, math.nan, dtype=dtype, requires_grad=True) for _ in range(count)]
+    assert all(g.isnan().all() for g in torch.autograd.grad(function(*missing).sum(), missing))
+
+
+def test_a_power_at_an_exponent_of_0_has_finite_derivatives() -> None:
+    function = op("y[i] = x[i]^p", "x: [i], p: []")
+    x, p = leaf(0.0, 2.0), torch.zeros((), dtype=torch.float64, requires_grad=True)
+    first = torch.autograd.grad(function(x, p).sum(), (x, p), create_graph=True)
+    assert first[0].tolist() == [0, 0]
+    assert all(g.isfinite().all() for g in torch.autograd.grad(first[0].sum(), (x, p)))
+    assert gradgradcheck(function, (leaf(1.5, 2.0), p.detach().add(1.5).requires_grad_()), check_batched_grad=True)
+
+
+def test_the_real_part_of_a_product_by_a_conjugate_takes_tensors_that_are_conjugated() -> None:
+    function = op(*EXPECTATION)
+    psi, h = (torch.randn(shape, dtype=torch.complex128, requires_grad=True) for shape in ((4, 3), (3, 3)))
+    want = torch.einsum("ni,ij,nj->n", psi, h.conj(), psi.conj()).real
+    torch.testing.assert_close(function(psi.conj(), h.conj()), want)
+    assert gradcheck(lambda a, b: function(a.conj(), b), (psi, h), check_batched_grad=True, check_forward_ad=True)
 
 
 def test_a_product_that_spreads_is_added_as_it_is_made() -> None:

@@ -26,8 +26,7 @@ def under_one_mask(node: Add) -> Add | Expr:
     groups: dict[frozenset[Expr], list[Expr]] = {}
     for term in node.terms:
         masks = frozenset(f for f in factors_of(term) if isinstance(f, Iverson))
-        rest = [f for f in factors_of(term) if f not in masks]
-        if masks and all(map(accesses, masks)) and any(map(accesses, rest)):
+        if masks and all(map(accesses, masks)):
             groups.setdefault(masks, []).append(term)
     several = {masks: terms for masks, terms in groups.items() if len(terms) > 1}
     if not several:
