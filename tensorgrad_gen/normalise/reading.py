@@ -107,9 +107,11 @@ def open_all(definitions: Definitions) -> Definitions:
 
 
 def _sums_exponentials(expr: Expr) -> bool:
-    """Whether the value is a sum or product of what exponentials make, times what does not matter, or 1 more."""
-    if isinstance(expr, Add) and len(expr.terms) == 2 and number(expr.terms[1]) is not None:
-        return _sums_exponentials(expr.terms[0])
+    """Whether the value is a sum or product of what exponentials make, times what does not matter, or more of such."""
+    if isinstance(expr, Add):
+        others = [term for term in expr.terms if not _sums_exponentials(term)]
+        known = all(number(term) is not None or _by_exponentials(term) for term in others)
+        return known and len(others) < len(expr.terms)
     sums = [f for f in factors_of(expr) if isinstance(f, Sum) or (isinstance(f, Reduce) and f.kind == "prod")]
     return len(sums) == 1 and (_by_exponentials(sums[0].body) or _sums_exponentials(sums[0].body))
 
