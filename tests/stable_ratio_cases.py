@@ -47,6 +47,10 @@ RATIO_FORMS = {
             "d[n] = exp(s[n]) + one[i]*exp(x[n,i]); r[n] = 1/d[n]; t[n] = exp(x[n,i])*v[n,i]; y[n] = r[n]*t[n]",
             "a[n] = exp(s[n]); z[n] = one[i]*exp(x[n,i]); t[n] = exp(x[n,i])*v[n,i]; y[n] = t[n]/(z[n] + a[n])",
             "z[n] = one[i]*exp(x[n,i]); d[n] = z[n] + exp(s[n]); t[n] = exp(x[n,i])*v[n,i]; y[n] = 3*t[n]/(3*d[n])",
+            (
+                "m[n] = max[i](x[n,i]); a[n] = max(s[n], m[n]); e[n,i] = exp(x[n,i] - a[n]);"
+                " d[n] = exp(s[n] - a[n]) + one[i]*e[n,i]; y[n] = e[n,i]*v[n,i]/d[n]"
+            ),
         ),
         BESIDE,
         OF_SINK,
