@@ -22,6 +22,15 @@ def test_verify_prints_a_line_for_each_check(op_library: Path) -> None:
     assert "1 ops: 1 right, 0 not" in result.stdout
 
 
+def test_verify_says_what_is_done_where_there_is_no_terminal(op_library: Path) -> None:
+    one = command("verify", "specs/nn/double_it.yaml", "--quick").stderr.splitlines()
+    total = len(one)
+    assert one[0].startswith(f"1/{total} double_it: ")
+    assert all(" passed, " in line or " skipped, " in line for line in one)
+    assert one[-1].startswith(f"{total}/{total} ")
+    assert command("verify", "specs", "--quick").stderr.splitlines() == ["1/2 square_it: right", "2/2 double_it: right"]
+
+
 def test_verify_writes_json_and_junit(op_library: Path) -> None:
     result = command("verify", "specs", "--quick", "--jobs", "2", "--json", "--junit", "report.xml")
     checks = json.loads(result.stdout)["checks"]

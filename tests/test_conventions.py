@@ -171,6 +171,7 @@ def test_the_masked_softmax_of_the_library_is_0_where_nothing_is_let_through() -
 @pytest.mark.parametrize("label", [2, -1, -100])
 def test_a_label_out_of_range_is_named_with_its_extent(label: int) -> None:
     words = "edge: a label in t is outside the axis that it is a position along: t is along index v, which is 2 in x"
+    words += f"; t holds {label}: where(t[b] != {label}, ..., 0) leaves one out"
     x, t = torch.ones(2, 2, requires_grad=True), torch.tensor([0, label])
     for equations in ("y[b] = x[b,t[b]]", "y[b] = x[b,v]*delta[v,t[b]]"):
         with pytest.raises(IndexError) as error:

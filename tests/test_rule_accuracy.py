@@ -86,6 +86,12 @@ STABLE: dict[str, list[Expr]] = {
             power(Sum((j,), apply("exp", A("f", j))), -1),
         )
     ],
+    "weighted sum over sums": [
+        mul(
+            Sum((j,), mul(A("g", j), apply("exp", A("f", j)))),
+            power(add(ONE, ONE, Sum((j,), apply("exp", A("f", j)))), -1),
+        )
+    ],
     "log of a softmax": [apply("log", SOFT)],
     "sums of logarithms": [
         sub(apply("softplus", f, ONE), f),
@@ -174,7 +180,7 @@ STABLE: dict[str, list[Expr]] = {
 
 # Rows that write an exponential of a difference, of which each part alone may overflow: it magnifies the rounding of
 # its argument, which is below 89 where float32 has a value, to half as many units.
-EXPONENTS = {"softmax", "mean by exponentials", "exponentials", "quotients at 0"}
+EXPONENTS = {"softmax", "mean by exponentials", "weighted sum over sums", "exponentials", "quotients at 0"}
 # Rows that add up in another order: either may be the lucky one, and what is rounded is the largest number on the way.
 REORDER = {
     "flatten a sum",

@@ -120,6 +120,13 @@ INSTANCES: list[Expr] = [
     Where(Compare("<", A("f", i), const(0)), A("g", i), ZERO),
     Where(Compare("<", A("f", i), const(0)), ZERO, A("g", i)),
     Where(Compare("<", A("f", i), const(0)), A("g", i), A("g", i)),
+    Add((mul(Iverson(POSITIVE), A("g", k)), mul(Iverson(Logic("not", (POSITIVE,))), A("g", k)), A("f", k))),
+    Add(
+        (
+            mul(const(2), Iverson(Compare("==", A("f", i), ONE)), A("g", i), Iverson(Compare("<", A("g", i), ONE))),
+            mul(const(2), Iverson(Compare("!=", A("f", i), ONE)), A("g", i), Iverson(Compare("<", A("g", i), ONE))),
+        )
+    ),
     Pow(A("f", i), ONE),
     Pow(Pow(A("f", i), const(3)), const(2)),
     Pow(Mul((const(2), A("f", i), A("g", j))), const(-2)),

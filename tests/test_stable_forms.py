@@ -13,10 +13,11 @@ from torch import Tensor
 from tests.full_road import build_spec
 from tests.stable_cases import SCALAR_FORMS, Form
 from tests.stable_odds_cases import ODDS_FORMS
+from tests.stable_ratio_cases import RATIO_FORMS
 from tests.stable_row_cases import ROW_FORMS
 from tests.stable_truth import LARGEST, Exact, complaints, exact, flat, real, single, weights
 
-FORMS = SCALAR_FORMS | ROW_FORMS | ODDS_FORMS
+FORMS = SCALAR_FORMS | ROW_FORMS | RATIO_FORMS | ODDS_FORMS
 SPELLINGS = [(name, k) for name, form in FORMS.items() for k in range(len(form.spellings))]
 
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 from tensorgrad_gen.algebra.indices import accesses, walk
 from tensorgrad_gen.functions import FUNCTIONS
 from tensorgrad_gen.functions.model import Function
-from tensorgrad_gen.ir import Add, Apply, Delta, Expr, Iverson, Mul, Pow, mul, number
+from tensorgrad_gen.ir import Access, Add, Apply, Delta, Expr, Iverson, Mul, Param, Pow, mul, number
 from tensorgrad_gen.ir.build import ONE
 
 
@@ -52,6 +52,14 @@ def reads_at_position(expr: Expr) -> bool:
 def wants_its_mask(expr: Expr) -> bool:
     """Whether the value, or a derivative of it, may be undefined where a mask hides it."""
     return reads_at_position(expr) or may_be_infinite(expr)
+
+
+def may_be_undefined(node: Expr) -> bool:
+    """Whether this node itself reads a tensor at a label, or a position that a param decides, or is singular."""
+    if isinstance(node, Access):
+        labels = (sub for sub in node.subs if isinstance(sub, Expr))
+        return any(isinstance(part, Access | Param) for label in labels for part in walk(label))
+    return _singular(node) and bool(accesses(node))
 
 
 def may_be_infinite(expr: Expr) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 
+from tensorgrad_gen.algebra.complements import complementary
 from tensorgrad_gen.algebra.indices import substitute
 from tensorgrad_gen.algebra.keys import key
 from tensorgrad_gen.algebra.parts import has_delta, split_coefficient
@@ -56,6 +57,14 @@ def _collect_terms(expr: Add) -> Expr | None:
     if len(groups) == len(expr.terms):
         return None
     return add(*(mul(const(sum(c for c, _ in group)), group[0][1]) for group in groups.values()))
+
+
+@rule(Add, "complementary conditions", "[c] a + [not c] a -> a")
+def _complementary(expr: Add) -> Expr | None:
+    for pair in complementary(expr.terms):
+        if key(pair.then) == key(pair.other):
+            return add(pair.then, *(term for k, term in enumerate(expr.terms) if k not in pair.places))
+    return None
 
 
 # -- products -----------------------------------------------------------------------------

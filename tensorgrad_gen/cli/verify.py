@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tensorgrad_gen.cli.files import SpecFile, select
-from tensorgrad_gen.cli.progress import track
+from tensorgrad_gen.cli.progress import in_terminal, say, track
 
 if TYPE_CHECKING:
     from tensorgrad_gen.verify import CheckResult
@@ -30,11 +30,17 @@ class Verified:
         """How many checks ended so."""
         return sum(result.status == status for result in self.results)
 
+    def said(self) -> str:
+        """The outcome in a line."""
+        failed = [result.name for result in self.results if result.status == "failed"]
+        return f"{self.op}: {'errors' if self.errors else 'failed: ' + ', '.join(failed) if failed else 'right'}"
+
 
 @dataclass(frozen=True, slots=True)
 class _Options:
     quick: bool
     device: str
+    lines: bool  # one for each check
 
 
 @click.command("verify")
@@ -49,7 +55,8 @@ def command(specs: tuple[str, ...], quick: bool, jobs: int, device: str, as_json
     if find_spec("torch") is None:
         raise click.UsageError("`verify` needs torch: pip install 'tensorgrad-gen[torch]'")
     found = select(specs or ("specs",)).specs
-    done = list(track(_verify_all(found, _Options(quick, device), jobs), len(found), "verifying"))
+    options = _Options(quick, device, len(found) == 1 and not in_terminal())
+    done = list(track(_verify_all(found, options, jobs), len(found), "verifying", Verified.said))
     from tensorgrad_gen.cli.tables import print_verified
     from tensorgrad_gen.cli.writing import write_text
     from tensorgrad_gen.verify import as_json as json_of
@@ -95,4 +102,10 @@ def _verify(spec: SpecFile, options: _Options) -> Verified:
         module = load_module(spec.name, compiled.source)
     except (SpecError, InternalError) as error:
         return Verified(spec.name, errors=str(error))
-    return Verified(spec.name, verify_op(compiled["elaborate"], module, quick=options.quick, device=options.device))
+    progress = _say if options.lines else None
+    results = verify_op(compiled["elaborate"], module, quick=options.quick, device=options.device, progress=progress)
+    return Verified(spec.name, results)
+
+
+def _say(result: CheckResult, done: int, total: int) -> None:
+    say(done, total, f"{result.op}: {result.name} {result.status}, {result.seconds:.1f} s")

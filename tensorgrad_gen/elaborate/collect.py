@@ -111,9 +111,11 @@ class _Collector:
             message = f"`{name}` takes {_count(len(keys), 'subscript')}, not {len(subs)}"
             self.report.error("E201", message, span, f"its axes are [{axes}]")
             return
-        for sub, key in zip(subs, keys):
+        for sub, key, axis in zip(subs, keys, letters):
             if not sub.ellipsis:
                 self.subscript(sub, key)
+            if (letter := self.scope.plain(sub)) is not None:
+                self.names.read_along(letter, name, axis, span)
 
     def subscript(self, sub: Subscript, key: Key) -> None:
         """One subscript of an axis: an index is joined with it, a label's range too."""

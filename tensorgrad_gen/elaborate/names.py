@@ -46,6 +46,7 @@ class Names:
     later: dict[str, Span] = field(default_factory=dict)  # targets of equations, where defined
     ranges: dict[str, Poly] = field(default_factory=dict)  # of indices that read with an offset or stride, by symbol
     smaller: dict[str, str] = field(default_factory=dict)  # of a matrix: the symbol of its smaller extent
+    along: dict[str, tuple[Span, str]] = field(default_factory=dict)  # of a size's letter: where it reads another axis
     leading: bool = False  # whether an input has leading axes `...`
     refused: set[str] = field(default_factory=set)  # letters that cannot be indices, reported
     broken: set[str] = field(default_factory=set)  # names whose definition has an error, reported
@@ -79,6 +80,21 @@ class Names:
             if any(self.extents.extent(key) == extent for key in tensor.keys):
                 return f"that of `{tensor.name}`, line {tensor.span.line}"
         return ""
+
+    def read_along(self, letter: str, name: str, axis: str, span: Span) -> None:
+        """Remember that a letter whose extent a size gives reads an axis of another letter: both get one extent."""
+        given = any(size.index.text == letter and size.extent is not None for size in self.sizes.values())
+        tensor = self.tensors.get(name)
+        if given and axis != letter and (tensor is None or tensor.role != "constant"):  # whose axes have no letters
+            self.along.setdefault(letter, (span, f"axis `{axis}` of `{name}`"))
+
+    def part_of_axis(self, letter: str) -> tuple[str, str]:
+        """What gives a size's letter the extent of an axis, and what to write for a part of that: for messages."""
+        if letter not in self.along:
+            return "", ""
+        span, axis = self.along[letter]
+        said = f"`{self.slice(span)}` in line {span.line} makes `{letter}` as long as {axis}"
+        return said, f"to read only the first places of that axis, write `{letter} + 0` for `{letter}` there"
 
     def claim(self, name: Located, what: str) -> bool:
         """Take a name for a tensor, param, size or function; an error if it is reserved or taken."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from tensorgrad_gen.algebra.indices import apart, fresh
-from tensorgrad_gen.elaborate import chunks, conditions, equations, functions, further, matrix, sizes, windows
+from tensorgrad_gen.elaborate import chunks, conditions, equations, functions, further, hidden, matrix, sizes, windows
 from tensorgrad_gen.elaborate.equations import Definition
 from tensorgrad_gen.elaborate.expressions import Builder
 from tensorgrad_gen.elaborate.extents import ELLIPSIS
@@ -253,7 +253,7 @@ class _Elaboration:
             self._inputs(),
             self._params(),
             self._constants(),
-            tuple(self.statements),
+            hidden.hide(self.statements, outputs),
             outputs,
             sizes.axes({i.name.text: tuple(j.text for j in i.indices) for i in spec.inputs}, names),
             self.size_defs,

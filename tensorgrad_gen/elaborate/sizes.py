@@ -42,8 +42,10 @@ def definitions(names: Names) -> tuple[tuple[str, Size], ...]:
             continue  # it is what an axis of that extent says already
         if symbol in found:
             if value is not None and not same(value, found[symbol]):
-                other = _other(size, symbol, names)
-                names.report.error("E405", f"the extent of `{size.index.text}` is given twice{other}", size.name.span)
+                letter = size.index.text
+                said, remedy = _through_an_axis(letter, symbol, names)
+                message = f"the extent of `{letter}` is given twice{_other(size, symbol, names)}{said}"
+                names.report.error("E405", message, size.name.span, remedy)
             continue
         uses[symbol] = used
         if value is not None:
@@ -69,6 +71,16 @@ def _other(size: SizeSpec, symbol: str, names: Names) -> str:
         if symbol_of(other.index.text, names) == symbol:
             return f": here, and by `{other.name.text}` in line {other.name.span.line}"
     return ""
+
+
+def _through_an_axis(letter: str, symbol: str, names: Names) -> tuple[str, str]:
+    """The axis that a letter of this extent, this one first, is said to be along; and how to read a part of it."""
+    letters = [letter, *(size.index.text for size in names.sizes.values())]
+    for one in letters:
+        said, remedy = names.part_of_axis(one)
+        if said and symbol_of(one, names) == symbol:
+            return f"; {said}", remedy
+    return "", ""
 
 
 def _number_of_singular_values(letter: str, symbol: str, names: Names) -> None:
@@ -104,7 +116,9 @@ def _check_circles(uses: dict[str, set[str]], names: Names) -> bool:
         while stack:
             for used in sorted(uses.get(stack.pop(), ())):
                 if used == symbol:
-                    names.report.error("E317", f"the extent of `{size.index.text}` depends on itself", size.name.span)
+                    said, remedy = _through_an_axis(size.index.text, symbol, names)
+                    message = f"the extent of `{size.index.text}` depends on itself{said}"
+                    names.report.error("E317", message, size.name.span, remedy)
                     return False
                 if used not in seen:
                     seen.add(used)

@@ -186,4 +186,7 @@ def _check_inside(position: Position, axis: Key, scope: Scope, names: Names) -> 
         names.report.error("E402", f"{text} is negative at its first position", position.span, remedy)
     elif (high - top).at_least_zero():
         remedy = "read zero outside with `pad(...)`, or use a letter that is not declared: its range is what fits"
+        parts = (names.part_of_axis(letter) for letter, _ in position.coefficients)
+        said, instead = next((part for part in parts if part[0]), ("", ""))
+        remedy = f"{said}; {instead}" if said else remedy
         names.report.error("E402", f"{text} reads beyond the end of the axis", position.span, remedy)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from tensorgrad_gen.algebra import accesses, substitute, walk
 from tensorgrad_gen.algebra.equal import UndecidedError, equal_as_functions
 from tensorgrad_gen.algebra.hoist import scalar
-from tensorgrad_gen.algebra.parts import factors_of, may_be_infinite, terms_of
+from tensorgrad_gen.algebra.parts import factors_of, terms_of, wants_its_mask
 from tensorgrad_gen.functions import FUNCTIONS
 from tensorgrad_gen.ir import (
     Access,
@@ -200,8 +200,8 @@ def _threshold(term: Mul, masks: Sequence[Expr]) -> Fused | None:
     rest = _rest(term, masks)
     if len(masks) > 1 or rest is None or not isinstance(condition, Compare) or condition.op != ">":
         return None
-    if may_be_infinite(rest):
-        return None  # a function may be singular where the mask hides it: it is not read there
+    if wants_its_mask(rest):
+        return None  # where the mask hides it a label may be wrong, a function singular: it is not read there
     if number(condition.right) != 0 or not _plain(condition.left) or condition.left.free != term.free:
         return None
     return Fused("relu_backward", (rest, condition.left))

@@ -12,7 +12,7 @@ from fractions import Fraction
 from functools import lru_cache
 from math import lcm
 
-from tensorgrad_gen.algebra import key, simplify
+from tensorgrad_gen.algebra import key, simplify, walk
 from tensorgrad_gen.algebra.parts import has_delta, split_coefficient, terms_of
 from tensorgrad_gen.ir import (
     Access,
@@ -332,8 +332,12 @@ def _by_logarithms(forms: list[Form], sums: bool) -> Form | None:
 
 
 def _nested(forms: list[Form]) -> Form | None:
-    """`c e^a + d e^b + ...`, of unlike exponents, as `e^L`: L is `logaddexp` of all of them."""
-    if any(form.exponent is ZERO and form.coefficient != 1 for form in forms):
+    """`c e^a + d e^b + ...`, of unlike exponents, as `e^L`: L is `logaddexp` of all of them.
+
+    A number is among them only beside a sum of exponentials: beside one there are forms without its logarithm.
+    """
+    summed = any(isinstance(node, Reduce) and node.kind == "logsumexp" for f in forms for node in walk(f.exponent))
+    if not summed and any(form.exponent is ZERO and form.coefficient != 1 for form in forms):
         return None
     logs = [f.exponent if f.coefficient == 1 else add(f.exponent, Apply("log", (const(f.coefficient),))) for f in forms]
     total = logs[0]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tensorgrad_gen.algebra import all_indices, apart, simplify, substitute
+from tensorgrad_gen.algebra import all_indices, apart, simplify, substitute, walk
 from tensorgrad_gen.algebra.hoist import renamed
-from tensorgrad_gen.algebra.parts import factors_of
+from tensorgrad_gen.algebra.parts import factors_of, split_coefficient, terms_of
 from tensorgrad_gen.ir import (
     Access,
     Add,
@@ -91,9 +91,8 @@ def _whole(name: str, definitions: Definitions, sums: bool) -> Expr | None:
         value = definitions[name].value
         whole = open_definitions(value, definitions, sums)
         whole = whole if whole is value else simplify(whole)
-        worth = (
-            _by_exponentials(whole) or _multiple(whole) or (sums and (_sums_exponentials(whole) or _with_one(whole)))
-        )
+        summed = sums and _sums_exponentials(whole) and not _by_hand(whole, definitions)
+        worth = _by_exponentials(whole) or _multiple(whole) or summed or (sums and _with_one(whole))
         definitions.opened[key] = whole if worth and total(whole) <= LARGEST else None
     return definitions.opened[key]
 
@@ -107,11 +106,29 @@ def open_all(definitions: Definitions) -> Definitions:
 
 
 def _sums_exponentials(expr: Expr) -> bool:
-    """Whether the value is a sum or product of what exponentials make, times what does not matter, or 1 more."""
-    if isinstance(expr, Add) and len(expr.terms) == 2 and number(expr.terms[1]) is not None:
-        return _sums_exponentials(expr.terms[0])
+    """Whether the value is a sum or product of what exponentials make, times what does not matter, or more of such."""
+    if isinstance(expr, Add):
+        others = [term for term in expr.terms if not _sums_exponentials(term)]
+        known = all(number(term) is not None or _by_exponentials(term) for term in others)
+        return known and len(others) < len(expr.terms)
     sums = [f for f in factors_of(expr) if isinstance(f, Sum) or (isinstance(f, Reduce) and f.kind == "prod")]
     return len(sums) == 1 and (_by_exponentials(sums[0].body) or _sums_exponentials(sums[0].body))
+
+
+def _by_hand(expr: Expr, definitions: Definitions) -> bool:
+    """Whether unlike exponentials are added with the largest exponent taken out: then no logarithm is wanted."""
+    if not isinstance(expr, Add) or sum(number(term) is None for term in expr.terms) < 2:
+        return False
+    exps = [node for node in walk(expr) if isinstance(node, Apply) and node.function == "exp"]
+    exponents = (split_coefficient(term) for node in exps for term in terms_of(node.args[0]))
+    return any(_is_maximum(n, definitions) for c, rest in exponents if c < 0 for n in walk(rest))
+
+
+def _is_maximum(node: Expr, definitions: Definitions) -> bool:
+    """Whether it is a maximum, or a tensor that is one."""
+    if isinstance(node, Access) and node.tensor in definitions:
+        node = definitions[node.tensor].value
+    return (isinstance(node, Reduce) and node.kind == "max") or (isinstance(node, Apply) and node.function == "max")
 
 
 def _multiple(expr: Expr) -> bool:

@@ -40,6 +40,7 @@ from tensorgrad_gen.normalise.denominators import over_one_denominator
 from tensorgrad_gen.normalise.exponential_rules import exponentials, logarithm, logarithms_of_exponentials, product
 from tensorgrad_gen.normalise.multiples import positive, rational_power
 from tensorgrad_gen.normalise.odds import log_beside_a_number, log_of_the_rest, odds_beside_a_number, small_exponent
+from tensorgrad_gen.normalise.ratios import weighted_sum_over_sums
 from tensorgrad_gen.normalise.reading import Definitions, log_of_softmax, named, named_sum, open_definitions, opened
 
 
@@ -368,6 +369,7 @@ DERIVATIVE_RULES = (
 STABLE_RULES = (
     StableRule("softmax", "exp(x[i]) / sum_j exp(x[j]) -> softmax[i](x[i])", _softmax),
     StableRule("mean by exponentials", "sum_j e^x[j] v[j]/sum_j e^x[j] by a softmax", _mean_by_exponentials),
+    StableRule("weighted sum over sums", "(sum_j e^x[j] v[j])/d by log(d)", weighted_sum_over_sums),
     StableRule("softmax with a one", "e^x[i]/(1 + sum_j e^x[j]) -> softmax[i](x[i]) sigmoid(...)", _softmax_beside_one),
     StableRule("sums over sums", "(sum_j e^x[j])^n exp(-logsumexp[j](z[j])) as one exponential", _sums_over_sums),
     StableRule("log of the rest", "log(1 - p[b,t[b]]) -> log(sum_v [v != t[b]] p[b,v])", log_of_the_rest),

@@ -79,9 +79,31 @@ def _outside(
     if not labels:
         return None
     names = " or ".join(name for name, _ in labels)
-    axes = [(name, _shown(table, along, args)[0]) for name, along in labels]
-    which = " and ".join(f"{name} is along {axis}" for name, axis in axes)
-    return f"a label in {names} is outside the axis that it is a position along: {which}"
+    axes = [(name, *_shown(table, along, args)) for name, along in labels]
+    which = " and ".join(f"{name} is along {axis}" for name, axis, _ in axes)
+    values = "".join(_left_out(name, size, table, args) for name, _, size in axes)
+    return f"a label in {names} is outside the axis that it is a position along: {which}{values}"
+
+
+def _left_out(
+    name: str, size: int | None, table: tuple[InputRow, ...], args: tuple[Any, ...]
+) -> str:
+    """The values of a label that are outside, and what a spec says to leave one out."""
+    tensors = [arg for arg in args if arg is None or isinstance(arg, Tensor)]
+    for (labels, _, letters, _), tensor in zip(table, tensors):
+        if labels != name or tensor is None or size is None:
+            continue
+        try:
+            outside = sorted(set(tensor[(tensor < 0) | (tensor >= size)].tolist()))
+        except RuntimeError:
+            return ""  # under vmap there are no numbers to look at
+        if outside:
+            element = f"{name}[{', '.join(letters)}]" if letters else name
+            values = ", ".join(map(str, outside[:3])) + (", ..." if len(outside) > 3 else "")
+            return (
+                f"; {name} holds {values}: where({element} != {outside[0]}, ..., 0) leaves one out"
+            )
+    return ""
 
 
 def _over_nothing(

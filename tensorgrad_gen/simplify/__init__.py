@@ -15,6 +15,7 @@ from tensorgrad_gen.simplify.inline import inline
 from tensorgrad_gen.simplify.merge import merge_equal
 from tensorgrad_gen.simplify.quotients import quotients
 from tensorgrad_gen.simplify.shares import softmaxes
+from tensorgrad_gen.simplify.sinks import beside_sinks
 from tensorgrad_gen.simplify.stable import stable
 from tensorgrad_gen.simplify.through_values import through_values
 from tensorgrad_gen.simplify.trace import Trace
@@ -51,7 +52,7 @@ def simplify_adjoint(
     trace.record("equal values", statements)
     statements = [replace(s, value=drop_vanishing(s.value, program, trace)) for s in statements]
     trace.record("vanishing", statements)
-    statements = quotients(softmaxes(statements, program, kept), program)
+    statements = quotients(softmaxes(beside_sinks(statements, program), program, kept), program)
     statements = stable([replace(s, value=factor(s.value)) for s in statements], program)
     trace.record("common factors", statements)
     statements = [replace(s, value=drop_masks(s.value, program)) for s in statements]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from tensorgrad_gen.algebra import key
-from tensorgrad_gen.algebra.parts import factors_of, split_coefficient, split_power
+from tensorgrad_gen.algebra import key, walk
+from tensorgrad_gen.algebra.complements import complementary
+from tensorgrad_gen.algebra.parts import factors_of, reads_at_position, split_coefficient, split_power
 from tensorgrad_gen.ir import (
     Add,
     Apply,
@@ -13,11 +14,14 @@ from tensorgrad_gen.ir import (
     Delta,
     Expr,
     Iverson,
+    Linalg,
     Mul,
     Pow,
     Reduce,
+    Root,
     Scan,
     Sum,
+    Where,
     add,
     const,
     mul,
@@ -34,7 +38,31 @@ def factor(expr: Expr) -> Expr:
             expr = mul(*new) if isinstance(expr, Mul) else expr.rebuild(new)
     if not isinstance(expr, Add):
         return expr
-    return _pull(expr)
+    chosen = _choices(expr)
+    return _pull(chosen) if isinstance(chosen, Add) else chosen
+
+
+def _choices(expr: Add) -> Expr:
+    """`[c] a d + [not c] b d -> d where(c, a, b)`, of tensors as large as the condition: one pass for three."""
+    for pair in complementary(expr.terms):
+        parts = (pair.then, pair.other)
+        if not all(map(_pointwise, parts)) or not all(part.free >= pair.condition.free for part in parts):
+            continue
+        left = [list(factors_of(part)) for part in parts]
+        common = [f for f in left[0] if f in left[1]]
+        for part in left:
+            for shared in common:
+                part.remove(shared)
+        choice = mul(*common, Where(pair.condition, mul(*left[0]), mul(*left[1])))
+        rest = add(choice, *(term for k, term in enumerate(expr.terms) if k not in pair.places))
+        return _choices(rest) if isinstance(rest, Add) else rest
+    return expr
+
+
+def _pointwise(expr: Expr) -> bool:
+    """Whether a value is made of what is there at one point."""
+    heavy = Sum | Reduce | Scan | Linalg | Root | Delta | Iverson
+    return not any(isinstance(node, heavy) for node in walk(expr)) and not reads_at_position(expr)
 
 
 def _powers(term: Expr) -> dict[str, tuple[Expr, Fraction]]:

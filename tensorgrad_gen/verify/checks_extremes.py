@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,8 +19,9 @@ TOLERANCE = 1e-5
 LAST_DIGIT = 2.0**-23
 # How often the inputs are moved by a last digit, and how much more than the largest change found is allowed.
 MOVES, MARGIN = 3, 16.0
-# How much more than the formula in float32: one rounding more or less is luck.
-FORMULA = 4.0
+# How much more than the formula in float32: one rounding more or less is luck.  Where terms cancel, so is whether there
+# is one at all: the largest error for some inputs beside these counts.
+FORMULA, DRAWS = 4.0, 12
 # Far below this float32 has no normal numbers, and products underflow on the way.
 SMALLEST = 1e-30
 
@@ -33,6 +34,7 @@ class _Point:
 
     subject: Subject
     tensors: Tensors
+    free: list[int]  # the inputs that have the extreme size
 
     def of(self, function: Callable[[Tensors, Params], Outputs], tensors: Tensors) -> Numbers:
         """Outputs and gradients by that function."""
@@ -74,16 +76,27 @@ class _Point:
     @cached_property
     def moved(self) -> list[Numbers]:
         """In float64, each input moved by about its last digit in float32."""
+        return [self.stable(torch.float64, tensors) for tensors in self.moves(MOVES)]
+
+    @cached_property
+    def rounded(self) -> list[tuple[Numbers, Numbers]]:
+        """By the stable form in float32 and in float64, for the inputs and for such as float32 has beside them."""
+        beside = [cast(tensors, torch.float32) for tensors in self.moves(DRAWS, 64 * LAST_DIGIT)]
+        pairs = ((self.stable(torch.float32, tensors), self.stable(torch.float64, tensors)) for tensors in beside)
+        return [(self.single, self.want), *pairs]
+
+    def moves(self, count: int, by: float = LAST_DIGIT) -> list[Tensors]:
+        """The inputs, each moved by so much of itself at most."""
         rng = torch.Generator().manual_seed(self.subject.seed)
         found = []
-        for _ in range(MOVES):
+        for _ in range(count):
             moved = []
             for tensor in cast(self.tensors, torch.float64):
                 if tensor is not None and is_float(tensor):
                     noise = 2 * torch.rand(tensor.shape, generator=rng, dtype=torch.float64) - 1
-                    tensor = tensor * (1 + LAST_DIGIT * noise.to(tensor.device))
+                    tensor = tensor * (1 + by * noise.to(tensor.device))
                 moved.append(tensor)
-            found.append(self.stable(torch.float64, tuple(moved)))
+            found.append(tuple(moved))
         return found
 
     def finite(self) -> bool:
@@ -109,7 +122,7 @@ def extremes(subject: Subject) -> float | None:
     nowhere: list[str] = []
     worst = 0.0
     for size in (sign * size for size in EXTREMES for sign in (1.0, -1.0)):
-        point = _Point(subject, _extreme_inputs(subject, free, size))
+        point = _Point(subject, _extreme_inputs(subject, free, size), free)
         try:
             worst = max(worst, _check(point, size))
         except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
@@ -162,17 +175,28 @@ def _check_error(point: _Point, place: int, what: str, safe: Tensor, size: float
     error = float((got.to(want.dtype) - want)[safe].abs().max())
     if error <= TOLERANCE * largest + SMALLEST:
         return error / largest if largest else 0.0
-    single = point.single[place]
-    own = 0.0 if single is None else _largest(single.to(want.dtype) - want, safe)
+    own = max(_largest(one.to(two.dtype) - two, safe) for one, two in _pairs(point.rounded, place))
     moved = max(_largest(m - want, safe) for numbers in point.moved if (m := numbers[place]) is not None)
     if error > TOLERANCE * largest + SMALLEST + FORMULA * own + MARGIN * moved:
-        raise FindingError(
-            f"{what} is off by {error / largest if largest else error:.1e} relative at |x| = {size:g}; "
-            f"the formula in float32 by {own / largest if largest else own:.1e}",
-            error / largest if largest else error,
-        )
+        raise FindingError(_off(point, what, size, (error, largest, own)), error / largest if largest else error)
     return TOLERANCE
 
 
 def _largest(difference: Tensor, safe: Tensor) -> float:
     return float(torch.nan_to_num(difference[safe].abs(), 0.0, 0.0).max())
+
+
+def _pairs(rounded: list[tuple[Numbers, Numbers]], place: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Of one number, what is found in float32 and in float64, for each of the inputs."""
+    return ((a, b) for one, two in rounded if (a := one[place]) is not None and (b := two[place]) is not None)
+
+
+def _off(point: _Point, what: str, size: float, errors: tuple[float, float, float]) -> str:
+    """What was compared, how far off it is, and what to do about it."""
+    error, largest, own = errors
+    moved = ", ".join(f"`{point.subject.input_name(k)}`" for k in point.free)
+    return (
+        f"{what} by the op in float32 is off by {error:.1e} where the inputs of domain `real` ({moved}) are "
+        f"+-{abs(size):g}; by the formula in float64 it is {largest:.1e} at most, and by the formula in float32 off by "
+        f"{own:.1e}. Spell the equations so that no large terms cancel there, or give a `domain` without that size"
+    )
