@@ -13,6 +13,7 @@ from tensorgrad_gen.normalise.exponents import named_exponents
 from tensorgrad_gen.normalise.log_shares import log_shares
 from tensorgrad_gen.normalise.ranges import Ranges
 from tensorgrad_gen.normalise.reading import Definitions
+from tensorgrad_gen.normalise.shielded import shielded
 from tensorgrad_gen.normalise.stable import STABLE_RULES, stabilise
 from tensorgrad_gen.normalise.weighted_shares import weighted_shares
 
@@ -23,8 +24,9 @@ def normalise(program: Program) -> Program:
     """The same program in canonical form: values simplified, stable, split at reductions, nothing unused."""
     names = Namer(set(program.tensors) | {p.name for p in program.params} | {n for n, _ in program.size_names})
     definitions = Definitions(ranges=Ranges(replace(program, params=()), {}))  # whatever the params are
+    given = shielded(program, [replace(s, value=simplify(s.value)) for s in program.statements], names)
     statements = []
-    for statement in named_exponents(program.statements, names):
+    for statement in named_exponents(given, names):
         value = simplify(_aliases(statement.value, definitions))
         value = simplify(stabilise(value, definitions))
         definitions[statement.target] = replace(statement, value=value)

@@ -10,7 +10,7 @@ from tensorgrad_gen.derive.model import Adjoint, Derivatives, Further, Tangent
 from tensorgrad_gen.ir import Program
 from tensorgrad_gen.simplify.conjugates import fewer_conjugates
 from tensorgrad_gen.simplify.factor import factor
-from tensorgrad_gen.simplify.hidden_zeros import drop_masks
+from tensorgrad_gen.simplify.hidden_zeros import drop_masks, drop_masks_of_masked
 from tensorgrad_gen.simplify.inline import inline
 from tensorgrad_gen.simplify.merge import merge_equal
 from tensorgrad_gen.simplify.quotients import quotients
@@ -56,6 +56,7 @@ def simplify_adjoint(
     statements = stable([replace(s, value=factor(s.value)) for s in statements], program)
     trace.record("common factors", statements)
     statements = [replace(s, value=drop_masks(s.value, program)) for s in statements]
+    statements = drop_masks_of_masked(statements, program)
     trace.record("masks of zeros", statements)
     return replace(adjoint, statements=tuple(statements))
 
@@ -68,6 +69,7 @@ def simplify_tangent(program: Program, tangent: Tangent) -> Tangent:
     statements = quotients(softmaxes(statements, program), program)
     statements = stable([replace(s, value=factor(s.value)) for s in statements], program)
     statements = [replace(s, value=drop_masks(s.value, program)) for s in statements]
+    statements = drop_masks_of_masked(statements, program)
     results = {t for _, t in tangent.tangents}
     return replace(tangent, statements=tuple(drop_broadcasts(statements, results)))
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from tensorgrad_gen.algebra import map_nodes
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from tensorgrad_gen.algebra import accesses, map_nodes
+from tensorgrad_gen.algebra.guards import in_terms_of
 from tensorgrad_gen.algebra.hidden_zeros import zero_outside
-from tensorgrad_gen.algebra.parts import may_be_infinite, split_power
-from tensorgrad_gen.ir import Expr, Iverson, Mul, Program, mul
+from tensorgrad_gen.algebra.parts import factors_of, may_be_infinite, split_power, terms_of, wants_its_mask
+from tensorgrad_gen.ir import Access, Expr, Index, Iverson, Mul, Program, Statement, Sum, add, mul
 
 
 def drop_masks(expr: Expr, program: Program) -> Expr:
@@ -24,3 +28,57 @@ def drop_masks(expr: Expr, program: Program) -> Expr:
         return node
 
     return map_nodes(expr, visit)
+
+
+def drop_masks_of_masked(statements: Iterable[Statement], program: Program) -> list[Statement]:
+    """`h = [c] g; a = [c] (h u - [c] v)` -> `a = h u - [c] v`, if what `u` reads is there, or masked by `c`, too."""
+    table = {s.target: s for s in program.statements}
+    return [replace(s, value=_plainer(s.value, table)) for s in statements if not table.update({s.target: s})]
+
+
+def _plainer(value: Expr, table: Mapping[str, Statement]) -> Expr:
+    """The value without masks of what is 0 outside of them anyway."""
+    return add(*(_unmasked(term, table) for term in terms_of(value)))
+
+
+def _unmasked(term: Expr, table: Mapping[str, Statement]) -> Expr:
+    for mask in factors_of(term):
+        rest = mul(*(f for f in factors_of(term) if f is not mask))
+        if isinstance(mask, Iverson) and _under(rest, mask, table):
+            return _unmasked(rest, table)
+    return term
+
+
+def _under(expr: Expr, mask: Iverson, table: Mapping[str, Statement]) -> bool:
+    """Whether the value is 0, and read of nothing that may be infinite, where the mask is 0."""
+    factors = factors_of(expr)
+    zeros = [f for f in factors if _is_zero(f, mask, table)]
+    return bool(zeros) and all(_finite(f, mask, table) for f in factors if f is not zeros[0])
+
+
+def _is_zero(factor: Expr, mask: Iverson, table: Mapping[str, Statement]) -> bool:
+    """Whether the factor is 0 where the mask is: it has the mask, or each of its terms is, or what is summed."""
+    if isinstance(factor, Sum):
+        return not mask.free & set(factor.indices) and _is_zero(factor.body, mask, table)
+    if isinstance(factor, Access):
+        return _has(factor, mask, table)
+    if isinstance(factor, Mul):
+        return mask in factor.factors or _under(factor, mask, table)
+    return len(terms_of(factor)) > 1 and all(_is_zero(term, mask, table) for term in terms_of(factor))
+
+
+def _finite(factor: Expr, mask: Iverson, table: Mapping[str, Statement]) -> bool:
+    return not wants_its_mask(factor) and all(_there(access, mask, table) for access in accesses(factor))
+
+
+def _there(access: Access, mask: Iverson, table: Mapping[str, Statement]) -> bool:
+    return not access.free & mask.free or _has(access, mask, table)
+
+
+def _has(access: Access, mask: Iverson, table: Mapping[str, Statement]) -> bool:
+    """Whether the tensor has the mask as a factor."""
+    statement = table.get(access.tensor)
+    if statement is None or not all(isinstance(sub, Index) for sub in access.subs):
+        return False
+    own = in_terms_of(statement.indices, access, (mask.condition,))
+    return len(own) > 0 and all(Iverson(c) in factors_of(statement.value) for c in own.values())

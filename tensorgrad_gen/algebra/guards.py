@@ -1,0 +1,67 @@
+"""The conditions under which nodes and tensors are read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+from tensorgrad_gen.algebra.hoist import conjuncts, guards_inside, renamed
+from tensorgrad_gen.algebra.indices import accesses
+from tensorgrad_gen.algebra.keys import key
+from tensorgrad_gen.algebra.rewrite import simplify
+from tensorgrad_gen.ir import Access, Expr, Index, Linalg, Root, Scan, Statement
+
+Conditions = dict[str, Expr]  # all of them hold; by their keys
+
+
+def read_under(statements: Sequence[Statement], outputs: Collection[str]) -> dict[str, Conditions]:
+    """Of each tensor that is read, the conditions of every read of it, in terms of its own indices."""
+    found: dict[str, Conditions] = {name: {} for name in outputs}
+    indices = {s.target: s.indices for s in statements}
+    for statement in reversed(statements):
+        own = tuple(found.get(statement.target, {}).values())
+        for node, guards in nodes_under(statement.value, own):
+            if not isinstance(node, Access) or node.tensor not in indices:
+                continue
+            here = in_terms_of(indices[node.tensor], node, guards)
+            others = found.get(node.tensor)
+            found[node.tensor] = here if others is None else {k: g for k, g in others.items() if k in here}
+    return found
+
+
+def nodes_under(expr: Expr, guards: tuple[Expr, ...]) -> Iterator[tuple[Expr, tuple[Expr, ...]]]:
+    """Every node, and the conditions under which it is read, in terms of indices that are free there."""
+    yield expr, guards
+    kept = known_inside(expr, guards)
+    for child, more in zip(expr.children, guards_inside(expr), strict=True):
+        yield from nodes_under(child, kept + more)
+
+
+def known_inside(expr: Expr, guards: tuple[Expr, ...]) -> tuple[Expr, ...]:
+    """Those of the conditions under which a node is read that hold for what it reads, too."""
+    if isinstance(expr, Root):
+        return ()  # a search reads all of what it is given
+    own = set(expr.bound)
+    own |= set(expr.indices) if isinstance(expr, Scan) else set()
+    own |= {*expr.rows, *expr.cols} if isinstance(expr, Linalg) else set()
+    return tuple(guard for guard in guards if not guard.free & own)  # others mean another index
+
+
+def in_terms_of(indices: tuple[Index, ...], access: Access, guards: tuple[Expr, ...]) -> Conditions:
+    """The guards as conditions on the indices of the tensor that is read, those that can be."""
+    subs = [sub for sub in access.subs if isinstance(sub, Index)]
+    if len(set(subs)) < len(access.subs):
+        return {}
+    own = [renamed(part, tuple(subs), indices) for part in conjuncts_of(guards) if part.free <= set(subs)]
+    return {key(part): part for part in own}
+
+
+def read_by(expr: Expr) -> set[str]:
+    """The tensors that the expression reads."""
+    return {access.tensor for access in accesses(expr)}
+
+
+def conjuncts_of(guards: tuple[Expr, ...]) -> Iterator[Expr]:
+    """What must hold for all of them to do so, in canonical form."""
+    return (simplify(part) for guard in guards for part in conjuncts(simplify(guard)))
+
+
