@@ -65,9 +65,7 @@ CASES = {
     "an exponential": Hidden(
         "x: [b, i], w: [i]", "y[b] = where(seen[b], one[i]*exp(w[i]*x[b,i]), 0)", ((3, 2), (2,)), (0,)
     ),
-    "a logarithm": Hidden(
-        LINEAR, "y[b,o] = where(seen[b], w[o,i]*log(x[b,i]^2 + 1/2), 0)", ((3, 2), (4, 2)), (0,)
-    ),
+    "a logarithm": Hidden(LINEAR, "y[b,o] = where(seen[b], w[o,i]*log(x[b,i]^2 + 1/2), 0)", ((3, 2), (4, 2)), (0,)),
     "a logarithm of a sum": Hidden(
         LINEAR, "y = one[b]*where(seen[b], one[o]*log(1 + (w[o,i]*x[b,i])^2), 0)", ((3, 2), (4, 2)), (0,)
     ),
@@ -80,12 +78,22 @@ CASES = {
         ((4, 2), (3, 2), (3, 5)),
         (1, 2),
     ),
-    "a maximum": Hidden(
-        "x: [b, i], w: [i]", "y[b] = where(seen[b], max[i](w[i]*x[b,i]), 0)", ((3, 2), (2,)), (0,)
-    ),
+    "a maximum": Hidden("x: [b, i], w: [i]", "y[b] = where(seen[b], max[i](w[i]*x[b,i]), 0)", ((3, 2), (2,)), (0,)),
     "a norm": Hidden("x: [b, i], w: [i]", "y = one[b]*[seen[b]]*norm[i](w[i]*x[b,i])", ((3, 2), (2,)), (0,)),
     "a running sum": Hidden(
-        "x: [b, i], w: [i]", "c[b,i] = cumsum[i](w[i]*x[b,i]); y = one[b]*[seen[b]]*c[b,i]^2", ((3, 4), (4,)), (0,)
+        "x: [b, i], w: [i]",
+        "c[b,i] = cumsum[i](w[i]*x[b,i]); y = one[b]*one[i]*[seen[b]]*c[b,i]^2",
+        ((3, 4), (4,)),
+        (0,),
+    ),
+    "both axes": Hidden(
+        "x: [b, i], w: [b, i]", "y[i] = one[b]*where(seen[b] and i < 5, tanh(x[b,i])*w[b,i], 0)", ((3, 4), (3, 4)), (0,)
+    ),
+    "a gate": Hidden(
+        "x: [b, i], w: [i], v: [b]",
+        "g[b] = sigmoid(x[b,i]*w[i]); y = one[b]*where(seen[b], g[b]*v[b]^2/(1 + v[b]^2), 0)",
+        ((3, 2), (2,), (3,)),
+        (0, 2),
     ),
     "a mean": Hidden(
         "x: [b, i], w: [i]",
@@ -110,7 +118,7 @@ CASES = {
     ),
     "a Cholesky factor": Hidden(
         "a: {indices: [b, i, j], domain: spd}, x: [b, i]",
-        "c[b,i,j] = cholesky(a)[b,i,j]; y = one[b]*[seen[b]]*(c[b,i,j]*x[b,j])^2",
+        "c[b,i,j] = cholesky(a)[b,i,j]; z[b,i] = c[b,i,j]*x[b,j]; y = one[b]*one[i]*[seen[b]]*z[b,i]^2",
         (),
         (0, 1),
     ),
@@ -124,29 +132,29 @@ CASES = {
 
 
 @cache
-def op_of(case: str) -> Callable[..., Tensor]:
-    return load_op(CASES[case].text)
+def op_of(case: Hidden) -> Callable[..., Tensor]:
+    return load_op(case.text)
 
 
-def given(case: str, seed: int = 0) -> list[Tensor]:
+def given(case: Hidden, seed: int = 0) -> list[Tensor]:
     """Ordinary inputs in double precision; of a matrix and a vector where the case says nothing else."""
     generator = torch.Generator().manual_seed(seed)
-    shapes = CASES[case].shapes or ((3, 4, 4), (3, 4))
+    shapes = case.shapes or ((3, 4, 4), (3, 4))
     tensors = [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]
-    if not CASES[case].shapes:
+    if not case.shapes:
         tensors[0] = tensors[0] @ tensors[0].mT + torch.eye(4)
     return tensors
 
 
-def with_hidden(case: str, value: float, seed: int = 0) -> list[Tensor]:
+def with_hidden(case: Hidden, value: float, seed: int = 0) -> list[Tensor]:
     """The same inputs, with the value wherever they are hidden."""
     tensors = given(case, seed)
-    for place in CASES[case].hidden:
+    for place in case.hidden:
         tensors[place][~SEEN] = value
     return tensors
 
 
-def everything(case: str, tensors: Sequence[Tensor]) -> list[Tensor]:
+def everything(case: Hidden, tensors: Sequence[Tensor]) -> list[Tensor]:
     """Value, gradients, gradients of a function of the gradients, tangent, gradients by a transform."""
     op = op_of(case)
 
@@ -164,8 +172,20 @@ def everything(case: str, tensors: Sequence[Tensor]) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("value", [NAN, INF, 1e200])
-@pytest.mark.parametrize("case", CASES)
-def test_what_is_hidden_changes_nothing(case: str, value: float) -> None:
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_what_is_hidden_changes_nothing(case: Hidden, value: float) -> None:
     plain, found = everything(case, given(case)), everything(case, with_hidden(case, value))
     for want, got in zip(plain, found, strict=True):
+        torch.testing.assert_close(got, want, rtol=1e-12, atol=1e-12)
+
+
+def test_what_is_missing_is_told_by_itself() -> None:
+    """`x == x` is false of NaN alone."""
+    inputs, shapes = "x: [b], w: [i], u: [b, i]", ((3,), (4,), (3, 4))
+    told = Hidden(
+        inputs, "y[b] = where(x[b] == x[b] and (seen[b] or not seen[b]), (x[b] - w[i]*u[b,i])^2, 0)", shapes, ()
+    )
+    masked = Hidden(inputs, "y[b] = where(seen[b], (x[b] - w[i]*u[b,i])^2, 0)", shapes, (0, 2))
+    found = everything(told, with_hidden(masked, NAN))
+    for want, got in zip(everything(masked, given(masked)), found, strict=True):
         torch.testing.assert_close(got, want, rtol=1e-12, atol=1e-12)

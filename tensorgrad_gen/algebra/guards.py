@@ -8,7 +8,7 @@ from tensorgrad_gen.algebra.hoist import conjuncts, guards_inside, renamed
 from tensorgrad_gen.algebra.indices import accesses
 from tensorgrad_gen.algebra.keys import key
 from tensorgrad_gen.algebra.rewrite import simplify
-from tensorgrad_gen.ir import Access, Expr, Index, Linalg, Root, Scan, Statement
+from tensorgrad_gen.ir import Access, Expr, Index, Iverson, Linalg, Root, Scan, Statement, Where
 
 Conditions = dict[str, Expr]  # all of them hold; by their keys
 
@@ -55,6 +55,11 @@ def in_terms_of(indices: tuple[Index, ...], access: Access, guards: tuple[Expr, 
     return {key(part): part for part in own}
 
 
+def decides(expr: Expr, place: int) -> bool:
+    """Whether the child at this place is a condition, and no value."""
+    return isinstance(expr, Iverson) or (isinstance(expr, Where) and place == 0)
+
+
 def read_by(expr: Expr) -> set[str]:
     """The tensors that the expression reads."""
     return {access.tensor for access in accesses(expr)}
@@ -63,5 +68,3 @@ def read_by(expr: Expr) -> set[str]:
 def conjuncts_of(guards: tuple[Expr, ...]) -> Iterator[Expr]:
     """What must hold for all of them to do so, in canonical form."""
     return (simplify(part) for guard in guards for part in conjuncts(simplify(guard)))
-
-

@@ -6,12 +6,20 @@ a cotangent that is 0 times an `x` that is NaN would be NaN in the gradient of `
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from tensorgrad_gen.algebra import key, simplify, walk
-from tensorgrad_gen.algebra.guards import Conditions, conjuncts_of, in_terms_of, known_inside, read_by, read_under
-from tensorgrad_gen.algebra.hoist import guards_inside, heavy, renamed, scalar
+from tensorgrad_gen.algebra.guards import (
+    Conditions,
+    conjuncts_of,
+    decides,
+    in_terms_of,
+    known_inside,
+    read_by,
+    read_under,
+)
+from tensorgrad_gen.algebra.hoist import guards_inside, heavy, scalar
 from tensorgrad_gen.algebra.naming import Namer
 from tensorgrad_gen.algebra.parts import factors_of, terms_of, wants_its_mask
 from tensorgrad_gen.ir import (
@@ -128,7 +136,7 @@ class _Shield:
             inside = replace(inside, beyond=(*inside.beyond, *dict.fromkeys(own)))
         more = guards_inside(expr)
         children = tuple(
-            child if _is_condition(expr, place) else self._visit(child, _Known(inside.here + own, inside.beyond), open_)
+            child if decides(expr, place) else self._visit(child, _Known(inside.here + own, inside.beyond), open_)
             for place, (child, own) in enumerate(zip(expr.children, more, strict=True))
         )
         return expr if children == expr.children else expr.rebuild(children)
@@ -175,11 +183,6 @@ class _Shield:
             identity = mul(identity, *(add(ONE, Position(r)) for r in node.rows[:1]))
         whole = guards[0] if len(guards) == 1 else Logic("and", guards)
         return Linalg(node.kind, Where(whole, node.matrix, identity), node.rows, node.cols, node.rhs)
-
-
-def _is_condition(expr: Expr, place: int) -> bool:
-    """Whether the child at this place decides, and is not a value."""
-    return isinstance(expr, Iverson) or (isinstance(expr, Where) and place == 0)
 
 
 def _is_linear(expr: Expr) -> bool:

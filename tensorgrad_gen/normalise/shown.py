@@ -1,0 +1,185 @@
+"""What a condition hides is not read by second derivatives: under it, what is not linear reads masked numbers.
+
+`[p[b]] (u[b] - v[b])^2` -> `shown_u_v[b] = [p[b]] (u[b] - v[b])`, `shown_u_v[b]^2`: gradients are products under the
+mask, and autograd, which differentiates them once more, multiplies what it hides by 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from tensorgrad_gen.algebra import accesses, key, map_nodes, simplify, walk
+from tensorgrad_gen.algebra.guards import conjuncts_of, decides, in_terms_of, known_inside, read_by
+from tensorgrad_gen.algebra.hoist import Hoister, Known, guards_inside, scalar
+from tensorgrad_gen.algebra.naming import Namer, describe
+from tensorgrad_gen.algebra.parts import factors_of, may_be_undefined, reads_at_position, split_power
+from tensorgrad_gen.functions import FUNCTIONS
+from tensorgrad_gen.ir import (
+    Access,
+    Apply,
+    Compare,
+    Expr,
+    Index,
+    Iverson,
+    Mul,
+    Position,
+    Pow,
+    Program,
+    Root,
+    Scan,
+    Special,
+    Statement,
+    Where,
+    mul,
+    neg,
+)
+
+Guards = tuple[Expr, ...]
+
+
+def shown(program: Program, statements: Sequence[Statement], names: Namer) -> list[Statement]:
+    """The statements, what is multiplied, raised or put into a function under conditions masked by them before.
+
+    Conditions that compare the very numbers that they hide are left alone, but for the test of NaN, `x == x`.
+    """
+    if not any(isinstance(node, Iverson | Where) for s in statements for node in walk(s.value)):
+        return list(statements)
+    return _Shown(program, statements, names).run(statements)
+
+
+class _Shown:
+    def __init__(self, program: Program, statements: Sequence[Statement], names: Namer) -> None:
+        self.names, self.known = names, Known()
+        self.table = {s.target: s for s in statements}
+        # What holds numbers that conditions may hide: labels and truth values are never multiplied.
+        self.numbers = {i.name for i in program.inputs if i.kind in ("real", "complex")}
+        self.numbers |= {s.target for s in statements if s.kind == "real"}
+        self.new: list[Statement] = []
+
+    def run(self, statements: Sequence[Statement]) -> list[Statement]:
+        """All statements; what is masked has a statement of its own before its first reader."""
+        out: list[Statement] = []
+        for statement in statements:
+            value, self.new = statement.value, []
+            if statement.kind == "real":
+                value = self._visit(value, (), statement.indices)
+            if value is not statement.value:
+                statement = replace(statement, value=map_nodes(simplify(value), self._plain))
+                self.table[statement.target] = statement
+            out += [*self.new, statement]
+        return out
+
+    def _visit(self, expr: Expr, guards: Guards, order: tuple[Index, ...]) -> Expr:
+        """The expression, read under these conditions, with masked numbers where it is not linear in them."""
+        if isinstance(expr, Root) or not expr.children:
+            return expr
+        guards, own = known_inside(expr, guards), guards_inside(expr)
+        order += tuple(i for i in expr.bound if i not in order)
+        multiplies = _multiplies(expr)
+        children = []
+        for place, child in enumerate(expr.children):
+            if not decides(expr, place):
+                under = (*guards, *own[place])
+                child = self._visit(child, under, order)
+                child = self._masked(child, under, order) if multiplies else child
+            children.append(child)
+        return expr if tuple(children) == expr.children else expr.rebuild(tuple(children))
+
+    def _masked(self, expr: Expr, guards: Guards, order: tuple[Index, ...]) -> Expr:
+        """The expression under those of the conditions that hide something that it reads, by a name."""
+        if scalar(expr) or isinstance(expr, Iverson):
+            return expr
+        wanted = [g for g in dict.fromkeys(conjuncts_of(guards)) if g.free <= expr.free and self._hides(g, expr)]
+        if not wanted:
+            return expr
+        whole = [a.subs for a in accesses(expr) if a.free == expr.free and all(isinstance(s, Index) for s in a.subs)]
+        order = tuple(i for subs in whole[:1] for i in subs if isinstance(i, Index)) or order
+        hoister = Hoister(self.names, self.known)
+        found = hoister.name(simplify(mul(*map(Iverson, wanted), expr)), order, f"shown_{describe(expr)}")
+        for statement in hoister.out:
+            self.table[statement.target] = statement
+            self.numbers.add(statement.target)
+            self.new.append(statement)
+        return found
+
+    def _hides(self, guard: Expr, expr: Expr) -> bool:
+        """Whether the expression reads something, not masked yet, that differs with what the condition reads."""
+        if not any(isinstance(node, Access | Position) for node in walk(guard)):
+            return False
+        found = [a for a in _open(expr) if a.tensor in self.numbers and a.free & guard.free]
+        if all(self._safe(a, guard) for a in found):
+            return False
+        tests_for_nan = isinstance(guard, Compare) and guard.left is guard.right
+        return tests_for_nan or not self._sources(guard) & self._sources(expr)
+
+    def _sources(self, expr: Expr) -> set[str]:
+        """The tensors of numbers that the value is made of."""
+        found: set[str] = set()
+        left = [expr]
+        while left:
+            for name in read_by(left.pop()) - found:
+                found.add(name)
+                if name in self.table:
+                    left.append(self.table[name].value)
+        return found & self.numbers
+
+    def _has(self, access: Access, guard: Expr) -> bool:
+        """Whether the tensor is 0 where the condition is false."""
+        statement = self.table.get(access.tensor)
+        own = in_terms_of(statement.indices, access, (guard,)) if statement is not None else {}
+        return bool(own) and statement is not None and own.keys() <= _zero_outside(statement)
+
+    def _safe(self, access: Access, guard: Expr) -> bool:
+        """Whether the tensor is finite where the condition is false: masked, or made of what is."""
+        if self._has(access, guard):
+            return True
+        statement = self.table.get(access.tensor)
+        own = in_terms_of(statement.indices, access, (guard,)) if statement is not None else {}
+        if statement is None or len(own) != 1:
+            return False
+        [inner] = own.values()
+        found = [a for a in _open(statement.value) if a.tensor in self.numbers and a.free & inner.free]
+        return all(self._safe(a, inner) for a in found)
+
+    def _plain(self, node: Expr) -> Expr:
+        """`[c] u^2` is `u^2` where `u` is masked by `c`."""
+        masks = [f for f in factors_of(node) if isinstance(f, Iverson)]
+        rest = [f for f in factors_of(node) if f not in masks and not scalar(f)]
+        base, exponent = split_power(rest[0]) if len(rest) == 1 else (node, 0)
+        if not isinstance(base, Access) or exponent < 1:
+            return node
+        spare = [m for m in masks if self._has(base, m.condition)]
+        return mul(*(f for f in factors_of(node) if f not in spare))
+
+
+def _zero_outside(statement: Statement) -> set[str]:
+    """The conditions, by their keys, where one of which is false the tensor is 0: masks, and a softmax of -inf."""
+    value = statement.value
+    guards = [f.condition for f in factors_of(value) if isinstance(f, Iverson)]
+    body = value.body if isinstance(value, Scan) and value.kind == "softmax" else None
+    if isinstance(body, Where) and body.other == neg(Special("inf")):
+        guards.append(body.condition)
+    return {key(part) for part in conjuncts_of(tuple(guards))}
+
+
+def _open(expr: Expr) -> Iterator[Access]:
+    """What the expression reads, but for what has its masks already: arguments of singular functions, chosen places."""
+    if isinstance(expr, Access):
+        if not reads_at_position(expr):
+            yield expr
+    elif not may_be_undefined(expr):
+        for place, child in enumerate(expr.children):
+            if not decides(expr, place):
+                yield from _open(child)
+
+
+def _multiplies(expr: Expr) -> bool:
+    """Whether a derivative of the node reads what the node reads."""
+    if isinstance(expr, Mul):
+        return sum(not scalar(f) and not isinstance(f, Iverson) for f in expr.factors) > 1
+    if may_be_undefined(expr):  # its argument is masked where it is called
+        return False
+    if isinstance(expr, Apply):
+        return any(p is not None and accesses(p) for p in FUNCTIONS[expr.function].partials(expr.args))
+    return isinstance(expr, Pow)
