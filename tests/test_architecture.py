@@ -53,6 +53,7 @@ LONG: dict[str, str] = {}
 # Text that goes into what is generated: it runs there, never here.
 RUNTIME_PARTS = (
     "core",
+    "calls",
     "registered",
     "wording",
     "ops",

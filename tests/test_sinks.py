@@ -34,7 +34,7 @@ def gradients(equations: str) -> dict[str, str]:
 def test_backward_has_no_softmax_of_its_own_and_reads_what_forward_returns() -> None:
     for equations in (PLAIN, MASKED, ONE):
         assert "softmax" not in gradients(equations)["grad_x"]
-    assert gradients(MASKED)["grad_x"].endswith("(v[n,i] - y[n])")
+    assert gradients(MASKED)["grad_x"].endswith("(shown_v[n,i] - y[n])")
 
 
 def test_a_row_that_is_masked_whole_is_0_and_so_are_two_derivatives() -> None:

@@ -11,11 +11,12 @@ from dataclasses import replace
 
 from tensorgrad_gen.algebra import accesses, key, map_nodes, simplify, walk
 from tensorgrad_gen.algebra.guards import conjuncts_of, decides, in_terms_of, known_inside, read_by
-from tensorgrad_gen.algebra.hoist import Hoister, Known, guards_inside, scalar
+from tensorgrad_gen.algebra.hoist import LINEAR, Hoister, Known, guards_inside, scalar
 from tensorgrad_gen.algebra.naming import Namer, describe
 from tensorgrad_gen.algebra.parts import factors_of, may_be_undefined, reads_at_position, split_power
 from tensorgrad_gen.functions import FUNCTIONS
 from tensorgrad_gen.ir import (
+    NOT_HOLOMORPHIC,
     Access,
     Apply,
     Compare,
@@ -23,9 +24,9 @@ from tensorgrad_gen.ir import (
     Index,
     Iverson,
     Mul,
-    Position,
     Pow,
     Program,
+    Reduce,
     Root,
     Scan,
     Special,
@@ -105,7 +106,7 @@ class _Shown:
 
     def _hides(self, guard: Expr, expr: Expr) -> bool:
         """Whether the expression reads something, not masked yet, that differs with what the condition reads."""
-        if not any(isinstance(node, Access | Position) for node in walk(guard)):
+        if not accesses(guard):  # a place in a triangle or window: what is there is seldom NaN
             return False
         found = [a for a in _open(expr) if a.tensor in self.numbers and a.free & guard.free]
         if all(self._safe(a, guard) for a in found):
@@ -164,11 +165,11 @@ def _zero_outside(statement: Statement) -> set[str]:
 
 
 def _open(expr: Expr) -> Iterator[Access]:
-    """What the expression reads, but for what has its masks already: arguments of singular functions, chosen places."""
+    """What is read, but for what has its masks already: arguments of singular functions, chosen places, shares."""
     if isinstance(expr, Access):
         if not reads_at_position(expr):
             yield expr
-    elif not may_be_undefined(expr):
+    elif not may_be_undefined(expr) and not _is_share(expr):
         for place, child in enumerate(expr.children):
             if not decides(expr, place):
                 yield from _open(child)
@@ -178,8 +179,20 @@ def _multiplies(expr: Expr) -> bool:
     """Whether a derivative of the node reads what the node reads."""
     if isinstance(expr, Mul):
         return sum(not scalar(f) and not isinstance(f, Iverson) for f in expr.factors) > 1
-    if may_be_undefined(expr):  # its argument is masked where it is called
+    if may_be_undefined(expr) or _is_share(expr):  # its argument is masked where it is called, or in its total
         return False
-    if isinstance(expr, Apply):
-        return any(p is not None and accesses(p) for p in FUNCTIONS[expr.function].partials(expr.args))
-    return isinstance(expr, Pow)
+    if isinstance(expr, Apply) and expr.function in LINEAR:
+        return False
+    if isinstance(expr, Apply) and expr.function not in NOT_HOLOMORPHIC:
+        return any(p is not None and any(_open(p)) for p in FUNCTIONS[expr.function].partials(expr.args))
+    return isinstance(expr, Apply | Pow)
+
+
+def _is_share(expr: Expr) -> bool:
+    """Whether the node is the exponential of a logarithm of a share: `exp(x - logsumexp(..))`."""
+    totals = (node for node in walk(expr) if isinstance(node, Reduce | Apply))
+    return isinstance(expr, Apply) and expr.function == "exp" and any(map(_is_total, totals))
+
+
+def _is_total(node: Reduce | Apply) -> bool:
+    return (node.kind == "logsumexp") if isinstance(node, Reduce) else (node.function == "logaddexp")

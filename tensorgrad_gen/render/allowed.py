@@ -31,7 +31,9 @@ BUILTINS = frozenset(
 # Names of the runtime that reach further into Python than an op may, and where they may stand.
 RUNTIME_BUILTINS = frozenset({"getattr", "globals", "hasattr", "setattr"})
 RUNTIME_ATTRIBUTES = frozenset({"library"})
-DUNDERS = frozenset({"__all__", "__class__", "__dict__", "__dir__", "__getattr__", "__name__", "__setattr__"})
+DUNDERS = frozenset(
+    {"__all__", "__class__", "__dict__", "__dir__", "__getattr__", "__module__", "__name__", "__setattr__"}
+)
 FORBIDDEN = frozenset(
     {
         *("builtins", "compile", "cpp_extension", "distributed", "from_file", "hub", "jit", "library", "load"),

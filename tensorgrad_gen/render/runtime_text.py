@@ -13,6 +13,7 @@ from itertools import pairwise
 # The modules of `tensorgrad_gen.runtime`, in order.
 PARTS = (
     "core.py",
+    "calls.py",
     "registered.py",
     "wording.py",
     "ops.py",

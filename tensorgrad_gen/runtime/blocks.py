@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tensorgrad_gen.runtime.core import call, compiling, in_transform, legacy_batched
+from tensorgrad_gen.runtime.calls import call
+from tensorgrad_gen.runtime.core import compiling, in_transform, legacy_batched
 
 _keep_graph: Any = getattr(torch._C._autograd, "_get_current_graph_task_keep_graph", None)
 # The bytes of a tensor of a block of rows, for each thread: a core's cache holds a few of these.

@@ -6,26 +6,21 @@ This file is read as text and written beside the generated ops; the generator ne
 from __future__ import annotations
 
 import contextlib
-import inspect
 import numbers
 from collections.abc import Callable
-from typing import Any, NoReturn, TypeVar, overload
+from typing import Any, NoReturn, overload
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-_FunctionClass = TypeVar("_FunctionClass", bound=type[torch.autograd.Function])
 _NOTHING = contextlib.nullcontext()
-_METACLASS = type(torch.autograd.Function)
 # Without this switch nested forward mode through a Function is silently zero (pytorch#197867):
 # where a PyTorch lacks it, ops have no forward mode at all.
 _set_forward_mode: Any = getattr(forward_ad, "_set_fwd_grad_enabled", None)
 _unpack_dual: Any = getattr(forward_ad, "unpack_dual", None)
 _transforming: Any = getattr(torch._C, "_are_functorch_transforms_active", None)
 _batched: Any = getattr(getattr(torch._C, "_functorch", None), "is_batchedtensor", None)
-# A tensor that has left the transform it was made in, as the tensor inside.
-_unwrapped: Any = getattr(getattr(torch._C, "_functorch", None), "unwrap_if_dead", None)
 # Whether there is autocast on any device: one call where `is_autocast_enabled` takes three.
 _autocasting: Any = getattr(torch._C, "_is_any_autocast_enabled", None)
 HAS_FORWARD_MODE = _set_forward_mode is not None and _unpack_dual is not None
@@ -34,42 +29,6 @@ HAS_FORWARD_MODE = _set_forward_mode is not None and _unpack_dual is not None
 def compiling() -> bool:
     """Whether `torch.compile` or `torch.export` is tracing."""
     return torch.compiler.is_compiling()
-
-
-def signature_cached(op: _FunctionClass) -> _FunctionClass:
-    """The class, with the signature that `apply` asks for on each call kept (24 -> 16 us)."""
-    op.forward.__dict__["__signature__"] = inspect.signature(op.forward)
-    return op
-
-
-def call(op: Any, dual: Any, *args: Any) -> tuple[Tensor, ...]:
-    """The outputs of the Function: with forward mode, or as `torch.compile` can trace it.
-
-    Without a transform by the `apply` of its own base class: the other would bind the arguments,
-    which fit as they are, to a signature, at half the cost of a small op.
-    """
-    outputs: tuple[Tensor, ...]
-    if torch.compiler.is_compiling():
-        outputs = _traced(op, args)
-    elif in_transform():
-        outputs = (dual if HAS_FORWARD_MODE else op).apply(*args)
-    elif _unwrapped is None or not isinstance(op, _METACLASS):
-        outputs = op.apply(*args)
-    else:
-        apply: Any = super(torch.autograd.Function, op).apply
-        outputs = apply(*[_unwrapped(arg) if isinstance(arg, Tensor) else arg for arg in args])
-    return outputs
-
-
-def _traced(op: Any, args: tuple[Any, ...]) -> tuple[Tensor, ...]:
-    """The outputs where Dynamo traces.
-
-    It refuses a Function that defines `jvp` (pytorch#118397), one that is given a tensor twice, and
-    one inside a functorch transform: there it gets the plain body, which differentiates correctly.
-    """
-    inside = _transforming is not None and _transforming()
-    outputs: tuple[Tensor, ...] = op.forward(*args) if inside else op.apply(*distinct(args))
-    return outputs
 
 
 def in_transform() -> bool:
@@ -88,15 +47,6 @@ def recording(*tensors: Tensor) -> bool:
     """Whether something looks on at what is computed of these: nothing is changed in place then."""
     looked_on = torch.is_grad_enabled() or torch.compiler.is_compiling() or in_transform()
     return looked_on or any(map(legacy_batched, tensors))
-
-
-def distinct(args: tuple[Any, ...]) -> list[Any]:
-    """The arguments, a tensor that occurs again replaced by a view of it."""
-    seen: list[Any] = []
-    for arg in args:
-        again = isinstance(arg, Tensor) and any(arg is other for other in seen)
-        seen.append(arg.view_as(arg) if again else arg)
-    return seen
 
 
 def no_autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:

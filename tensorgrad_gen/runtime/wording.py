@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from tensorgrad_gen.runtime.core import InputRow, call
+from tensorgrad_gen.runtime.calls import call
+from tensorgrad_gen.runtime.core import InputRow
 from tensorgrad_gen.runtime.windows import reach
 
 _Result = TypeVar("_Result")
