@@ -238,7 +238,12 @@ ONCE_UNSEEN = (
     ("losses/cross_entropy", "torch.where(mask, index_select, 0)", "(index_select)", "value"),
     ("losses/cross_entropy", "smoothing * tangent_sum_even", "(smoothing)", "jvp, jacfwd"),
     ("nn/softmax", "_cast(tangent_y, ctx.dtype)", "(tangent_y)", "tangents in bfloat16"),
-    ("losses/huber", "z * tangent_z, threshold * tangent_a", "z * tangent_z, z * tangent_z", "gradcheck"),
+    (
+        "losses/huber",
+        "torch.where(a <= threshold, z * tangent_z, threshold * tangent_a)",
+        "(z * tangent_z)",
+        "gradcheck",
+    ),
     (
         "nn/masked_softmax",
         f"_add(grad_x, {BLOCK})",
