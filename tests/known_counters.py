@@ -70,8 +70,6 @@ KNOWN: dict[tuple[str, str], float] = {
     # A call more than one of PyTorch's private operators takes, or a pass more over what is small beside the rest.
     ("solve", "bytes"): 1.097,
     ("logdet", "bytes"): 1.070,
-    ("logdet_gram", "flops"): 1.004,
-    ("logdet_gram", "bytes"): 1.093,
     ("nuclear_norm", "bytes"): 1.124,
 }
 

@@ -220,7 +220,6 @@ def test_an_op_may_have_the_name_of_a_builtin(tmp_path: Path) -> None:
         del SAMPLES["any"]
     x = torch.rand(2, requires_grad=True)
     torch._dynamo.reset()
-    # Only a compiled call looks for tensors that occur twice, with the builtin.
     y = torch.compile(found.any, fullgraph=True, backend="eager")(x, x)
     torch.testing.assert_close(y, 2 * x)
 

@@ -23,6 +23,7 @@ from tensorgrad_gen.plan.differences import share_differences
 from tensorgrad_gen.plan.inside import softmax_inside
 from tensorgrad_gen.plan.masked import share_masked
 from tensorgrad_gen.plan.model import Block, Plan, Solver, Step
+from tensorgrad_gen.plan.operands import share_operands
 from tensorgrad_gen.plan.real_parts import real_products
 from tensorgrad_gen.plan.rows import with_rows
 from tensorgrad_gen.plan.saving import choose_saved, clips, reads_unrounded
@@ -202,7 +203,7 @@ class _Planner:
         """Steps of a linear program, without what it recomputes of forward."""
         names = Namer(self.taken | self.local | {s.target for s in statements}, self.reserved)
         statements = self._own_names(statements, {t for _, t in results}, names)
-        shaped = [replace(s, value=scale_inside(split_contractions(s.value))) for s in statements]
+        shaped = [replace(s, value=scale_inside(self._contracted(s.value))) for s in statements]
         clean = [replace(s, value=apart(s.value, frozenset(s.indices))) for s in shaped]
         split = drop_broadcasts(Hoister(names, self._known()).run(clean), {t for _, t in results})
         shared = share_products(share_masked(split, names, self.program), names, frozenset(t for _, t in results))
@@ -217,6 +218,10 @@ class _Planner:
         steps = tuple(Step(s.target, s.indices, s.value, s.kind) for s in map(plain_letters, ordered))
         self.local |= {s.target for s in steps}
         return Block(roots, steps, results, ())
+
+    def _contracted(self, value: Expr) -> Expr:
+        """The value as contractions of tensors, as few as may be."""
+        return share_operands(split_contractions(value), self.regime)
 
     def _known(self) -> Known:
         """The values that forward has named."""

@@ -6,6 +6,7 @@ This file is read as text and written beside the generated ops; the generator ne
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from tensorgrad_gen.runtime.core import HAS_FORWARD_MODE, _transforming, in_transform
 
-_FunctionClass = TypeVar("_FunctionClass", bound=type[torch.autograd.Function])
+_FunctionClass = TypeVar("_FunctionClass", bound=type)
 _METACLASS = type(torch.autograd.Function)
 # A tensor that has left the transform it was made in, as the tensor inside.
 _unwrapped: Any = getattr(getattr(torch._C, "_functorch", None), "unwrap_if_dead", None)
@@ -26,18 +27,23 @@ def signature_cached(op: _FunctionClass) -> _FunctionClass:
 
     And with a name for Dynamo, which runs `traced` when it compiles, and keeps what it returns.
     """
-    op.forward.__dict__["__signature__"] = inspect.signature(op.forward)
+    function: Any = op
+    function.forward.__dict__["__signature__"] = inspect.signature(function.forward)
+    function.traced = staticmethod(traced_as(f"{op.__module__}.{op.__name__}", op))
+    return op
+
+
+def traced_as(name: str, op: Any) -> Callable[[], str]:
+    """What Dynamo calls when it traces the op, to have it in its graph by name."""
 
     def traced() -> str:
-        name = f"{op.__module__}.{op.__name__}"
         _OPS[name] = op
         allow: Any = torch.compiler.allow_in_graph
         allow(in_graph)
         return name
 
     traced.__dict__["_dynamo_marked_constant"] = True  # importing `torch._dynamo` takes a second
-    op.traced = staticmethod(traced)  # type: ignore[attr-defined]
-    return op
+    return traced
 
 
 def in_graph(name: str, *args: Any) -> tuple[Tensor, ...]:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tensorgrad_gen.runtime.calls import traced_as
 from tensorgrad_gen.runtime.core import HAS_FORWARD_MODE, in_transform
 
 
@@ -21,6 +22,7 @@ class Registered:
 
     def __init__(self, name: str, schema: str, op: Any, dual: Any) -> None:
         self.op, self.dual = op, dual
+        self.traced = traced_as(name, self)
         self.operator: Any = torch.library.custom_op(
             name, self._outputs, mutates_args=(), schema=schema
         )
