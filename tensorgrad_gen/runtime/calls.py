@@ -12,7 +12,13 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from tensorgrad_gen.runtime.core import HAS_FORWARD_MODE, _transforming, in_transform
+from tensorgrad_gen.runtime.core import (
+    HAS_FORWARD_MODE,
+    _transforming,
+    compiling,
+    in_transform,
+    traced_once,
+)
 
 _FunctionClass = TypeVar("_FunctionClass", bound=type)
 _METACLASS = type(torch.autograd.Function)
@@ -34,16 +40,20 @@ def signature_cached(op: _FunctionClass) -> _FunctionClass:
 
 
 def traced_as(name: str, op: Any) -> Callable[[], str]:
-    """What Dynamo calls when it traces the op, to have it in its graph by name."""
+    """What Dynamo calls when it traces the op, to have it in its graph by the name it returns.
+
+    Inside a functorch transform Dynamo has no such nodes, and refuses a Function: no name then.
+    """
 
     def traced() -> str:
+        if _transforming is not None and _transforming():
+            return ""
         _OPS[name] = op
         allow: Any = torch.compiler.allow_in_graph
         allow(in_graph)
         return name
 
-    traced.__dict__["_dynamo_marked_constant"] = True  # importing `torch._dynamo` takes a second
-    return traced
+    return traced_once(traced)
 
 
 def in_graph(name: str, *args: Any) -> tuple[Tensor, ...]:
@@ -63,8 +73,9 @@ def call(op: Any, dual: Any, *args: Any) -> tuple[Tensor, ...]:
     which fit as they are, to a signature, at half the cost of a small op.
     """
     outputs: tuple[Tensor, ...]
-    if torch.compiler.is_compiling():
-        outputs = _traced(op, args)
+    if compiling():
+        name = op.traced()
+        outputs = in_graph(name, *args) if name else op.forward(*args)
     elif in_transform():
         outputs = (dual if HAS_FORWARD_MODE else op).apply(*args)
     elif _unwrapped is None or not isinstance(op, _METACLASS):
@@ -72,20 +83,4 @@ def call(op: Any, dual: Any, *args: Any) -> tuple[Tensor, ...]:
     else:
         apply: Any = super(torch.autograd.Function, op).apply
         outputs = apply(*[_unwrapped(arg) if isinstance(arg, Tensor) else arg for arg in args])
-    return outputs
-
-
-def _traced(op: Any, args: tuple[Any, ...]) -> tuple[Tensor, ...]:
-    """The outputs where `torch.compile` or `torch.export` traces.
-
-    Dynamo refuses a Function that defines `jvp` (pytorch#118397), and one inside a functorch
-    transform: there it gets the plain body, which differentiates correctly.
-    """
-    outputs: tuple[Tensor, ...]
-    if _transforming is not None and _transforming():
-        outputs = op.forward(*args)
-    elif torch.compiler.is_dynamo_compiling():
-        outputs = in_graph(op.traced(), *args)
-    else:
-        outputs = op.apply(*args)
     return outputs

@@ -8,12 +8,13 @@ from __future__ import annotations
 import contextlib
 import numbers
 from collections.abc import Callable
-from typing import Any, NoReturn, overload
+from typing import Any, NoReturn, TypeVar, overload
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
+_Callable = TypeVar("_Callable", bound=Callable[..., Any])
 _NOTHING = contextlib.nullcontext()
 # Without this switch nested forward mode through a Function is silently zero (pytorch#197867):
 # where a PyTorch lacks it, ops have no forward mode at all.
@@ -26,6 +27,16 @@ _autocasting: Any = getattr(torch._C, "_is_any_autocast_enabled", None)
 HAS_FORWARD_MODE = _set_forward_mode is not None and _unpack_dual is not None
 
 
+def traced_once(function: _Callable) -> _Callable:
+    """The function, which Dynamo calls when it traces: what it returns stands in the graph.
+
+    `torch.compiler.assume_constant_result` does the same and imports Dynamo, which takes a second.
+    """
+    function.__dict__["_dynamo_marked_constant"] = True
+    return function
+
+
+@traced_once
 def compiling() -> bool:
     """Whether `torch.compile` or `torch.export` is tracing."""
     return torch.compiler.is_compiling()
