@@ -46,6 +46,14 @@ def negative(val: Val) -> Val:
     return val.over(Prefix("-", val.expr))
 
 
+def in_one_pass(val: Val) -> TExpr:
+    """A value of a statement, the sign of a product of two matrices taken into it."""
+    match val.expr:
+        case Prefix("-", Infix("@", left, right)) if len(val.layout) > 1:
+            return Call("_runtime.minus_matmul", (left, right))
+    return val.expr
+
+
 def over(left: Val, right: Val) -> Val:
     """The quotient; between Python numbers, as tensors divide."""
     if right.expr == Lit(1):

@@ -24,6 +24,7 @@ from tensorgrad_gen.ir import (
     complex_tensors,
 )
 from tensorgrad_gen.lower import access, calls, conditions, contract, deltas, pointwise, reductions, roots
+from tensorgrad_gen.lower.arith import in_one_pass
 from tensorgrad_gen.lower.attention import AttentionCall, attention_gradients, attention_values
 from tensorgrad_gen.lower.builder import Builder, Local, Rule
 from tensorgrad_gen.lower.copies import laid_out
@@ -251,7 +252,7 @@ class _Lowering:
         shown = self.formula(_said(step, products, whole))
         if isinstance(whole, AttentionCall) and whole.grad is None:  # gradients have a statement in common, which tells
             shown = f"{told}\n{shown}"
-        b.statements.append(TorchStatement(name, val.expr, shown, step.needed_by))
+        b.statements.append(TorchStatement(name, in_one_pass(val), shown, step.needed_by))
         places = {index: k for k, index in enumerate(step.indices)}
         axes = tuple(None if axis is None else places[axis] for axis in val.layout)
         loose = frozenset(places[a] for a in val.loose)

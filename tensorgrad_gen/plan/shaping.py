@@ -69,11 +69,21 @@ def scale_inside(expr: Expr) -> Expr:
             large = [f for f in rest if f not in moved and f not in spread]
             if any(f not in (ONE, MINUS_ONE) for f in moved):
                 return mul(*large, add(*(mul(*moved, term) for term in spread[0].terms)))
+        if len(sums) == 1:
+            batch = [f for f in rest if isinstance(f, Access) and _of_batch(f, sums[0])]
+            inside, rest = [*inside, *batch], [f for f in rest if f not in batch]
         if not inside or len(sums) != 1 or not all(map(scalar, rest)) or not _spreads(sums[0]):
             return node
         return Sum(sums[0].indices, mul(*rest, *inside, sums[0].body))
 
     return map_nodes(expr, visit)
+
+
+def _of_batch(factor: Access, contraction: Sum) -> bool:
+    """Whether the factor is one number for each of a batch of matrix products."""
+    operands = factors_of(contraction.body)
+    plain = all(isinstance(sub, Index) for sub in factor.subs)
+    return plain and len(operands) == 2 and all(factor.free < f.free - set(contraction.indices) for f in operands)
 
 
 def _spreads(contraction: Sum) -> bool:

@@ -19,6 +19,7 @@ from tensorgrad_gen.runtime.core import (
     in_transform,
     legacy_batched,
     primal,
+    recording,
 )
 
 
@@ -52,6 +53,17 @@ def matmul(a: Tensor, b: Tensor, batch: int, inner: int) -> Tensor:
     left = a.reshape((lead.numel(), rows_.numel(), summed.numel()))
     right = b.reshape((lead.numel(), summed.numel(), cols.numel()))
     return (left @ right).reshape((*lead, *rows_, *cols))
+
+
+def minus_matmul(a: Tensor, b: Tensor) -> Tensor:
+    """`-(a @ b)` of matrices, in one pass over the result where nothing looks on."""
+    dims = a.dim()
+    plain = dims == b.dim() and 2 <= dims <= 3 and a.shape[:-2] == b.shape[:-2]
+    if not plain or a.dtype != b.dtype or recording(a, b):
+        return -(a @ b)
+    unread = a.new_empty((1,) * dims)  # as beta is 0
+    add = torch.addmm if dims == 2 else torch.baddbmm
+    return add(unread, a, b, beta=0, alpha=-1)
 
 
 def sum_lead(x: Tensor, keep: int = 1) -> Tensor:
