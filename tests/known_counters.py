@@ -68,9 +68,7 @@ KNOWN: dict[tuple[str, str], float] = {
     ("pinv", "bytes"): 1.220,
     ("pinv", "flops"): 1.695,
     # A call more than one of PyTorch's private operators takes, or a pass more over what is small beside the rest.
-    ("solve", "bytes"): 1.097,
     ("logdet", "bytes"): 1.070,
-    ("nuclear_norm", "bytes"): 1.124,
 }
 
 

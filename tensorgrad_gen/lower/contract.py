@@ -84,8 +84,10 @@ def _sum_product(b: Builder, bound: tuple[Index, ...], factors: tuple[Expr, ...]
         return b.lower(product_of((*outside, *factors)), order)
     strict = any(isinstance(f, Iverson | Delta) for f in factors)
     if not strict:
-        outside += [f for f in factors if not f.free & set(bound)]
+        scales = [f for f in factors if not f.free & set(bound)]
         factors = tuple(f for f in factors if f.free & set(bound))
+        taken, factors = _scaled_operand(Regime(b.program), scales, factors, frozenset(bound))
+        outside += [f for f in scales if f not in taken]
     if any(isinstance(f, Delta) for f in factors):
         inner = sum_with_delta(b, bound, factors, order)
     elif strict:
@@ -97,6 +99,19 @@ def _sum_product(b: Builder, bound: tuple[Index, ...], factors: tuple[Expr, ...]
         return inner
     above, below = collect(b, tuple(outside), order)
     return product(b, [inner, *above], below)
+
+
+def _scaled_operand(
+    regime: Regime, scales: list[Expr], factors: tuple[Expr, ...], bound: frozenset[Index]
+) -> tuple[list[Expr], tuple[Expr, ...]]:
+    """What scales a batch of products scales an operand of which it is known to be no larger than the result."""
+    whole = frozenset[Index]().union(*(f.free for f in factors)) - bound
+    for place, factor in enumerate(factors if len(factors) == 2 else ()):
+        mine, yours = by_name(factor.free - whole), by_name(whole - factor.free)
+        if len(mine) == len(yours) == 1 and regime.never_longer(mine[0], yours[0]):
+            taken = [f for f in scales if f.free and f.free <= factor.free & whole]
+            return taken, tuple(product_of((f, *taken)) if k == place else f for k, f in enumerate(factors))
+    return [], factors
 
 
 def scaled_contraction(b: Builder, factors: tuple[Expr, ...], order: Layout) -> Val | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tensorgrad_gen.algebra import accesses, apart, map_nodes
 from tensorgrad_gen.algebra.hoist import scalar
 from tensorgrad_gen.algebra.parts import factors_of, terms_of
-from tensorgrad_gen.ir import Access, Add, Expr, Index, Iverson, Mul, Sum, add, mul
+from tensorgrad_gen.ir import Access, Add, Expr, Index, Iverson, Linalg, Mul, Sum, add, mul
 from tensorgrad_gen.ir.build import MINUS_ONE, ONE
 
 
@@ -89,7 +89,7 @@ def _of_batch(factor: Access, contraction: Sum) -> bool:
 def _spreads(contraction: Sum) -> bool:
     """Whether the operands are plain tensors, with different indices, of which some are left."""
     factors = factors_of(contraction.body)
-    plain = all(isinstance(f, Access) for f in factors)
+    plain = all(isinstance(f, Access | Linalg) for f in factors)
     return plain and bool(contraction.free) and len({f.free for f in factors}) > 1
 
 

@@ -27,6 +27,12 @@ class Regime:
 
     def __init__(self, program: Program) -> None:
         self.hints = dict(program.hints)
+        # Of an extent that is the least of others, those: of as many singular values as a matrix has.
+        self._least = {
+            symbol: [arg.args[0] for arg in size.args if arg.op == "size"]
+            for symbol, size in program.size_defs
+            if size.op == "min"
+        }
         letters = [symbol for symbol, _ in program.axes if symbol != "..."]
         self._apart = extents_apart(dict(zip(letters, FALLING, strict=False)) | self.hints, self.hints)
 
@@ -36,7 +42,14 @@ class Regime:
             return index.extent
         if index.extent == "...":
             return self.hints.get("...", BATCH)
-        return self.hints.get(index.extent, TYPICAL)
+        return self.hints.get(index.extent, min(self._extents(index.extent)))
+
+    def _extents(self, symbol: str) -> list[int]:
+        return [self.hints.get(other, TYPICAL) for other in self._least.get(symbol, [symbol])]
+
+    def never_longer(self, one: Index, other: Index) -> bool:
+        """Whether an axis is as long as the other or shorter, by what it is."""
+        return other.extent in self._least.get(str(one.extent), [])
 
     def elements(self, indices: Iterable[Index]) -> int:
         """How many elements a tensor with these indices has."""
