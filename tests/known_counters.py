@@ -65,8 +65,6 @@ KNOWN: dict[tuple[str, str], float] = {
     # Worked in blocks: what has not the index of the blocks is read for each of them.
     ("linear_cross_entropy", "bytes"): 1.459,
     # The order of a contraction, chosen without the extents.
-    ("pinv", "bytes"): 1.220,
-    ("pinv", "flops"): 1.695,
     # A call more than one of PyTorch's private operators takes, or a pass more over what is small beside the rest.
     ("logdet", "bytes"): 1.070,
 }
