@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from tensorgrad_gen.algebra.hoist import conjuncts, guards_inside, renamed
-from tensorgrad_gen.algebra.indices import accesses
+from tensorgrad_gen.algebra.indices import accesses, walk
 from tensorgrad_gen.algebra.keys import key
+from tensorgrad_gen.algebra.parts import may_be_undefined
 from tensorgrad_gen.algebra.rewrite import simplify
 from tensorgrad_gen.ir import Access, Expr, Index, Iverson, Linalg, Root, Scan, Statement, Where
 
 Conditions = dict[str, Expr]  # all of them hold; by their keys
 
 
-def read_under(statements: Sequence[Statement], outputs: Collection[str]) -> dict[str, Conditions]:
+Inside = Callable[[Expr], tuple[tuple[Expr, ...], ...]]  # the conditions of a node under which each child is read
+
+
+def read_under(
+    statements: Sequence[Statement], outputs: Collection[str], inside: Inside = guards_inside
+) -> dict[str, Conditions]:
     """Of each tensor that is read, the conditions of every read of it, in terms of its own indices."""
     found: dict[str, Conditions] = {name: {} for name in outputs}
     indices = {s.target: s.indices for s in statements}
     for statement in reversed(statements):
         own = tuple(found.get(statement.target, {}).values())
-        for node, guards in nodes_under(statement.value, own):
+        for node, guards in nodes_under(statement.value, own, inside):
             if not isinstance(node, Access) or node.tensor not in indices:
                 continue
             here = in_terms_of(indices[node.tensor], node, guards)
@@ -28,12 +34,27 @@ def read_under(statements: Sequence[Statement], outputs: Collection[str]) -> dic
     return found
 
 
-def nodes_under(expr: Expr, guards: tuple[Expr, ...]) -> Iterator[tuple[Expr, tuple[Expr, ...]]]:
+def nodes_under(
+    expr: Expr, guards: tuple[Expr, ...], inside: Inside = guards_inside
+) -> Iterator[tuple[Expr, tuple[Expr, ...]]]:
     """Every node, and the conditions under which it is read, in terms of indices that are free there."""
     yield expr, guards
     kept = known_inside(expr, guards)
-    for child, more in zip(expr.children, guards_inside(expr), strict=True):
-        yield from nodes_under(child, kept + more)
+    for child, more in zip(expr.children, inside(expr), strict=True):
+        yield from nodes_under(child, kept + more, inside)
+
+
+def hiding_inside(expr: Expr) -> tuple[tuple[Expr, ...], ...]:
+    """As `guards_inside`, without conditions on what is divided by there, which only keep it from 0."""
+    singular = {
+        access.tensor
+        for place, child in enumerate(expr.children)
+        if not decides(expr, place) and not isinstance(child, Iverson)
+        for node in walk(child)
+        if may_be_undefined(node) and not isinstance(node, Access)
+        for access in accesses(node)
+    }
+    return tuple(tuple(g for g in guards if not read_by(g) & singular) for guards in guards_inside(expr))
 
 
 def known_inside(expr: Expr, guards: tuple[Expr, ...]) -> tuple[Expr, ...]:
@@ -48,11 +69,11 @@ def known_inside(expr: Expr, guards: tuple[Expr, ...]) -> tuple[Expr, ...]:
 
 def in_terms_of(indices: tuple[Index, ...], access: Access, guards: tuple[Expr, ...]) -> Conditions:
     """The guards as conditions on the indices of the tensor that is read, those that can be."""
-    subs = [sub for sub in access.subs if isinstance(sub, Index)]
-    if len(set(subs)) < len(access.subs):
-        return {}
-    own = [renamed(part, tuple(subs), indices) for part in conjuncts_of(guards) if part.free <= set(subs)]
-    return {key(part): part for part in own}
+    pairs = [(sub, own) for sub, own in zip(access.subs, indices, strict=True) if isinstance(sub, Index)]
+    pairs = [(sub, own) for sub, own in pairs if access.subs.count(sub) == 1]  # a diagonal has no condition of its own
+    subs, axes = tuple(sub for sub, _ in pairs), tuple(own for _, own in pairs)
+    found = [renamed(part, subs, axes) for part in conjuncts_of(guards) if part.free <= set(subs)]
+    return {key(part): part for part in found}
 
 
 def decides(expr: Expr, place: int) -> bool:

@@ -60,6 +60,7 @@ class Rounds:
     axes: dict[str, int] = field(default_factory=dict)
     blocked: dict[str, Index] = field(default_factory=dict)
     of: dict[str, int] = field(default_factory=dict)
+    wholes: dict[str, str] = field(default_factory=dict)  # tensors by the name under which they are not cut
 
     def sums(self, name: str) -> bool:
         """Whether the tensor is a sum over the blocks."""
@@ -76,6 +77,7 @@ def rounds(given: Placed) -> Rounds:
     assert program.chunk is not None
     index = program.chunk.index
     found = Rounds({item.name: item.indices.index(index) for item in program.inputs if index in item.indices})
+    found.wholes.update(given.wholes)
     for item in program.inputs:
         if item.structure != "general" and index in item.indices[-2:]:
             raise NotBatchLikeError(index, f"it is an axis of a {item.structure} matrix", item.name)
@@ -112,6 +114,7 @@ def enter(statement: Statement, chunk: Index, found: Rounds, whole: frozenset[st
 
 def _after(name: str, found: Rounds, whole: bool) -> int:
     """The first round in which the tensor can be read."""
+    name = found.wholes.get(name, name)
     own = found.of.get(name, 0)
     if found.inside(name):
         return own
@@ -177,4 +180,5 @@ def _later(program: Program, found: Rounds) -> None:
             found.of[name] = limits.get(name, max(last, found.of[name]))
         own = found.of[name] - (name in found.blocked)
         for access in accesses(statement.value):
-            limits[access.tensor] = min(limits.get(access.tensor, own), own)
+            read = found.wholes.get(access.tensor, access.tensor)
+            limits[read] = min(limits.get(read, own), own)

@@ -89,7 +89,8 @@ class _Parts:
         if self.rounds.inside(name):
             return False
         own = self.rounds.of[name]
-        readers = [s.target for s in self.program.statements if any(a.tensor == name for a in accesses(s.value))]
+        names = {name, *(whole for whole, of in self.placed.wholes if of == name)}
+        readers = [s.target for s in self.program.statements if any(a.tensor in names for a in accesses(s.value))]
         return self.rounds.sums(name) or any(r in self.rounds.blocked or self.rounds.of[r] != own for r in readers)
 
     def needed(self, wanted: Iterable[str]) -> list[Statement]:

@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from tensorgrad_gen.algebra import key, simplify, walk
+from tensorgrad_gen.algebra import key, simplify, substitute, walk
 from tensorgrad_gen.algebra.guards import (
     Conditions,
     conjuncts_of,
     decides,
+    hiding_inside,
     in_terms_of,
     known_inside,
     read_by,
     read_under,
 )
-from tensorgrad_gen.algebra.hoist import guards_inside, heavy, scalar
+from tensorgrad_gen.algebra.hoist import heavy, scalar
 from tensorgrad_gen.algebra.naming import Namer
 from tensorgrad_gen.algebra.parts import factors_of, terms_of, wants_its_mask
 from tensorgrad_gen.ir import (
@@ -84,11 +85,12 @@ class _Shield:
         self.axes = {item.name: item.indices for item in program.inputs}
         self.kinds |= {s.target: s.kind for s in statements}
         self.axes |= {s.target: s.indices for s in statements}
-        self.demanded = read_under(statements, program.outputs)
+        self.demanded = read_under(statements, program.outputs, hiding_inside)
         self.contracted = {a for s in statements for a in _contracted(s.value)}
         self.there = {item.name for item in program.inputs} | {c.name for c in program.constants}
         self.covered: dict[str, set[str]] = {}  # of each statement, the conditions outside of which it is finite
-        self.made: dict[tuple[str, str], str] = {}
+        self.chunked = program.chunk is not None
+        self.made: dict[tuple[str, tuple[Index, ...], str], str] = {}
         self.out: list[Statement] = []
 
     def run(self, statements: Iterable[Statement]) -> list[Statement]:
@@ -132,9 +134,9 @@ class _Shield:
             return expr
         inside = known.into(expr)
         if isinstance(expr, Sum) and _several(expr.body):  # pairs of them are contracted first, without the mask
-            own = tuple(g for guards in guards_inside(expr.body) for g in guards)
+            own = tuple(g for guards in hiding_inside(expr.body) for g in guards)
             inside = replace(inside, beyond=(*inside.beyond, *dict.fromkeys(own)))
-        more = guards_inside(expr)
+        more = hiding_inside(expr)
         children = tuple(
             child if decides(expr, place) else self._visit(child, _Known(inside.here + own, inside.beyond), open_)
             for place, (child, own) in enumerate(zip(expr.children, more, strict=True))
@@ -152,13 +154,19 @@ class _Shield:
         wanted = {k: g for k, g in own.items() if k not in in_place | self.covered.get(access.tensor, set())}
         if len(own) < len(around):
             open_ |= set(around)  # by their keys in terms of the indices of this statement
-        return Access(self._masked(access.tensor, wanted), access.subs) if wanted else access
+        return Access(self._masked(access, wanted), access.subs) if wanted else access
 
-    def _masked(self, tensor: str, conditions: Conditions) -> str:
-        """The name of the tensor under the conditions."""
-        name = (tensor, " ".join(sorted(conditions)))
+    def _masked(self, access: Access, conditions: Conditions) -> str:
+        """The name of the tensor under the conditions; in blocks, one for each letter of an axis that is cut."""
+        tensor, axes = access.tensor, self.axes[access.tensor]
+        letters = tuple(sub for sub in access.subs if isinstance(sub, Index))
+        if self.chunked and len(letters) == len(axes):
+            renaming = dict(zip(axes, letters, strict=True))
+            conditions = {k: substitute(g, renaming) for k, g in conditions.items()}
+            axes = letters
+        name = (tensor, axes if self.chunked else (), " ".join(sorted(conditions)))
         if name not in self.made:
-            target, axes = self.names.name(f"shown_{tensor}"), self.axes[tensor]
+            target = self.names.name(f"shown_{tensor}")
             value = simplify(mul(*(Iverson(g) for g in conditions.values()), Access(tensor, axes)))
             self.made[name] = target
             self.kinds[target], self.axes[target] = self.kinds[tensor], axes

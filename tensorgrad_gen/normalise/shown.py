@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from tensorgrad_gen.algebra import accesses, key, map_nodes, simplify, walk
-from tensorgrad_gen.algebra.guards import conjuncts_of, decides, in_terms_of, known_inside, read_by
-from tensorgrad_gen.algebra.hoist import LINEAR, Hoister, Known, guards_inside, scalar
+from tensorgrad_gen.algebra.guards import conjuncts_of, decides, hiding_inside, in_terms_of, known_inside, read_by
+from tensorgrad_gen.algebra.hoist import LINEAR, Hoister, Known, scalar
 from tensorgrad_gen.algebra.naming import Namer, describe
 from tensorgrad_gen.algebra.parts import factors_of, may_be_undefined, reads_at_position, split_power
 from tensorgrad_gen.functions import FUNCTIONS
@@ -52,6 +52,7 @@ def shown(program: Program, statements: Sequence[Statement], names: Namer) -> li
 class _Shown:
     def __init__(self, program: Program, statements: Sequence[Statement], names: Namer) -> None:
         self.names, self.known = names, Known()
+        self.chunked = program.chunk is not None
         self.table = {s.target: s for s in statements}
         # What holds numbers that conditions may hide: labels and truth values are never multiplied.
         self.numbers = {i.name for i in program.inputs if i.kind in ("real", "complex")}
@@ -75,7 +76,7 @@ class _Shown:
         """The expression, read under these conditions, with masked numbers where it is not linear in them."""
         if isinstance(expr, Root) or not expr.children:
             return expr
-        guards, own = known_inside(expr, guards), guards_inside(expr)
+        guards, own = known_inside(expr, guards), hiding_inside(expr)
         order += tuple(i for i in expr.bound if i not in order)
         multiplies = _multiplies(expr)
         children = []
@@ -96,7 +97,8 @@ class _Shown:
             return expr
         whole = [a.subs for a in accesses(expr) if a.free == expr.free and all(isinstance(s, Index) for s in a.subs)]
         order = tuple(i for subs in whole[:1] for i in subs if isinstance(i, Index)) or order
-        hoister = Hoister(self.names, self.known)
+        # In blocks each letter of an axis that is cut has a tensor of its own.
+        hoister = Hoister(self.names, Known() if self.chunked else self.known)
         found = hoister.name(simplify(mul(*map(Iverson, wanted), expr)), order, f"shown_{describe(expr)}")
         for statement in hoister.out:
             self.table[statement.target] = statement
