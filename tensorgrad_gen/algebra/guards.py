@@ -9,7 +9,7 @@ from tensorgrad_gen.algebra.indices import accesses, walk
 from tensorgrad_gen.algebra.keys import key
 from tensorgrad_gen.algebra.parts import may_be_undefined
 from tensorgrad_gen.algebra.rewrite import simplify
-from tensorgrad_gen.ir import Access, Expr, Index, Iverson, Linalg, Root, Scan, Statement, Where
+from tensorgrad_gen.ir import Access, Delta, Expr, Index, Iverson, Linalg, Root, Scan, Statement, Where
 
 Conditions = dict[str, Expr]  # all of them hold; by their keys
 
@@ -47,12 +47,12 @@ def nodes_under(
 def hiding_inside(expr: Expr) -> tuple[tuple[Expr, ...], ...]:
     """As `guards_inside`, without conditions on what is divided by there, which only keep it from 0."""
     singular = {
-        access.tensor
+        name
         for place, child in enumerate(expr.children)
         if not decides(expr, place) and not isinstance(child, Iverson)
         for node in walk(child)
-        if may_be_undefined(node) and not isinstance(node, Access)
-        for access in accesses(node)
+        if may_be_undefined(node) and not isinstance(node, Access | Delta)
+        for name in _numbers_of(node)
     }
     return tuple(tuple(g for g in guards if not read_by(g) & singular) for guards in guards_inside(expr))
 
@@ -65,6 +65,13 @@ def known_inside(expr: Expr, guards: tuple[Expr, ...]) -> tuple[Expr, ...]:
     own |= set(expr.indices) if isinstance(expr, Scan) else set()
     own |= {*expr.rows, *expr.cols} if isinstance(expr, Linalg) else set()
     return tuple(guard for guard in guards if not guard.free & own)  # others mean another index
+
+
+def _numbers_of(expr: Expr) -> set[str]:
+    """The tensors that the value is made of, without labels at which they are read."""
+    if isinstance(expr, Access):
+        return {expr.tensor}
+    return {name for child in expr.children for name in _numbers_of(child)}
 
 
 def in_terms_of(indices: tuple[Index, ...], access: Access, guards: tuple[Expr, ...]) -> Conditions:

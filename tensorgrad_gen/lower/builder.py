@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, TypeAlias
 
+from tensorgrad_gen.algebra.parts import reads_at_position
 from tensorgrad_gen.ir import Access, Apply, Compare, Const, Expr, Extent, Index, Logic, Program, is_complex
 from tensorgrad_gen.lower.factors import Factors
 from tensorgrad_gen.lower.fused import Fused
@@ -153,9 +154,10 @@ class Builder:
         return found if found is None else align(found, order)
 
     def conjunction(self, conditions: tuple[Expr, ...], order: Layout, outer: tuple[Expr, ...]) -> Val:
-        """All the conditions, inline."""
+        """All the conditions, inline: first those that read at no label, which may say what labels are there."""
         before = self.guards
         parts = []
+        conditions = tuple(sorted(conditions, key=reads_at_position))
         for count, condition in enumerate(conditions):
             self.guards = (*outer, *conditions[:count])
             parts.append(self.condition(condition, order))
