@@ -142,3 +142,16 @@ def test_the_values_are_those_without_the_rule(equations: str) -> None:
     given["x"] = np.abs(given["x"]) + 0.5
     np.testing.assert_array_equal(evaluate(after, given)["l"], evaluate(before, given)["l"])
     assert after.statements != before.statements
+
+
+def test_a_label_in_a_condition_is_read_where_the_conditions_beside_it_hold() -> None:
+    """`[c[v] > 0] delta[v,t[n]]` is `[c[t[n]] > 0]`, which stands before `[t[n] != -100]`."""
+    equations = (
+        "c[v] = sum[n](where(t[n] != -100, delta[v,t[n]], 0));"
+        "s[v] = sum[n](where(t[n] != -100, delta[v,t[n]]*exp(z[n,v]), 0)); l[v] = where(c[v] > 0, s[v]/c[v], 0)"
+    )
+    tensors = inputs(0.75)
+    z = tensors["z"].clone().requires_grad_()
+    rows, labels = torch.tensor([0, 2, 3]), torch.tensor([2, 0, 1])
+    first = torch.autograd.grad(z[rows, labels].exp().sum(), z)[0]  # each label occurs once
+    torch.testing.assert_close(derivatives(equations, tensors)[-3], first, rtol=1e-12, atol=1e-12)
