@@ -65,6 +65,24 @@ CASES = {
     "an exponential": Hidden(
         "x: [b, i], w: [i]", "y[b] = where(seen[b], one[i]*exp(w[i]*x[b,i]), 0)", ((3, 2), (2,)), (0,)
     ),
+    "a power of a number": Hidden(
+        "x: [b, i], v: [b, i], w: [i]",
+        "y[i] = one[b]*where(seen[b], 2^x[b,i]*exp(v[b,i]), 0)*w[i]",
+        ((3, 2), (3, 2), (2,)),
+        (0, 1),
+    ),
+    "at a place": Hidden(
+        "x: [b, i], w: [i]",
+        "p[b,i] = softmax[i](w[i]*x[b,i]); y[b] = where(seen[b], p[b,0] - p[b,i]*p[b,i], 0)",
+        ((3, 2), (2,)),
+        (0,),
+    ),
+    "on a diagonal": Hidden(
+        "a: {indices: [b, i, j], domain: spd}, x: [b, i]",
+        "c[b,i,j] = cholesky(a)[b,i,j]; y = one[b]*where(seen[b], sum[i](log(c[b,i,i])*x[b,i]), 0)",
+        (),
+        (0, 1),
+    ),
     "a logarithm": Hidden(LINEAR, "y[b,o] = where(seen[b], w[o,i]*log(x[b,i]^2 + 1/2), 0)", ((3, 2), (4, 2)), (0,)),
     "a logarithm of a sum": Hidden(
         LINEAR, "y = one[b]*where(seen[b], one[o]*log(1 + (w[o,i]*x[b,i])^2), 0)", ((3, 2), (4, 2)), (0,)

@@ -34,6 +34,7 @@ from tensorgrad_gen.ir import (
     Where,
     mul,
     neg,
+    number,
 )
 
 Guards = tuple[Expr, ...]
@@ -171,7 +172,7 @@ def _open(expr: Expr) -> Iterator[Access]:
     if isinstance(expr, Access):
         if not reads_at_position(expr):
             yield expr
-    elif not may_be_undefined(expr) and not _is_share(expr):
+    elif not _is_guarded(expr):
         for place, child in enumerate(expr.children):
             if not decides(expr, place):
                 yield from _open(child)
@@ -181,13 +182,19 @@ def _multiplies(expr: Expr) -> bool:
     """Whether a derivative of the node reads what the node reads."""
     if isinstance(expr, Mul):
         return sum(not scalar(f) and not isinstance(f, Iverson) for f in expr.factors) > 1
-    if may_be_undefined(expr) or _is_share(expr):  # its argument is masked where it is called, or in its total
+    if _is_guarded(expr):
         return False
     if isinstance(expr, Apply) and expr.function in LINEAR:
         return False
     if isinstance(expr, Apply) and expr.function not in NOT_HOLOMORPHIC:
         return any(p is not None and any(_open(p)) for p in FUNCTIONS[expr.function].partials(expr.args))
     return isinstance(expr, Apply | Pow)
+
+
+def _is_guarded(expr: Expr) -> bool:
+    """Whether the argument is masked where the function is called, or in the total that it is a share of."""
+    power_of_number = isinstance(expr, Pow) and number(expr.base) is not None
+    return (may_be_undefined(expr) and not power_of_number) or _is_share(expr)
 
 
 def _is_share(expr: Expr) -> bool:
