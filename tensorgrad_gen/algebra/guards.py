@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from tensorgrad_gen.algebra.hoist import conjuncts, guards_inside, renamed
 from tensorgrad_gen.algebra.indices import accesses, walk
 from tensorgrad_gen.algebra.keys import key
-from tensorgrad_gen.algebra.parts import may_be_undefined
+from tensorgrad_gen.algebra.parts import factors_of, may_be_undefined
 from tensorgrad_gen.algebra.rewrite import simplify
-from tensorgrad_gen.ir import Access, Delta, Expr, Index, Iverson, Linalg, Root, Scan, Statement, Where
+from tensorgrad_gen.ir import Access, Delta, Expr, Index, Iverson, Linalg, Root, Scan, Special, Statement, Where, neg
 
 Conditions = dict[str, Expr]  # all of them hold; by their keys
 
@@ -81,6 +81,22 @@ def in_terms_of(indices: tuple[Index, ...], access: Access, guards: tuple[Expr, 
     subs, axes = tuple(sub for sub, _ in pairs), tuple(own for _, own in pairs)
     found = [renamed(part, subs, axes) for part in conjuncts_of(guards) if part.free <= set(subs)]
     return {key(part): part for part in found}
+
+
+def is_masked(access: Access, condition: Expr, table: Mapping[str, Statement], *, shares: bool = False) -> bool:
+    """Whether what is read is 0 where the condition is false, since it has that as a factor.
+
+    With `shares`, also a softmax of -inf there, which is NaN where no number of a row is shown.
+    """
+    statement = table.get(access.tensor)
+    if statement is None:
+        return False
+    own = in_terms_of(statement.indices, access, (condition,))
+    guards = [f.condition for f in factors_of(statement.value) if isinstance(f, Iverson)]
+    body = statement.value.body if isinstance(statement.value, Scan) and statement.value.kind == "softmax" else None
+    if shares and isinstance(body, Where) and body.other == neg(Special("inf")):
+        guards.append(body.condition)
+    return bool(own) and own.keys() <= {key(part) for part in conjuncts_of(tuple(guards))}
 
 
 def decides(expr: Expr, place: int) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from tensorgrad_gen.algebra.guards import is_masked
 from tensorgrad_gen.algebra.indices import by_name
 from tensorgrad_gen.ir import (
     Access,
@@ -221,9 +222,11 @@ def _masked_operands(
     The rest is read whole: masking it too would make a tensor of all indices at once.
     """
     seen: frozenset[Index] = frozenset().union(*(c.free for c in conditions))
+    table = {s.target: s for s in b.program.statements}
+    done = [f for f in rest if isinstance(f, Access) and all(is_masked(f, c, table) for c in conditions)]
     inside = tuple(f for f in rest if f.free <= seen)
-    wide = [f for f in rest if f.free > seen]
-    plain = [f for f in rest if not f.free <= seen and not f.free > seen]
+    wide = [f for f in rest if f.free > seen and f not in done]
+    plain = [f for f in rest if not f.free <= seen and f not in wide]
     brackets = tuple(Iverson(c) for c in conditions)
     operands = [(*brackets, *inside)] if inside or not wide else []
     groups: dict[frozenset[Index], list[Expr]] = {}

@@ -9,8 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from tensorgrad_gen.algebra import accesses, key, map_nodes, simplify, walk
-from tensorgrad_gen.algebra.guards import conjuncts_of, decides, hiding_inside, in_terms_of, known_inside, read_by
+from tensorgrad_gen.algebra import accesses, map_nodes, simplify, walk
+from tensorgrad_gen.algebra.guards import (
+    conjuncts_of,
+    decides,
+    hiding_inside,
+    in_terms_of,
+    is_masked,
+    known_inside,
+    read_by,
+)
 from tensorgrad_gen.algebra.hoist import LINEAR, Hoister, Known, scalar
 from tensorgrad_gen.algebra.naming import Namer, describe
 from tensorgrad_gen.algebra.parts import factors_of, may_be_undefined, reads_at_position, split_power
@@ -28,12 +36,9 @@ from tensorgrad_gen.ir import (
     Program,
     Reduce,
     Root,
-    Scan,
-    Special,
     Statement,
     Where,
     mul,
-    neg,
     number,
 )
 
@@ -128,15 +133,9 @@ class _Shown:
                     left.append(self.table[name].value)
         return found & self.numbers
 
-    def _has(self, access: Access, guard: Expr) -> bool:
-        """Whether the tensor is 0 where the condition is false."""
-        statement = self.table.get(access.tensor)
-        own = in_terms_of(statement.indices, access, (guard,)) if statement is not None else {}
-        return bool(own) and statement is not None and own.keys() <= _zero_outside(statement)
-
     def _safe(self, access: Access, guard: Expr) -> bool:
         """Whether the tensor is finite where the condition is false: masked, or made of what is."""
-        if self._has(access, guard):
+        if is_masked(access, guard, self.table, shares=True):
             return True
         statement = self.table.get(access.tensor)
         own = in_terms_of(statement.indices, access, (guard,)) if statement is not None else {}
@@ -153,18 +152,8 @@ class _Shown:
         base, exponent = split_power(rest[0]) if len(rest) == 1 else (node, 0)
         if not isinstance(base, Access) or exponent < 1:
             return node
-        spare = [m for m in masks if self._has(base, m.condition)]
+        spare = [m for m in masks if is_masked(base, m.condition, self.table)]
         return mul(*(f for f in factors_of(node) if f not in spare))
-
-
-def _zero_outside(statement: Statement) -> set[str]:
-    """The conditions, by their keys, where one of which is false the tensor is 0: masks, and a softmax of -inf."""
-    value = statement.value
-    guards = [f.condition for f in factors_of(value) if isinstance(f, Iverson)]
-    body = value.body if isinstance(value, Scan) and value.kind == "softmax" else None
-    if isinstance(body, Where) and body.other == neg(Special("inf")):
-        guards.append(body.condition)
-    return {key(part) for part in conjuncts_of(tuple(guards))}
 
 
 def _open(expr: Expr) -> Iterator[Access]:

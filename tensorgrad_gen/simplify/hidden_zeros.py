@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from tensorgrad_gen.algebra import accesses, map_nodes
-from tensorgrad_gen.algebra.guards import in_terms_of
+from tensorgrad_gen.algebra.guards import is_masked
 from tensorgrad_gen.algebra.hidden_zeros import zero_outside
 from tensorgrad_gen.algebra.parts import factors_of, may_be_infinite, split_power, terms_of, wants_its_mask
-from tensorgrad_gen.ir import Access, Expr, Index, Iverson, Mul, Program, Statement, Sum, add, mul
+from tensorgrad_gen.ir import Access, Expr, Iverson, Mul, Program, Statement, Sum, add, mul
 
 
 def drop_masks(expr: Expr, program: Program) -> Expr:
@@ -61,7 +61,7 @@ def _is_zero(factor: Expr, mask: Iverson, table: Mapping[str, Statement]) -> boo
     if isinstance(factor, Sum):
         return not mask.free & set(factor.indices) and _is_zero(factor.body, mask, table)
     if isinstance(factor, Access):
-        return _has(factor, mask, table)
+        return is_masked(factor, mask.condition, table)
     if isinstance(factor, Mul):
         return mask in factor.factors or _under(factor, mask, table)
     return len(terms_of(factor)) > 1 and all(_is_zero(term, mask, table) for term in terms_of(factor))
@@ -72,13 +72,4 @@ def _finite(factor: Expr, mask: Iverson, table: Mapping[str, Statement]) -> bool
 
 
 def _there(access: Access, mask: Iverson, table: Mapping[str, Statement]) -> bool:
-    return not access.free & mask.free or _has(access, mask, table)
-
-
-def _has(access: Access, mask: Iverson, table: Mapping[str, Statement]) -> bool:
-    """Whether the tensor has the mask as a factor."""
-    statement = table.get(access.tensor)
-    if statement is None or not all(isinstance(sub, Index) for sub in access.subs):
-        return False
-    own = in_terms_of(statement.indices, access, (mask.condition,))
-    return len(own) > 0 and all(Iverson(c) in factors_of(statement.value) for c in own.values())
+    return not access.free & mask.free or is_masked(access, mask.condition, table)
