@@ -44,7 +44,7 @@ from tensorgrad_gen.ir import (
 from tensorgrad_gen.ir.build import ZERO
 
 # Functions whose derivative does not read their argument.
-_LINEAR = ("stop_gradient", "scale_gradient", "clip_gradient", "straight_through", "conj", "real", "imag", "complex")
+LINEAR = ("stop_gradient", "scale_gradient", "clip_gradient", "straight_through", "conj", "real", "imag", "complex")
 _NORMALISED = ("softmax", "log_softmax", "logsumexp")
 _KINDS = {"any": "bool", "all": "bool", "argmax": "label", "argmin": "label"}
 
@@ -236,7 +236,7 @@ class Hoister:
         The derivative of `sigmoid(u + v + w)` is one of the sum of several tensors as large as itself; that of
         `relu(u + b)`, `u` a tensor that is computed, one of the sum that a bias was added to.
         """
-        if not self.inputs or expr.function in _LINEAR or isinstance(expr.args[0], Access):
+        if not self.inputs or expr.function in LINEAR or isinstance(expr.args[0], Access):
             return False
         argument = expr.args[0]
         parts = {a.tensor for a in accesses(argument) if a.free == argument.free} - self.inputs
@@ -306,6 +306,7 @@ def renamed(value: Expr, old: tuple[Index, ...], new: tuple[Sub, ...]) -> Expr:
 
 
 __all__ = [
+    "LINEAR",
     "Hoister",
     "Known",
     "conjuncts",

@@ -21,6 +21,7 @@ from tensorgrad_gen.plan.costs import in_both, work
 from tensorgrad_gen.plan.counted import share_counted
 from tensorgrad_gen.plan.differences import share_differences
 from tensorgrad_gen.plan.inside import softmax_inside
+from tensorgrad_gen.plan.kept import name_kept, read_kept
 from tensorgrad_gen.plan.masked import share_masked
 from tensorgrad_gen.plan.model import Block, Plan, Solver, Step
 from tensorgrad_gen.plan.real_parts import real_products
@@ -47,6 +48,8 @@ def plan(derivatives: Derivatives) -> Plan:
 def _plan(derivatives: Derivatives) -> Plan:
     program = derivatives.program
     planner, main = _cheapest(program, derivatives.adjoint)
+    if program.save == "all":
+        main = planner.keep(main)
     saved = planner.choose(main)
     auxiliary = tuple(n for n in saved if n not in program.outputs)
     blocks = planner.blocks(main, derivatives.adjoint.roots, auxiliary)
@@ -185,6 +188,14 @@ class _Planner:
         self.local = own
         return block
 
+    def keep(self, main: Block) -> Block:
+        """Backward, reading what forward computes inside of its statements too, which has names from now on."""
+        names = Namer(self.taken | self.local, self.reserved)
+        self.forward = name_kept(self.forward, main.steps, names)
+        self.program = replace(self.program, statements=tuple(self.forward))
+        self.taken = self.taken | {s.target for s in self.forward}
+        return replace(main, steps=read_kept(main.steps, self.forward))
+
     def cost(self, block: Block) -> tuple[int, int, int]:
         """Products, steps and what they read."""
         reads = sum(1 for step in block.steps for _ in accesses(step.value))
@@ -305,6 +316,8 @@ class _Planner:
         table = {s.target: s for s in self.forward}
         own = {s.target for s in block.steps}
         recomputed: list[Step] = []
+        if self.program.save == "all":
+            block = replace(block, steps=read_kept(block.steps, self.forward))
 
         def require(name: str) -> None:
             if name in available or name in own or name not in table:

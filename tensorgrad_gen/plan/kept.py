@@ -1,0 +1,141 @@
+"""`save: all`: what forward computes inside of a statement, and backward reads too, is named and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Set
+from dataclasses import replace
+from typing import TypeAlias
+
+from tensorgrad_gen.algebra import abstract_key, accesses
+from tensorgrad_gen.algebra.hoist import LINEAR, Hoister, Known, heavy, scalar
+from tensorgrad_gen.algebra.naming import Namer
+from tensorgrad_gen.algebra.parts import may_be_infinite, reads_at_position
+from tensorgrad_gen.ir import (
+    Add,
+    Apply,
+    Delta,
+    Expr,
+    Iverson,
+    Linalg,
+    Mul,
+    Pow,
+    Root,
+    Statement,
+    Sum,
+    Where,
+    add,
+    const,
+    mul,
+    number,
+)
+from tensorgrad_gen.plan.masked import in_order
+from tensorgrad_gen.plan.model import Step
+
+# What stands for an expression, given as it was and with its parts read already; None where nothing does.
+Read: TypeAlias = Callable[[Expr, Expr], "Expr | None"]
+
+
+def name_kept(forward: list[Statement], steps: Iterable[Step], names: Namer) -> list[Statement]:
+    """The statements of forward, with a name for all that the steps compute again."""
+    computed = {key for s in forward for node in _computed(s.value) for key in _keys(node)}
+    parts = (node for step in steps for node in _computed(step.value, computed, backward=True))
+    again = {key for node in parts for key in _keys(node) if key in computed}
+    if not again:
+        return forward
+    hoister = Hoister(names, Known())
+
+    def read(node: Expr, own: Expr) -> Expr | None:
+        if not again & set(_keys(node)):
+            return None
+        known = _known(hoister.known, own)
+        return hoister.name(own, in_order(own)) if known is None else known
+
+    for s in forward:
+        split = replace(s, value=_replaced(s.value, read))
+        hoister.known.enter(split)
+        hoister.out.append(split)
+    return hoister.out
+
+
+def read_kept(steps: Iterable[Step], forward: Iterable[Statement]) -> tuple[Step, ...]:
+    """The steps, reading what forward has named."""
+    known = Known()
+    for s in forward:
+        known.enter(s)
+
+    def read(_: Expr, own: Expr) -> Expr | None:
+        return _known(known, own)
+
+    return tuple(replace(step, value=_replaced(step.value, read, backward=True)) for step in steps)
+
+
+def _known(known: Known, node: Expr) -> Expr | None:
+    """The tensor of this value, or that of its negative with the other sign."""
+    found = known.find(node)
+    if found is None and isinstance(node, Add):
+        negative = known.find(_negative(node))
+        return None if negative is None else mul(const(-1), negative)
+    return found
+
+
+def _negative(node: Add) -> Expr:
+    return add(*(mul(const(-1), term) for term in node.terms))
+
+
+def _keys(node: Expr) -> tuple[str, ...]:
+    """The key of the value, and of a sum that of its negative: they are one tensor."""
+    own = abstract_key(node)[0]
+    return (own, abstract_key(_negative(node))[0]) if isinstance(node, Add) else (own,)
+
+
+def _replaced(value: Expr, read: Read, backward: bool = False) -> Expr:
+    """The value with what is read instead of its parts, the innermost first."""
+    places = set(_computed(value, backward=backward))
+
+    def visit(node: Expr, hidden: bool) -> Expr:
+        own = node
+        if node.children and _is_open(node, backward):
+            own = node.rebuild(tuple(visit(child, hidden or _hides(node)) for child in node.children))
+            own = mul(*own.factors) if isinstance(own, Mul) else add(*own.terms) if isinstance(own, Add) else own
+        found = read(node, own) if node in places and not (hidden and may_be_infinite(node)) else None
+        return own if found is None else found
+
+    return visit(value, hidden=False)
+
+
+def _computed(value: Expr, keys: Set[str] = frozenset(), backward: bool = False) -> Iterator[Expr]:
+    """The parts of a value that a call of its own computes, the outer ones first, nothing inside of those with a key.
+
+    What a mask hides is no part that forward computes for all to read, but backward may read what is finite there.
+    """
+    stack: list[tuple[Expr, Expr | None, bool]] = [(value, None, False)]
+    while stack:
+        node, parent, hidden = stack.pop()
+        if (parent is not None or backward) and _is_call(node, parent) and not (hidden and may_be_infinite(node)):
+            yield node
+            if keys & set(_keys(node)):
+                continue
+        if _is_open(node, backward):
+            stack += [(child, node, hidden or _hides(node)) for child in reversed(node.children)]
+
+
+def _hides(node: Expr) -> bool:
+    return isinstance(node, Where) or (isinstance(node, Mul) and any(isinstance(f, Iverson) for f in node.factors))
+
+
+def _is_open(node: Expr, backward: bool) -> bool:
+    """Whether what stands inside is looked at: it is read wherever the node is, and computed before it."""
+    return not isinstance(node, Iverson | Delta | Root | Linalg) and (backward or not _hides(node))
+
+
+def _is_call(node: Expr, parent: Expr | None) -> bool:
+    """Whether a call computes this node alone: not the product of a contraction, a number times a term, a divisor."""
+    if not isinstance(node, Add | Apply | Mul | Pow | Where) or heavy(node) or reads_at_position(node):
+        return False
+    if not accesses(node) or (isinstance(node, Apply) and node.function in LINEAR):
+        return False
+    if isinstance(node, Mul):
+        multiple = len([f for f in node.factors if not scalar(f)]) == 1
+        return not isinstance(parent, Sum) and not (multiple and (parent is None or isinstance(parent, Add)))
+    exponent = number(node.exponent) if isinstance(node, Pow) else None
+    return exponent is None or exponent > 0 or exponent.denominator != 1
