@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import TypeAlias
 
 from tensorgrad_gen.algebra import abstract_key, accesses
 from tensorgrad_gen.algebra.hoist import LINEAR, Hoister, Known, heavy, scalar
+from tensorgrad_gen.algebra.known_derivatives import known_derivative
 from tensorgrad_gen.algebra.naming import Namer
-from tensorgrad_gen.algebra.parts import may_be_infinite, reads_at_position
+from tensorgrad_gen.algebra.parts import may_be_infinite
 from tensorgrad_gen.ir import (
+    Access,
     Add,
     Apply,
     Delta,
     Expr,
+    Index,
     Iverson,
     Linalg,
     Mul,
     Pow,
+    Program,
     Root,
     Statement,
     Sum,
@@ -35,10 +40,10 @@ from tensorgrad_gen.plan.model import Step
 Read: TypeAlias = Callable[[Expr, Expr], "Expr | None"]
 
 
-def name_kept(forward: list[Statement], steps: Iterable[Step], names: Namer) -> list[Statement]:
+def name_kept(forward: list[Statement], steps: Iterable[Step], names: Namer, program: Program) -> list[Statement]:
     """The statements of forward, with a name for all that the steps compute again."""
     computed = {key for s in forward for node in _computed(s.value) for key in _keys(node)}
-    parts = (node for step in steps for node in _computed(step.value, computed, backward=True))
+    parts = (node for step in steps for node in _computed(step.value, computed, program))
     again = {key for node in parts for key in _keys(node) if key in computed}
     if not again:
         return forward
@@ -48,7 +53,7 @@ def name_kept(forward: list[Statement], steps: Iterable[Step], names: Namer) -> 
         if not again & set(_keys(node)):
             return None
         known = _known(hoister.known, own)
-        return hoister.name(own, in_order(own)) if known is None else known
+        return hoister.name(own, _order(own), _name(own)) if known is None else known
 
     for s in forward:
         split = replace(s, value=_replaced(s.value, read))
@@ -57,16 +62,28 @@ def name_kept(forward: list[Statement], steps: Iterable[Step], names: Namer) -> 
     return hoister.out
 
 
-def read_kept(steps: Iterable[Step], forward: Iterable[Statement]) -> tuple[Step, ...]:
+def read_kept(steps: Iterable[Step], program: Program) -> tuple[Step, ...]:
     """The steps, reading what forward has named."""
     known = Known()
-    for s in forward:
+    for s in program.statements:
         known.enter(s)
 
     def read(_: Expr, own: Expr) -> Expr | None:
         return _known(known, own)
 
-    return tuple(replace(step, value=_replaced(step.value, read, backward=True)) for step in steps)
+    return tuple(replace(step, value=_replaced(step.value, read, program)) for step in steps)
+
+
+def _order(node: Expr) -> tuple[Index, ...]:
+    """The axes as what is read has them; those of a label where it stands."""
+    if not isinstance(node, Access):
+        return in_order(node)
+    return tuple(i for sub in node.subs for i in ((sub,) if isinstance(sub, Index) else in_order(sub)))
+
+
+def _name(node: Expr) -> str:
+    """What is read at a label is called by both."""
+    return "_".join(a.tensor for a in accesses(node)) if isinstance(node, Access) else ""
 
 
 def _known(known: Known, node: Expr) -> Expr | None:
@@ -88,14 +105,16 @@ def _keys(node: Expr) -> tuple[str, ...]:
     return (own, abstract_key(_negative(node))[0]) if isinstance(node, Add) else (own,)
 
 
-def _replaced(value: Expr, read: Read, backward: bool = False) -> Expr:
+def _replaced(value: Expr, read: Read, backward: Program | None = None) -> Expr:
     """The value with what is read instead of its parts, the innermost first."""
     places = set(_computed(value, backward=backward))
 
     def visit(node: Expr, hidden: bool) -> Expr:
         own = node
-        if node.children and _is_open(node, backward):
-            own = node.rebuild(tuple(visit(child, hidden or _hides(node)) for child in node.children))
+        inside = _inside(node, backward)
+        if inside:
+            parts = (visit(child, hidden or _hides(node)) if child in inside else child for child in node.children)
+            own = node.rebuild(tuple(parts))
             own = mul(*own.factors) if isinstance(own, Mul) else add(*own.terms) if isinstance(own, Add) else own
         found = read(node, own) if node in places and not (hidden and may_be_infinite(node)) else None
         return own if found is None else found
@@ -103,34 +122,43 @@ def _replaced(value: Expr, read: Read, backward: bool = False) -> Expr:
     return visit(value, hidden=False)
 
 
-def _computed(value: Expr, keys: Set[str] = frozenset(), backward: bool = False) -> Iterator[Expr]:
+def _computed(value: Expr, keys: AbstractSet[str] = frozenset(), backward: Program | None = None) -> Iterator[Expr]:
     """The parts of a value that a call of its own computes, the outer ones first, nothing inside of those with a key.
 
-    What a mask hides is no part that forward computes for all to read, but backward may read what is finite there.
+    What a mask hides is no part that forward computes for all to read, but `backward`, of a program, may read what is
+    finite there.
     """
     stack: list[tuple[Expr, Expr | None, bool]] = [(value, None, False)]
     while stack:
         node, parent, hidden = stack.pop()
-        if (parent is not None or backward) and _is_call(node, parent) and not (hidden and may_be_infinite(node)):
+        if (
+            (parent is not None or backward is not None)
+            and _is_call(node, parent)
+            and not (hidden and may_be_infinite(node))
+        ):
             yield node
             if keys & set(_keys(node)):
                 continue
-        if _is_open(node, backward):
-            stack += [(child, node, hidden or _hides(node)) for child in reversed(node.children)]
+        stack += [(child, node, hidden or _hides(node)) for child in reversed(_inside(node, backward))]
 
 
 def _hides(node: Expr) -> bool:
     return isinstance(node, Where) or (isinstance(node, Mul) and any(isinstance(f, Iverson) for f in node.factors))
 
 
-def _is_open(node: Expr, backward: bool) -> bool:
-    """Whether what stands inside is looked at: it is read wherever the node is, and computed before it."""
-    return not isinstance(node, Iverson | Delta | Root | Linalg) and (backward or not _hides(node))
+def _inside(node: Expr, backward: Program | None) -> tuple[Expr, ...]:
+    """The children that are looked at: they are computed before the node, and read wherever it is."""
+    if isinstance(node, Iverson | Delta | Root | Linalg) or (backward is None and _hides(node)):
+        return ()
+    found = known_derivative(node, backward) if isinstance(node, Mul) and backward is not None else None
+    return node.children if found is None else tuple(child for child in node.children if child not in found[2])
 
 
 def _is_call(node: Expr, parent: Expr | None) -> bool:
     """Whether a call computes this node alone: not the product of a contraction, a number times a term, a divisor."""
-    if not isinstance(node, Add | Apply | Mul | Pow | Where) or heavy(node) or reads_at_position(node):
+    if isinstance(node, Access):
+        return any(isinstance(sub, Expr) for sub in node.subs) and not _at_positions(node)
+    if not isinstance(node, Add | Apply | Mul | Pow | Where) or heavy(node) or _at_positions(node):
         return False
     if not accesses(node) or (isinstance(node, Apply) and node.function in LINEAR):
         return False
@@ -139,3 +167,8 @@ def _is_call(node: Expr, parent: Expr | None) -> bool:
         return not isinstance(parent, Sum) and not (multiple and (parent is None or isinstance(parent, Add)))
     exponent = number(node.exponent) if isinstance(node, Pow) else None
     return exponent is None or exponent > 0 or exponent.denominator != 1
+
+
+def _at_positions(node: Expr) -> bool:
+    """Whether a tensor is read at computed positions, which are no labels: as a window, or beyond its axis."""
+    return any(isinstance(sub, Expr) and not accesses(sub) for access in accesses(node) for sub in access.subs)

@@ -50,6 +50,7 @@ def _plan(derivatives: Derivatives) -> Plan:
     planner, main = _cheapest(program, derivatives.adjoint)
     if program.save == "all":
         main = planner.keep(main)
+        program = planner.program
     saved = planner.choose(main)
     auxiliary = tuple(n for n in saved if n not in program.outputs)
     blocks = planner.blocks(main, derivatives.adjoint.roots, auxiliary)
@@ -191,10 +192,10 @@ class _Planner:
     def keep(self, main: Block) -> Block:
         """Backward, reading what forward computes inside of its statements too, which has names from now on."""
         names = Namer(self.taken | self.local, self.reserved)
-        self.forward = name_kept(self.forward, main.steps, names)
+        self.forward = name_kept(self.forward, main.steps, names, self.program)
         self.program = replace(self.program, statements=tuple(self.forward))
         self.taken = self.taken | {s.target for s in self.forward}
-        return replace(main, steps=read_kept(main.steps, self.forward))
+        return replace(main, steps=read_kept(main.steps, self.program))
 
     def cost(self, block: Block) -> tuple[int, int, int]:
         """Products, steps and what they read."""
@@ -217,7 +218,7 @@ class _Planner:
         clean = [replace(s, value=apart(s.value, frozenset(s.indices))) for s in shaped]
         split = drop_broadcasts(Hoister(names, self._known()).run(clean), {t for _, t in results})
         shared = share_products(share_masked(split, names, self.program), names, frozenset(t for _, t in results))
-        shared = share_scales(shared, names, frozenset(t for _, t in results))
+        shared = share_scales(shared, names, frozenset(t for _, t in results), self.regime)
         shared = share_counted(share_differences(shared, names), names)
         # Known anew: what hoisting named may stand behind the contraction that would read it.
         ordered = order_contractions(shared, names, self._known(), self.regime)
@@ -317,7 +318,7 @@ class _Planner:
         own = {s.target for s in block.steps}
         recomputed: list[Step] = []
         if self.program.save == "all":
-            block = replace(block, steps=read_kept(block.steps, self.forward))
+            block = replace(block, steps=read_kept(block.steps, self.program))
 
         def require(name: str) -> None:
             if name in available or name in own or name not in table:
