@@ -17,7 +17,7 @@ Formula = Callable[..., "Tensor | tuple[Tensor, ...]"]
 
 
 def sigmoid(x: Tensor) -> Tensor:
-    """The derivative is `s sigmoid(-x)`, not `s (1 - s)`, which is 0 in the tail."""
+    """By its logarithm: the derivative is not `s (1 - s)`, which is 0 in the tail."""
     return nnf.logsigmoid(x).exp()
 
 

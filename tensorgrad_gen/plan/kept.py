@@ -34,16 +34,17 @@ from tensorgrad_gen.ir import (
     number,
 )
 from tensorgrad_gen.plan.masked import in_order
-from tensorgrad_gen.plan.model import Step
 
 # What stands for an expression, given as it was and with its parts read already; None where nothing does.
 Read: TypeAlias = Callable[[Expr, Expr], "Expr | None"]
 
 
-def name_kept(forward: list[Statement], steps: Iterable[Step], names: Namer, program: Program) -> list[Statement]:
-    """The statements of forward, with a name for all that the steps compute again."""
+def name_kept(
+    forward: list[Statement], backward: Iterable[Statement], names: Namer, program: Program
+) -> list[Statement]:
+    """The statements of forward, with a name for all that backward computes again."""
     computed = {key for s in forward for node in _computed(s.value) for key in _keys(node)}
-    parts = (node for step in steps for node in _computed(step.value, computed, program))
+    parts = (node for s in backward for node in _computed(s.value, computed, program))
     again = {key for node in parts for key in _keys(node) if key in computed}
     if not again:
         return forward
@@ -62,8 +63,8 @@ def name_kept(forward: list[Statement], steps: Iterable[Step], names: Namer, pro
     return hoister.out
 
 
-def read_kept(steps: Iterable[Step], program: Program) -> tuple[Step, ...]:
-    """The steps, reading what forward has named."""
+def read_kept(statements: Iterable[Statement], program: Program) -> list[Statement]:
+    """The statements of backward, reading what forward has named."""
     known = Known()
     for s in program.statements:
         known.enter(s)
@@ -71,7 +72,7 @@ def read_kept(steps: Iterable[Step], program: Program) -> tuple[Step, ...]:
     def read(_: Expr, own: Expr) -> Expr | None:
         return _known(known, own)
 
-    return tuple(replace(step, value=_replaced(step.value, read, program)) for step in steps)
+    return [replace(s, value=_replaced(s.value, read, program)) for s in statements]
 
 
 def _order(node: Expr) -> tuple[Index, ...]:

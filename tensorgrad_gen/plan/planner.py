@@ -49,7 +49,7 @@ def _plan(derivatives: Derivatives) -> Plan:
     program = derivatives.program
     planner, main = _cheapest(program, derivatives.adjoint)
     if program.save == "all":
-        main = planner.keep(main)
+        main = planner.keep(main, derivatives.adjoint)
         program = planner.program
     saved = planner.choose(main)
     auxiliary = tuple(n for n in saved if n not in program.outputs)
@@ -172,6 +172,7 @@ class _Planner:
         self.program = replace(program, statements=tuple(self.forward))
         self.taken = names.taken
         self.reserved = derivative_names(set(self.program.tensors))
+        self.unshared: dict[tuple[Step, ...], list[Statement]] = {}  # of a block, before what it has twice is named
         self.local: set[str] = set()  # names of steps in finished blocks: each name has one meaning in the whole op
 
     def main(self, derived: Adjoint) -> Block:
@@ -189,13 +190,13 @@ class _Planner:
         self.local = own
         return block
 
-    def keep(self, main: Block) -> Block:
+    def keep(self, main: Block, derived: Adjoint) -> Block:
         """Backward, reading what forward computes inside of its statements too, which has names from now on."""
-        names = Namer(self.taken | self.local, self.reserved)
-        self.forward = name_kept(self.forward, main.steps, names, self.program)
+        names = Namer(set(self.taken), self.reserved)
+        self.forward = name_kept(self.forward, self.unshared[main.steps], names, self.program)
         self.program = replace(self.program, statements=tuple(self.forward))
-        self.taken = self.taken | {s.target for s in self.forward}
-        return replace(main, steps=read_kept(main.steps, self.program))
+        self.taken, self.local = names.taken, set()
+        return self.main(derived)
 
     def cost(self, block: Block) -> tuple[int, int, int]:
         """Products, steps and what they read."""
@@ -214,9 +215,13 @@ class _Planner:
         """Steps of a linear program, without what it recomputes of forward."""
         names = Namer(self.taken | self.local | {s.target for s in statements}, self.reserved)
         statements = self._own_names(statements, {t for _, t in results}, names)
+        if self.program.save == "all":
+            statements = read_kept(statements, self.program)
         shaped = [replace(s, value=scale_inside(split_contractions(s.value))) for s in statements]
         clean = [replace(s, value=apart(s.value, frozenset(s.indices))) for s in shaped]
         split = drop_broadcasts(Hoister(names, self._known()).run(clean), {t for _, t in results})
+        if self.program.save == "all":
+            split = read_kept(split, self.program)
         shared = share_products(share_masked(split, names, self.program), names, frozenset(t for _, t in results))
         shared = share_scales(shared, names, frozenset(t for _, t in results), self.regime)
         shared = share_counted(share_differences(shared, names), names)
@@ -228,6 +233,7 @@ class _Planner:
             ordered, results = self._results_apart(ordered, results, names)
         steps = tuple(Step(s.target, s.indices, s.value, s.kind) for s in map(plain_letters, ordered))
         self.local |= {s.target for s in steps}
+        self.unshared[steps] = split
         return Block(roots, steps, results, ())
 
     def _known(self) -> Known:
@@ -317,8 +323,6 @@ class _Planner:
         table = {s.target: s for s in self.forward}
         own = {s.target for s in block.steps}
         recomputed: list[Step] = []
-        if self.program.save == "all":
-            block = replace(block, steps=read_kept(block.steps, self.program))
 
         def require(name: str) -> None:
             if name in available or name in own or name not in table:

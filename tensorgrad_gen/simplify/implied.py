@@ -18,13 +18,14 @@ def drop_implied(expr: Expr, program: Program) -> Expr:
             inner = node.rebuild(tuple(visit(child, held) for child in node.children))
             return add(*inner.terms) if isinstance(inner, Add) else inner
         masks = {f: Iverson(_not_zero(f.condition, program)) for f in node.factors if isinstance(f, Iverson)}
-        inside, seen = held.union(masks.values()), set(held)
+        inside, seen = held.union(masks.values()), set[Expr](held)
         factors: list[Expr] = []
         for factor in node.factors:
-            mask = masks.get(factor)
-            if mask is None or mask not in seen:
-                factors.append(visit(factor, inside) if mask is None else mask)
-            seen |= set() if mask is None else {mask}
+            if not isinstance(factor, Iverson):
+                factors.append(visit(factor, inside))
+            elif masks[factor] not in seen:
+                factors.append(masks[factor])
+                seen.add(masks[factor])
         return mul(*factors)
 
     return visit(expr, frozenset())
