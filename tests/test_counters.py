@@ -64,7 +64,7 @@ def rows_of(name: str) -> int:
 
 @pytest.mark.parametrize("name", PATHS)
 def test_an_op_costs_no_more_than_autograd_of_its_formula(name: str) -> None:
-    """Where that is inexact, than autograd of an exact one; where it keeps more, with `save: all`; else to the letter."""
+    """Where that is inexact, than autograd of an exact one; where it keeps more, with `save: all`."""
     if only_views(name):
         return  # what is returned here is never a view of an input
     ours, theirs = costs(name)

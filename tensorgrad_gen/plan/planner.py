@@ -215,15 +215,17 @@ class _Planner:
         """Steps of a linear program, without what it recomputes of forward."""
         names = Namer(self.taken | self.local | {s.target for s in statements}, self.reserved)
         statements = self._own_names(statements, {t for _, t in results}, names)
-        if self.program.save == "all":
+        keeps = self.program.save == "all"
+        if keeps:  # before it is decided what a number scales, and what is hoisted is kept, too
             statements = read_kept(statements, self.program)
         shaped = [replace(s, value=scale_inside(split_contractions(s.value))) for s in statements]
         clean = [replace(s, value=apart(s.value, frozenset(s.indices))) for s in shaped]
         split = drop_broadcasts(Hoister(names, self._known()).run(clean), {t for _, t in results})
-        if self.program.save == "all":
+        if keeps:
             split = read_kept(split, self.program)
-        shared = share_products(share_masked(split, names, self.program), names, frozenset(t for _, t in results))
-        shared = share_scales(shared, names, frozenset(t for _, t in results), self.regime)
+        targets = frozenset(t for _, t in results)
+        shared = share_products(share_masked(split, names, self.program), names, targets, scales=keeps)
+        shared = share_scales(shared, names, targets, self.regime)
         shared = share_counted(share_differences(shared, names), names)
         # Known anew: what hoisting named may stand behind the contraction that would read it.
         ordered = order_contractions(shared, names, self._known(), self.regime)
