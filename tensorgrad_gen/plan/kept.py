@@ -43,6 +43,7 @@ def name_kept(
     forward: list[Statement], backward: Iterable[Statement], names: Namer, program: Program
 ) -> list[Statement]:
     """The statements of forward, with a name for all that backward computes again."""
+    forward = _read_before(forward)
     computed = {key for s in forward for node in _computed(s.value) for key in _keys(node)}
     parts = (node for s in backward for node in _computed(s.value, computed, program))
     again = {key for node in parts for key in _keys(node) if key in computed}
@@ -61,6 +62,19 @@ def name_kept(
         hoister.known.enter(split)
         hoister.out.append(split)
     return hoister.out
+
+
+def _read_before(forward: list[Statement]) -> list[Statement]:
+    """The statements, with tensors that are there already where they are computed again."""
+    known, out = Known(), list[Statement]()
+
+    def read(_: Expr, own: Expr) -> Expr | None:
+        return _known(known, own)
+
+    for s in forward:
+        out.append(replace(s, value=_replaced(s.value, read)))
+        known.enter(out[-1])
+    return out
 
 
 def read_kept(statements: Iterable[Statement], program: Program) -> list[Statement]:

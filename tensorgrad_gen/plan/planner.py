@@ -195,6 +195,7 @@ class _Planner:
         names = Namer(set(self.taken), self.reserved)
         self.forward = name_kept(self.forward, self.unshared[main.steps], names, self.program)
         self.program = replace(self.program, statements=tuple(self.forward))
+        self.reserved = derivative_names(set(self.program.tensors))
         self.taken, self.local = names.taken, set()
         return self.main(derived)
 
