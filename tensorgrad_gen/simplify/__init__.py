@@ -55,7 +55,6 @@ def simplify_adjoint(
     trace.record("vanishing", statements)
     statements = quotients(softmaxes(beside_sinks(statements, program), program, kept), program)
     statements = [replace(s, value=drop_implied(s.value, program)) for s in statements]
-    trace.record("masks under masks", statements)
     statements = stable([replace(s, value=factor(s.value)) for s in statements], program)
     trace.record("common factors", statements)
     statements = [replace(s, value=drop_masks(s.value, program)) for s in statements]
