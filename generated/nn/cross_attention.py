@@ -86,15 +86,16 @@ class _CrossAttention(torch.autograd.Function):
                 # s[b,h,i,j] = 1/sqrt(D) sum_d q[b,h,i,d] k[b,h,j,d]
                 # p[b,h,i,j] = softmax_j(s[b,h,i,j])
                 # grad_p[b,h,i,j] = sum_e grad_y[b,h,i,e] v[b,h,j,e]
-                # grad_s[b,h,i,j] = p[b,h,i,j] (grad_p[b,h,i,j] - sum_j1 grad_p[b,h,i,j1] p[b,h,i,j1])
+                # scaled_grad_s[b,h,i,j] = 1/sqrt(D) p[b,h,i,j] (grad_p[b,h,i,j] - sum_j1 grad_p[b,h,i,j1]
+                #     p[b,h,i,j1])
                 gradients = _runtime.attention_gradients(
                     grad_y, q, k, v, (need_q, need_k, need_v), scale=_runtime.ratio(1, math.sqrt(D))
                 )
                 if need_q:
-                    # grad_q[b,h,i,d] = 1/sqrt(D) sum_j grad_s[b,h,i,j] k[b,h,j,d]
+                    # grad_q[b,h,i,d] = sum_j scaled_grad_s[b,h,i,j] k[b,h,j,d]
                     grad_q = gradients[0]
                 if need_k:
-                    # grad_k[b,h,j,d] = 1/sqrt(D) sum_i grad_s[b,h,i,j] q[b,h,i,d]
+                    # grad_k[b,h,j,d] = sum_i scaled_grad_s[b,h,i,j] q[b,h,i,d]
                     grad_k = gradients[1]
                 if need_v:
                     # grad_v[b,h,j,e] = sum_i grad_y[b,h,i,e] p[b,h,i,j]

@@ -12,7 +12,7 @@ from typing import TypeGuard
 from tensorgrad_gen.algebra.indices import accesses, by_name, rename_tensors, substitute, walk
 from tensorgrad_gen.algebra.keys import abstract_key
 from tensorgrad_gen.algebra.naming import Namer, describe
-from tensorgrad_gen.algebra.parts import factors_of, terms_of, wants_its_mask
+from tensorgrad_gen.algebra.parts import factors_of, reads_at_position, terms_of, wants_its_mask
 from tensorgrad_gen.ir import (
     NOT_HOLOMORPHIC,
     Access,
@@ -96,8 +96,10 @@ class Known:
 
     def enter(self, statement: Statement) -> None:
         """Remember a statement; one whose target has an index that its value lacks is no use."""
-        if frozenset(statement.indices) == statement.value.free and not isinstance(statement.value, Access | Const):
-            name, order = abstract_key(statement.value)
+        value = statement.value
+        plain = isinstance(value, Const) or (isinstance(value, Access) and not reads_at_position(value))
+        if frozenset(statement.indices) == value.free and not plain:
+            name, order = abstract_key(value)
             self._table.setdefault(name, (statement.target, statement.indices, order))
 
     def find(self, expr: Expr) -> Access | None:

@@ -1,7 +1,6 @@
 """Products that PyTorch has one operator for: a cotangent times the derivative of a function that it knows.
 
-Law: a product is found by what it is, not how it is written: its factors that read one tensor alone are equal, as
-functions, to a derivative of the table.  In `_runtime` the operator has the composed form beside it.
+In `_runtime` the operator has the composed form beside it.
 """
 
 from __future__ import annotations
@@ -11,10 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from tensorgrad_gen.algebra import accesses, substitute, walk
-from tensorgrad_gen.algebra.equal import UndecidedError, equal_as_functions
-from tensorgrad_gen.algebra.hoist import scalar
+from tensorgrad_gen.algebra.hoist import renamed, scalar
+from tensorgrad_gen.algebra.known_derivatives import is_plain, known_derivative
 from tensorgrad_gen.algebra.parts import factors_of, terms_of, wants_its_mask
-from tensorgrad_gen.functions import FUNCTIONS
 from tensorgrad_gen.ir import (
     Access,
     Add,
@@ -27,6 +25,7 @@ from tensorgrad_gen.ir import (
     LeviCivita,
     Mul,
     Program,
+    Statement,
     Sum,
     Where,
     add,
@@ -38,14 +37,6 @@ from tensorgrad_gen.ir import (
 from tensorgrad_gen.plan.model import Step
 
 ONE = const(1)
-# Function -> what its derivative has in it: few products are looked at twice.
-_DERIVATIVES = {
-    "gelu": "erfc",
-    "gelu_tanh": "sech_squared",
-    "silu": "sigmoid",
-    "mish": "sech_squared",
-    "tanh": "sech_squared",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +54,7 @@ def fused(step: Step, steps: Iterable[Step], program: Program) -> dict[Expr, Fus
     """The products in a step of backward that are one call, found before it is lowered."""
     if isinstance(step.value, Sum):
         return {}
-    program = replace(program, statements=())  # what a tensor is made of makes no difference here
+    forward = {s.target: s for s in program.statements}
     table = {other.target: other for other in steps}
     found: dict[Expr, Fused] = {}
     for term in terms_of(step.value):
@@ -75,9 +66,9 @@ def fused(step: Step, steps: Iterable[Step], program: Program) -> dict[Expr, Fus
             if match is not None:
                 found[unmasked] = match
     for part in (step.value, *factors_of(step.value)):
-        match = _log_softmax(part, table)
+        match = _log_softmax(part, table, forward)
         if match is None and isinstance(part, Add):  # `exp(y) sum_h g - g`
-            opposite = _log_softmax(add(*map(neg, part.terms)), table)
+            opposite = _log_softmax(add(*map(neg, part.terms)), table, forward)
             match = None if opposite is None else replace(opposite, numbers=(const(-1),))
         if match is not None:
             found[part] = match
@@ -106,15 +97,6 @@ def _unmasked(term: Mul) -> Mul | None:
     return Mul(rest) if 1 < len(rest) < len(term.factors) and not odd else None
 
 
-def _plain(expr: Expr) -> bool:
-    """Whether the expression is a tensor with its axes."""
-    return (
-        isinstance(expr, Access)
-        and all(isinstance(s, Index) for s in expr.subs)
-        and len(set(expr.subs)) == len(expr.subs)
-    )
-
-
 def _number(expr: Expr) -> bool:
     """Whether the expression is a Python number at run time: a function of numbers is worked out on a tensor."""
     return scalar(expr) and not any(isinstance(node, Apply) for node in walk(expr))
@@ -127,36 +109,20 @@ def _rest(term: Mul, own: Sequence[Expr]) -> Expr | None:
 
 
 def _derivative(term: Mul, program: Program) -> Fused | None:
-    for place in dict.fromkeys(a for a in accesses(term) if _plain(a) and a.free == term.free):
-        own = [
-            f
-            for f in term.factors
-            if not isinstance(f, Access) and not scalar(f) and all(a is place for a in accesses(f)) and accesses(f)
-        ]
-        applied = {node.function for f in own for node in walk(f) if isinstance(node, Apply)}
-        rest = _rest(term, own) if own else None
-        for function, mark in _DERIVATIVES.items():
-            if rest is not None and mark in applied and _is_derivative(mul(*own), function, place, program):
-                return Fused(f"{function}_backward", (rest, place))
-    return None
-
-
-def _is_derivative(expr: Expr, function: str, place: Expr, program: Program) -> bool:
-    (derivative,) = FUNCTIONS[function].partials((place,))
-    assert derivative is not None
-    try:
-        return equal_as_functions(expr, derivative, program)
-    except UndecidedError:
-        return False
+    found = known_derivative(term, program)
+    if found is None:
+        return None
+    function, place, own = found
+    return Fused(f"{function}_backward", (mul(*(f for f in term.factors if not any(f is o for o in own))), place))
 
 
 def _logistic(term: Mul, table: dict[str, Step]) -> Fused | None:
     """`g y sigmoid(-z)` where `y = sigmoid(z)` would be computed for nothing else."""
     for factor in term.factors:
         place = neg(factor.args[0]) if isinstance(factor, Apply) and factor.function == "sigmoid" else factor
-        if place is factor or not _plain(place) or place.free != term.free:
+        if place is factor or not is_plain(place) or place.free != term.free:
             continue
-        for value in (f for f in term.factors if isinstance(f, Access) and _plain(f) and f.tensor in table):
+        for value in (f for f in term.factors if isinstance(f, Access) and is_plain(f) and f.tensor in table):
             step, rest = table[value.tensor], _rest(term, [factor, value])
             here = dict(zip(step.indices, (s for s in value.subs if isinstance(s, Index)), strict=True))
             meaning = substitute(step.value, here)
@@ -173,7 +139,7 @@ def _sigmoid(term: Mul) -> Fused | None:
             inner = factors_of(factor.args[0])
             places = [f for f in inner if not _number(f)]
             rest = _rest(term, [factor])
-            if rest is not None and len(places) == 1 and _plain(places[0]) and places[0].free == term.free:
+            if rest is not None and len(places) == 1 and is_plain(places[0]) and places[0].free == term.free:
                 return Fused("softplus_backward", (rest, places[0]), (mul(*(f for f in inner if _number(f))),))
     return None
 
@@ -184,7 +150,7 @@ def _piecewise(term: Mul) -> Fused | None:
         if not isinstance(factor, Where) or factor.then is not ONE or not isinstance(factor.condition, Compare):
             continue
         place, rest = factor.condition.left, _rest(term, [factor])
-        if factor.condition.op != ">" or number(factor.condition.right) != 0 or rest is None or not _plain(place):
+        if factor.condition.op != ">" or number(factor.condition.right) != 0 or rest is None or not is_plain(place):
             continue
         if _number(factor.other):
             return Fused("leaky_relu_backward", (rest, place), (factor.other,))
@@ -202,7 +168,7 @@ def _threshold(term: Mul, masks: Sequence[Expr]) -> Fused | None:
         return None
     if wants_its_mask(rest):
         return None  # where the mask hides it a label may be wrong, a function singular: it is not read there
-    if number(condition.right) != 0 or not _plain(condition.left) or condition.left.free != term.free:
+    if number(condition.right) != 0 or not is_plain(condition.left) or condition.left.free != term.free:
         return None
     return Fused("relu_backward", (rest, condition.left))
 
@@ -213,7 +179,7 @@ def _softmax(term: Mul, table: dict[str, Step]) -> Fused | None:
         if not isinstance(factor, Add) or len(factor.terms) != 2:  # the cotangent, and what it sums to
             continue
         for cotangent, other in (factor.terms, factor.terms[::-1]):
-            for value in (f for f in term.factors if _plain(f)):
+            for value in (f for f in term.factors if is_plain(f)):
                 found = _summed(neg(other), cotangent, value, table)
                 if found is not None and cotangent.free == value.free == term.free:
                     numbers = [f for f in term.factors if f is not factor and f is not value]
@@ -222,14 +188,15 @@ def _softmax(term: Mul, table: dict[str, Step]) -> Fused | None:
     return None
 
 
-def _log_softmax(whole: Expr, table: dict[str, Step]) -> Fused | None:
-    """`g - exp(y) sum_h g`"""
+def _log_softmax(whole: Expr, table: dict[str, Step], forward: dict[str, Statement]) -> Fused | None:
+    """`g - exp(y) sum_h g`; forward may have named the exponential."""
     if not isinstance(whole, Add) or len(whole.terms) != 2:
         return None
     for cotangent, other in (whole.terms, whole.terms[::-1]):
         factors = factors_of(neg(other))
-        powers = [f.args[0] for f in factors if isinstance(f, Apply) and f.function == "exp" and _plain(f.args[0])]
-        sums = [f for f in factors if isinstance(f, Access)]
+        sums = [f for f in factors if isinstance(f, Access) and f.free < whole.free]
+        meant = [_meaning(f, forward) for f in factors if f not in sums]
+        powers = [f.args[0] for f in meant if isinstance(f, Apply) and f.function == "exp" and is_plain(f.args[0])]
         if len(factors) == 2 and len(powers) == len(sums) == 1 and cotangent.free == powers[0].free == whole.free:
             found = _summed(sums[0], cotangent, ONE, table)
             if found is not None:
@@ -237,11 +204,17 @@ def _log_softmax(whole: Expr, table: dict[str, Step]) -> Fused | None:
     return None
 
 
+def _meaning(expr: Expr, forward: dict[str, Statement]) -> Expr:
+    """What a tensor of forward that is read holds."""
+    own = forward.get(expr.tensor) if isinstance(expr, Access) and is_plain(expr) else None
+    return expr if own is None or not isinstance(expr, Access) else renamed(own.value, own.indices, expr.subs)
+
+
 def _summed(
     expr: Expr, cotangent: Expr, value: Expr, table: dict[str, Step]
 ) -> tuple[Index, tuple[Access, Expr]] | None:
     """The index `h`, if the expression is a tensor that holds the sum over it of the product of these two; that sum."""
-    step = table.get(expr.tensor) if isinstance(expr, Access) and _plain(expr) else None
+    step = table.get(expr.tensor) if isinstance(expr, Access) and is_plain(expr) else None
     if step is None or not isinstance(step.value, Sum) or len(step.value.indices) != 1:
         return None
     assert isinstance(expr, Access)

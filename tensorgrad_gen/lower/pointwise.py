@@ -32,7 +32,7 @@ from tensorgrad_gen.ir import number as constant
 from tensorgrad_gen.lower.arith import ONE, over, pointwise, product, times, total
 from tensorgrad_gen.lower.builder import Builder, Rule, is_integer, rational
 from tensorgrad_gen.lower.counts import count_above_zero
-from tensorgrad_gen.lower.masks import size_or, under_one_mask
+from tensorgrad_gen.lower.masks import on_small_factors, size_or, under_one_mask
 from tensorgrad_gen.lower.model import Layout
 from tensorgrad_gen.lower.names import local_name
 from tensorgrad_gen.lower.torch_functions import SAFE_AT_TWO, SINGULAR, SINGULAR_AT_ONE, SPELLINGS
@@ -155,7 +155,7 @@ def collect(b: Builder, factors: tuple[Expr, ...], order: Layout) -> tuple[list[
 
 def masked(b: Builder, conditions: tuple[Expr, ...], rest: tuple[Expr, ...], order: Layout) -> Val:
     """The product where the conditions hold, 0 elsewhere; nothing singular is computed where they do not."""
-    found = _vanishing(b, conditions, rest)
+    found = _vanishing(b, conditions, rest) or on_small_factors(b, conditions, rest)
     if found is not None:
         return b.lower(found, order)
     outer = b.guards

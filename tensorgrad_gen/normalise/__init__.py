@@ -15,6 +15,7 @@ from tensorgrad_gen.normalise.ranges import Ranges
 from tensorgrad_gen.normalise.reading import Definitions
 from tensorgrad_gen.normalise.shielded import shielded
 from tensorgrad_gen.normalise.shown import shown
+from tensorgrad_gen.normalise.signs import without_signs
 from tensorgrad_gen.normalise.stable import STABLE_RULES, stabilise
 from tensorgrad_gen.normalise.weighted_shares import weighted_shares
 
@@ -31,7 +32,7 @@ def normalise(program: Program) -> Program:
         value = simplify(_aliases(statement.value, definitions))
         value = simplify(stabilise(value, definitions))
         definitions[statement.target] = replace(statement, value=value)
-        statements.append(replace(statement, value=simplify(weighted_shares(value, definitions))))
+        statements.append(replace(statement, value=without_signs(simplify(weighted_shares(value, definitions)))))
     statements = _named_as_outputs(used(shown(program, statements, names), program.outputs), program.outputs)
     statements = drop_broadcasts(statements, set(program.outputs))
     split = Hoister(names, Known(), program, heavy_or_mixed).run(statements)

@@ -21,6 +21,7 @@ from tensorgrad_gen.plan.costs import in_both, work
 from tensorgrad_gen.plan.counted import share_counted
 from tensorgrad_gen.plan.differences import share_differences
 from tensorgrad_gen.plan.inside import softmax_inside
+from tensorgrad_gen.plan.kept import name_kept, read_kept
 from tensorgrad_gen.plan.masked import share_masked
 from tensorgrad_gen.plan.model import Block, Plan, Solver, Step
 from tensorgrad_gen.plan.operands import share_operands
@@ -48,6 +49,9 @@ def plan(derivatives: Derivatives) -> Plan:
 def _plan(derivatives: Derivatives) -> Plan:
     program = derivatives.program
     planner, main = _cheapest(program, derivatives.adjoint)
+    if program.save == "all":
+        main = planner.keep(main, derivatives.adjoint)
+        program = planner.program
     saved = planner.choose(main)
     auxiliary = tuple(n for n in saved if n not in program.outputs)
     blocks = planner.blocks(main, derivatives.adjoint.roots, auxiliary)
@@ -169,6 +173,7 @@ class _Planner:
         self.program = replace(program, statements=tuple(self.forward))
         self.taken = names.taken
         self.reserved = derivative_names(set(self.program.tensors))
+        self.unshared: dict[tuple[Step, ...], list[Statement]] = {}  # of a block, before what it has twice is named
         self.local: set[str] = set()  # names of steps in finished blocks: each name has one meaning in the whole op
 
     def main(self, derived: Adjoint) -> Block:
@@ -185,6 +190,15 @@ class _Planner:
             return other
         self.local = own
         return block
+
+    def keep(self, main: Block, derived: Adjoint) -> Block:
+        """Backward, reading what forward computes inside of its statements too, which has names from now on."""
+        names = Namer(set(self.taken), self.reserved)
+        self.forward = name_kept(self.forward, self.unshared[main.steps], names, self.program)
+        self.program = replace(self.program, statements=tuple(self.forward))
+        self.reserved = derivative_names(set(self.program.tensors))
+        self.taken, self.local = names.taken, set()
+        return self.main(derived)
 
     def cost(self, block: Block) -> tuple[int, int, int]:
         """Products, steps and what they read."""
@@ -203,11 +217,17 @@ class _Planner:
         """Steps of a linear program, without what it recomputes of forward."""
         names = Namer(self.taken | self.local | {s.target for s in statements}, self.reserved)
         statements = self._own_names(statements, {t for _, t in results}, names)
+        keeps = self.program.save == "all"
+        if keeps:  # before it is decided what a number scales, and what is hoisted is kept, too
+            statements = read_kept(statements, self.program)
         shaped = [replace(s, value=scale_inside(self._contracted(s.value))) for s in statements]
         clean = [replace(s, value=apart(s.value, frozenset(s.indices))) for s in shaped]
         split = drop_broadcasts(Hoister(names, self._known()).run(clean), {t for _, t in results})
-        shared = share_products(share_masked(split, names, self.program), names, frozenset(t for _, t in results))
-        shared = share_scales(shared, names, frozenset(t for _, t in results))
+        if keeps:
+            split = read_kept(split, self.program)
+        targets = frozenset(t for _, t in results)
+        shared = share_products(share_masked(split, names, self.program), names, targets, scales=keeps)
+        shared = share_scales(shared, names, targets, self.regime)
         shared = share_counted(share_differences(shared, names), names)
         # Known anew: what hoisting named may stand behind the contraction that would read it.
         ordered = order_contractions(shared, names, self._known(), self.regime)
@@ -217,6 +237,7 @@ class _Planner:
             ordered, results = self._results_apart(ordered, results, names)
         steps = tuple(Step(s.target, s.indices, s.value, s.kind) for s in map(plain_letters, ordered))
         self.local |= {s.target for s in steps}
+        self.unshared[steps] = split
         return Block(roots, steps, results, ())
 
     def _contracted(self, value: Expr) -> Expr:

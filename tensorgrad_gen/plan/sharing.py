@@ -24,14 +24,17 @@ class _Pair:
     example: Expr
 
 
-def share_products(statements: list[Statement], names: Namer, results: frozenset[str]) -> list[Statement]:
+def share_products(
+    statements: list[Statement], names: Namer, results: frozenset[str], scales: bool = False
+) -> list[Statement]:
     """The statements with recurring pairs of factors named, the most frequent first.
 
+    With `scales`, what a tensor without indices scales in one product is so scaled in contractions, too.
     A pair that is all there is of a statement has its name, unless that is one of the results.
     """
     current = list(statements)
     made: set[str] = set()
-    while (pair := _best(current)) is not None:
+    while (pair := _best(current, scales)) is not None:
         name, found = pair
         _, order = abstract_key(found.example)
         free = by_name(found.example.free)
@@ -42,7 +45,9 @@ def share_products(statements: list[Statement], names: Namer, results: frozenset
         made.add(target)
         statement = Statement(target, indices, found.example)
         replaced = [
-            _replace(s, name, target, indices, order) if any(n == name for n, _ in _tally(s.value)) else s
+            _replace(s, name, target, indices, order, scales)
+            if any(n == name for n, _ in _tally(s.value, scales))
+            else s
             for s in current
         ]
         current = _without_copies([*replaced[: found.first], statement, *replaced[found.first :]], statement, results)
@@ -106,11 +111,12 @@ def _under(shared: Statement, copy: Statement) -> Expr:
     return substitute(shared.value, dict(zip(shared.indices, copy.value.subs, strict=True)))
 
 
-def _candidates(product: Mul, bound: frozenset[Index]) -> list[tuple[Expr, Expr]]:
+def _candidates(product: Mul, bound: frozenset[Index], scales: bool = False) -> list[tuple[Expr, Expr]]:
     """Pairs of factors that may be multiplied alone.
 
     Not a matrix and a vector over whose index the product is summed, if nothing else has it: that is contracted; nor,
-    under a sum, a tensor without indices: the order of contraction says what it scales.
+    under a sum, a tensor without indices, unless it `scales` the other elsewhere: the order of contraction says what
+    it scales.
     """
     if any(isinstance(f, Iverson | Delta) for f in product.factors):
         return []  # a mask or a delta keeps its product whole
@@ -119,7 +125,7 @@ def _candidates(product: Mul, bound: frozenset[Index]) -> list[tuple[Expr, Expr]
     return [
         (left, right)
         for left, right in pairs
-        if not (bound and len(left.free) * len(right.free) == 0)
+        if (scales or not (bound and len(left.free) * len(right.free) == 0))
         and (left.free == right.free or not any(counts[index] == 2 for index in left.free & right.free & bound))
     ]
 
@@ -143,9 +149,9 @@ def _bound(expr: Expr) -> frozenset[Index]:
     return frozenset(expr.indices) if isinstance(expr, Sum) else frozenset()
 
 
-def _pairs(product: Mul, bound: frozenset[Index]) -> list[tuple[str, Expr]]:
+def _pairs(product: Mul, bound: frozenset[Index], scales: bool = False) -> list[tuple[str, Expr]]:
     found = []
-    for left, right in _candidates(product, bound):
+    for left, right in _candidates(product, bound, scales):
         union = left.free | right.free
         if union in (left.free, right.free):  # never larger than its larger factor
             pair = mul(left, right)
@@ -154,24 +160,31 @@ def _pairs(product: Mul, bound: frozenset[Index]) -> list[tuple[str, Expr]]:
 
 
 @lru_cache(maxsize=4096)
-def _tally(value: Expr) -> tuple[tuple[str, Expr], ...]:
+def _tally(value: Expr, scales: bool = False) -> tuple[tuple[str, Expr], ...]:
     """The pairs of every product in the value; of equal ones in a product the last."""
     products = ((node, bound) for node, bound in _unmasked(value) if isinstance(node, Mul))
-    return tuple(item for product, bound in products for item in dict(_pairs(product, bound)).items())
+    return tuple(item for product, bound in products for item in dict(_pairs(product, bound, scales)).items())
 
 
-def _best(statements: list[Statement]) -> tuple[str, _Pair] | None:
+def _best(statements: list[Statement], scales: bool) -> tuple[str, _Pair] | None:
     table: dict[str, _Pair] = {}
     for position, statement in enumerate(statements):
         for name, pair in _tally(statement.value):
             entry = table.setdefault(name, _Pair(0, position, pair))
             entry.count += 1
+    # What is smaller than the product that it stands in is made before the rest of that.
+    small = {n for n, pair in table.items() if pair.example.free < set(statements[pair.first].indices)}
+    for position, statement in enumerate(statements if scales else ()):
+        for name, _ in set(_tally(statement.value, scales)) - set(_tally(statement.value)):
+            if name in small:
+                table[name].count += 1
+                table[name].first = min(table[name].first, position)
     best = max(table.items(), key=lambda item: (item[1].count, len(item[1].example.free)), default=None)
     return best if best is not None and best[1].count > 1 else None
 
 
 def _replace(
-    statement: Statement, name: str, target: str, indices: tuple[Index, ...], order: tuple[Index, ...]
+    statement: Statement, name: str, target: str, indices: tuple[Index, ...], order: tuple[Index, ...], scales: bool
 ) -> Statement:
     def visit(node: Expr, bound: frozenset[Index] = frozenset()) -> Expr:
         if _masks(node):
@@ -179,7 +192,7 @@ def _replace(
         if node.children:
             node = node.rebuild(tuple(visit(c, _bound(node)) for c in node.children))
         if isinstance(node, Mul):
-            for left, right in _candidates(node, bound):
+            for left, right in _candidates(node, bound, scales):
                 found, own = abstract_key(mul(left, right))
                 if found == name:
                     back = dict(zip(order, own, strict=True))

@@ -11,6 +11,7 @@ from tensorgrad_gen.ir import Program
 from tensorgrad_gen.simplify.conjugates import fewer_conjugates
 from tensorgrad_gen.simplify.factor import factor
 from tensorgrad_gen.simplify.hidden_zeros import drop_masks, drop_masks_of_masked
+from tensorgrad_gen.simplify.implied import drop_implied
 from tensorgrad_gen.simplify.inline import inline
 from tensorgrad_gen.simplify.merge import merge_equal
 from tensorgrad_gen.simplify.quotients import quotients
@@ -53,6 +54,7 @@ def simplify_adjoint(
     statements = [replace(s, value=drop_vanishing(s.value, program, trace)) for s in statements]
     trace.record("vanishing", statements)
     statements = quotients(softmaxes(beside_sinks(statements, program), program, kept), program)
+    statements = [replace(s, value=drop_implied(s.value, program)) for s in statements]
     statements = stable([replace(s, value=factor(s.value)) for s in statements], program)
     trace.record("common factors", statements)
     statements = [replace(s, value=drop_masks(s.value, program)) for s in statements]
