@@ -54,7 +54,7 @@ def simplify_adjoint(
     statements = [replace(s, value=drop_vanishing(s.value, program, trace)) for s in statements]
     trace.record("vanishing", statements)
     statements = quotients(softmaxes(beside_sinks(statements, program), program, kept), program)
-    statements = [replace(s, value=drop_implied(s.value, program)) for s in statements]
+    statements = [replace(s, value=drop_implied(s.value)) for s in statements]
     statements = stable([replace(s, value=factor(s.value)) for s in statements], program)
     trace.record("common factors", statements)
     statements = [replace(s, value=drop_masks(s.value, program)) for s in statements]

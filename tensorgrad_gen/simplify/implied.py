@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from tensorgrad_gen.algebra.hidden_zeros import is_size
-from tensorgrad_gen.ir import Access, Add, Compare, Expr, Iverson, Mul, Program, add, mul, number
+from tensorgrad_gen.ir import Access, Add, Expr, Iverson, Mul, add, mul
 
 
-def drop_implied(expr: Expr, program: Program) -> Expr:
-    """The expression without masks that one around them implies; that a size is above 0 is that it is not 0."""
+def drop_implied(expr: Expr) -> Expr:
+    """The expression without masks that one around them implies."""
 
     def visit(node: Expr, held: frozenset[Expr]) -> Expr:
         if node.bound:  # the same letter means another index there
@@ -17,23 +16,14 @@ def drop_implied(expr: Expr, program: Program) -> Expr:
                 return node
             inner = node.rebuild(tuple(visit(child, held) for child in node.children))
             return add(*inner.terms) if isinstance(inner, Add) else inner
-        masks = {f: Iverson(_not_zero(f.condition, program)) for f in node.factors if isinstance(f, Iverson)}
-        inside, seen = held.union(masks.values()), set[Expr](held)
+        inside, seen = held.union(f for f in node.factors if isinstance(f, Iverson)), set[Expr](held)
         factors: list[Expr] = []
         for factor in node.factors:
             if not isinstance(factor, Iverson):
                 factors.append(visit(factor, inside))
-            elif masks[factor] not in seen:
-                factors.append(masks[factor])
-                seen.add(masks[factor])
+            elif factor not in seen:
+                factors.append(factor)
+                seen.add(factor)
         return mul(*factors)
 
     return visit(expr, frozenset())
-
-
-def _not_zero(condition: Expr, program: Program) -> Expr:
-    """`r > 0` as `r != 0`, where `r` is never below."""
-    above = isinstance(condition, Compare) and condition.op == ">" and number(condition.right) == 0
-    if above and isinstance(condition, Compare) and is_size(condition.left, program):
-        return Compare("!=", condition.left, condition.right)
-    return condition
