@@ -17,6 +17,7 @@ from tensorgrad_gen.render.canonical import body_sha
 
 __all__ = [
     "Header",
+    "INTERNAL",
     "NotAllowedError",
     "OutputError",
     "check_generated",
@@ -31,6 +32,9 @@ _HASHES = re.compile(
     r"# (?:spec sha256:(?P<spec_sha>[0-9a-f]{12})  )?template sha256:(?P<template_sha>[0-9a-f]{12})"
     r"  body sha256:(?P<body_sha>[0-9a-f]{12})$"
 )
+
+# Before what `NotAllowedError` says.
+INTERNAL = "internal error, please report it with the spec, which may well be right"
 
 
 class OutputError(Exception):

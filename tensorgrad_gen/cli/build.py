@@ -115,13 +115,15 @@ class _Build:
 
     def write(self, path: Path, text: str) -> str | None:
         """Write a generated file; the reason why it may not be written, if there is one."""
-        from tensorgrad_gen.outputs import NotAllowedError, OutputError, write
+        from tensorgrad_gen.outputs import INTERNAL, NotAllowedError, OutputError, write
 
         name = path.relative_to(self.options.out).as_posix()
         try:
             write(self.options.out, name, text, shared=path.name.startswith("_"))
-        except (OutputError, NotAllowedError) as error:
+        except OutputError as error:
             return str(error)
+        except NotAllowedError as error:
+            return f"{name}: {INTERNAL}: {error}"
         return None
 
     def support(self) -> None:

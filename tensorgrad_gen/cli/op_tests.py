@@ -49,7 +49,7 @@ class OpTests:
 
     def write(self, spec: SpecFile, text: str) -> str | None:
         """Write it; the reason why it may not be written, if there is one."""
-        from tensorgrad_gen.outputs import NotAllowedError, OutputError, write
+        from tensorgrad_gen.outputs import INTERNAL, NotAllowedError, OutputError, write
 
         path = self.file(spec)
         name = path.relative_to(self.folder).as_posix()
@@ -58,7 +58,7 @@ class OpTests:
         except OutputError as error:
             return str(error)
         except NotAllowedError as error:
-            return f"{name}: {error}"
+            return f"{name}: {INTERNAL}: {error}"
         self.cache.record(path, self.cache.spec_key(spec), text, [])
         return None
 
