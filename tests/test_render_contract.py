@@ -285,22 +285,6 @@ def test_outputs_may_be_changed_in_place(ops: Any) -> None:
     y.sum().backward()
 
 
-def test_an_op_is_one_node_of_a_graph(ops: Any) -> None:
-    """Dynamo traces and guards nothing inside it."""
-    graphs: list[torch.fx.GraphModule] = []
-
-    def backend(graph: torch.fx.GraphModule, _: list[torch.Tensor]) -> Any:
-        graphs.append(graph)
-        return graph.forward
-
-    torch._dynamo.reset()
-    a = sample(3, dtype=torch.float32)
-    assert_close(torch.compile(ops.layer_norm, backend=backend)(*a), layer_norm(*a))
-    [graph] = graphs
-    called = [node.target.__name__ for node in graph.graph.nodes if node.op.startswith("call")]
-    assert [name for name in called if name != "getitem"] in (["in_graph"], ["_in_graph"])
-
-
 @pytest.mark.parametrize("dynamic", [False, True])
 def test_compile_in_one_graph(ops: Any, dynamic: bool) -> None:
     torch._dynamo.reset()

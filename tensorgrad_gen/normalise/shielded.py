@@ -160,7 +160,7 @@ class _Shield:
         """The name of the tensor under the conditions; in blocks, one for each letter of an axis that is cut."""
         tensor, axes = access.tensor, self.axes[access.tensor]
         letters = tuple(sub for sub in access.subs if isinstance(sub, Index))
-        if self.chunked and len(letters) == len(axes):
+        if self.chunked and len(set(letters)) == len(axes):
             renaming = dict(zip(axes, letters, strict=True))
             conditions = {k: substitute(g, renaming) for k, g in conditions.items()}
             axes = letters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tensorgrad_gen.algebra import map_nodes, substitute
+from tensorgrad_gen.algebra import substitute
 from tensorgrad_gen.algebra.hoist import scalar
 from tensorgrad_gen.algebra.parts import factors_of
 from tensorgrad_gen.ir import Access, Add, Expr, Index, Mul, Sum, add, mul
@@ -29,22 +29,18 @@ def share_operands(expr: Expr, regime: Regime) -> Expr:
 
     Where what is added is no larger than the result: one contraction and a smaller sum instead of two and a larger.
     """
-
-    def visit(node: Expr) -> Expr:
-        if not isinstance(node, Add):
-            return node
-        terms: list[Expr | _Product] = []
-        for term in node.terms:
-            merged = False
-            for place, earlier in enumerate(terms):
-                found = _merged(earlier, term, regime)
-                if found is not None and not merged:
-                    terms[place], merged = found, True
-            if not merged:
-                terms.append(term)
-        return add(*(t.value if isinstance(t, _Product) else t for t in terms))
-
-    return map_nodes(expr, visit)
+    if not isinstance(expr, Add):
+        return expr
+    terms: list[Expr | _Product] = []
+    for term in expr.terms:
+        merged = False
+        for place, earlier in enumerate(terms):
+            found = _merged(earlier, term, regime)
+            if found is not None and not merged:
+                terms[place], merged = found, True
+        if not merged:
+            terms.append(term)
+    return add(*(t.value if isinstance(t, _Product) else t for t in terms))
 
 
 def _merged(one: Expr | _Product, term: Expr, regime: Regime) -> _Product | None:

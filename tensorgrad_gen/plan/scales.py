@@ -22,10 +22,14 @@ def share_scales(statements: list[Statement], names: Namer, results: frozenset[s
     What was a pass over each of the tensors is one at most: often `t` has a number already, or a tensor without axes.
     So are contractions, `u = beta sum_j t[i,j] a[j]`, where `t` is smaller than what was scaled.
     """
+    readers: dict[str, list[Statement]] = {}
+    for statement in statements:
+        for tensor in {access.tensor for access in accesses(statement.value)}:
+            readers.setdefault(tensor, []).append(statement)
     for place, statement in enumerate(statements):
         if statement.target in results or statement.kind != "real":
             continue
-        scale = _common(statement.target, statements, regime.elements(statement.indices), regime)
+        scale = _common(statement.target, readers.get(statement.target, []), regime.elements(statement.indices), regime)
         if scale is None:
             continue
         number, others = scale
@@ -42,14 +46,12 @@ def _name(statement: Statement, names: Namer) -> str:
     return names.name(f"scaled_{statement.target}") if statement.target in names.reserved else statement.target
 
 
-def _common(tensor: str, statements: list[Statement], size: int, regime: Regime) -> _Scale | None:
+def _common(tensor: str, readers: list[Statement], size: int, regime: Regime) -> _Scale | None:
     """The number before each reading of the tensor, but for its sign; None unless there are several, all with it."""
     scales: list[_Scale] = []
     passed = 0
-    for statement in statements:
+    for statement in readers:
         every = sum(1 for access in accesses(statement.value) if access.tensor == tensor)
-        if not every:
-            continue
         own = [_scale(term) for term in _scaled_readings(statement, tensor)]
         if len(own) != every:
             return None

@@ -38,6 +38,8 @@ def drop_masks_of_masked(statements: Iterable[Statement], program: Program) -> l
 
 def _plainer(value: Expr, table: Mapping[str, Statement]) -> Expr:
     """The value without masks of what is 0 outside of them anyway."""
+    if not any(isinstance(factor, Iverson) for term in terms_of(value) for factor in factors_of(term)):
+        return value
     return add(*(_unmasked(term, table) for term in terms_of(value)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tensorgrad_gen.algebra import walk
 from tensorgrad_gen.ir import Access, Add, Expr, Iverson, Mul, add, mul
 
 
@@ -26,4 +27,4 @@ def drop_implied(expr: Expr) -> Expr:
                 seen.add(factor)
         return mul(*factors)
 
-    return visit(expr, frozenset())
+    return visit(expr, frozenset()) if any(isinstance(node, Iverson) for node in walk(expr)) else expr

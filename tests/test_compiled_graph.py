@@ -1,0 +1,37 @@
+"""What `torch.compile` makes of a call: one node of Dynamo's graph, and few guards."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+OPS = {
+    "nn.rms_norm": ((3, 4), (4,)),
+    "losses.mse": ((3, 4), (3, 4)),
+    "linalg.solve": ((2, 3, 3), (2, 3, 4)),
+}
+
+
+@pytest.mark.parametrize("name", OPS)
+def test_an_op_is_one_node_of_a_graph(name: str) -> None:
+    """Dynamo traces and guards nothing inside it."""
+    op = getattr(import_module(f"generated.{name}"), name.partition(".")[2])
+    graphs: list[torch.fx.GraphModule] = []
+
+    def backend(graph: torch.fx.GraphModule, _: list[torch.Tensor]) -> Any:
+        graphs.append(graph)
+        return graph.forward
+
+    torch._dynamo.reset()
+    made = torch.Generator().manual_seed(0)
+    args = [torch.randn(shape, generator=made, requires_grad=True) for shape in OPS[name]]
+    found, want = torch.compile(op, backend=backend)(*args), op(*args)
+    assert_close(found, want)
+    assert_close(torch.autograd.grad(found.sum(), args), torch.autograd.grad(want.sum(), args))
+    [graph] = graphs
+    called = [node.target.__name__ for node in graph.graph.nodes if node.op.startswith("call")]
+    assert [word for word in called if word != "getitem"] == ["in_graph"]
