@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import math
+import random
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -98,13 +99,12 @@ def interleaved(
     """
     times = {name: _repeats(run) for name, run in sides.items()}
     samples: dict[str, list[float]] = {name: [] for name in sides}
-    names = list(sides)
+    names, order = list(sides), random.Random(0)  # noqa: S311 - no secret
     start = time.perf_counter()
     with _no_collection():
         for count in range(rounds * MOST if fill else rounds):
-            # Each goes first in turn: none always finds the caches as the same other left them.
-            first = count % len(names)
-            for name in names[first:] + names[:first]:
+            # In a new order each time: none always finds caches and threads as the same other left them.
+            for name in order.sample(names, len(names)):
                 samples[name].append(sides[name](times[name]) / times[name])
             taken = time.perf_counter() - start
             if taken > seconds or (count + 1 >= rounds and taken > fill):
