@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from tensorgrad_gen.verify.compare import is_float, leaves, pull, required
+from tensorgrad_gen.verify.extents import UndefinedValueError
 from tensorgrad_gen.verify.model import FindingError, Outputs, Params, SkippedError, Subject, Tensors
 from tensorgrad_gen.verify.rounding import cast
 
@@ -82,8 +84,11 @@ class _Point:
     def rounded(self) -> list[tuple[Numbers, Numbers]]:
         """By the stable form in float32 and in float64, for the inputs and for such as float32 has beside them."""
         beside = [cast(tensors, torch.float32) for tensors in self.moves(DRAWS, 64 * LAST_DIGIT)]
-        pairs = ((self.stable(torch.float32, tensors), self.stable(torch.float64, tensors)) for tensors in beside)
-        return [(self.single, self.want), *pairs]
+        found = [(self.single, self.want)]
+        for tensors in beside:
+            with suppress(UndefinedValueError):  # an equation may have no solution there
+                found.append((self.stable(torch.float32, tensors), self.stable(torch.float64, tensors)))
+        return found
 
     def moves(self, count: int, by: float = LAST_DIGIT) -> list[Tensors]:
         """The inputs, each moved by so much of itself at most."""
