@@ -5,10 +5,6 @@ An entry that is no longer needed, because autograd of the formula costs no less
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Mapping
-
 # A ratio is of so many digits.
 DIGITS = 1.002
 
@@ -51,20 +47,3 @@ IN_BLOCKS = {
     "linear_cross_entropy": "the logits",
     "gaussian_kernel_sum": "the kernel",
 }
-
-# Matrix functions, to be shrunk: (op, counter) -> ours in multiples of theirs.
-KNOWN: dict[tuple[str, str], float] = {
-    # The order of a contraction, chosen without the extents.
-    # A call more than one of PyTorch's private operators takes, or a pass more over what is small beside the rest.
-    ("logdet", "bytes"): 1.070,
-}
-
-
-def rewritten(text: str, name: str, ratios: Mapping[str, float]) -> str:
-    """The text of this file, with the entries of an op as they are measured; new ones come last."""
-    for counter, ratio in ratios.items():
-        shown = "math.inf" if math.isinf(ratio) else f"{math.ceil(ratio * 1000) / 1000:.3f}"
-        line = f'    ("{name}", "{counter}"): {shown},\n' if ratio > DIGITS else ""
-        place = re.compile(rf'    \("{name}", "{counter}"\): [\w.]+,\n')
-        text = place.sub(line, text) if place.search(text) else text.replace("\n}\n", f"\n{line}}}\n", 1)
-    return text

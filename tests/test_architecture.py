@@ -59,6 +59,7 @@ RUNTIME_PARTS = (
     "ops",
     "series",
     "matrices",
+    "factors",
     "windows",
     "convolutions",
     "solvers",

@@ -33,6 +33,11 @@ def _by_factor(x: Tensor, c: Tensor) -> Tensor:
     return (a * a).sum() / 2 + factor.diagonal().log().sum()
 
 
+def _by_all(a: Tensor, c: Tensor, number: Tensor) -> Tensor:
+    z = torch.linalg.solve(a, c)
+    return (torch.linalg.inv(a) @ z[..., None])[..., 0] + number[..., None] * z
+
+
 # Of each: the axes of the inputs, the equations, PyTorch's own, the shapes, how often a matrix is factorised.
 CASES: dict[str, tuple[str, str, Function, tuple[tuple[int, ...], ...], int]] = {
     "columns": ("{a: [i, k], c: [i, m]}", "y[k,m] = solve(a, c)[k,m]", torch.linalg.solve, ((3, 3), (3, 2)), 1),
@@ -104,7 +109,35 @@ CASES: dict[str, tuple[str, str, Function, tuple[tuple[int, ...], ...], int]] = 
         "g[i,k] = x[n,i]*x[n,k] + delta[i,k]\n  z[k] = solve(g, c)[k]\n  y = z[k]*c[k] + logdet(g)",
         _gaussian,
         ((4, 3), (3,)),
-        2,
+        1,
+    ),
+    "an inverse, a determinant, a solution": (
+        "{a: [b, i, k], c: [b, i]}",
+        "n[b,i,k] = inv(a)[b,i,k]\n  z[b,k] = solve(a, c)[b,k]\n  y[b,i] = n[b,i,k]*z[b,k] + log(det(a)[b]^2)*z[b,i]",
+        lambda a, c: _by_all(a, c, torch.linalg.det(a).square().log()),
+        ((2, 3, 3), (2, 3)),
+        1,
+    ),
+    "a sign and its logarithm": (
+        "{a: [i, k], c: [i]}",
+        "z[k] = solve(a, c)[k]\n  y[k] = z[k]*slogdet_sign(a) + logdet(a)",
+        lambda a, c: torch.linalg.solve(a, c) * torch.linalg.slogdet(a).sign + torch.logdet(a),
+        ((3, 3), (3,)),
+        1,
+    ),
+    "a matrix and its transpose": (
+        "{a: [i, k], c: [i, m]}",
+        "t[k,i] = a[i,k]\n  u[k,m] = solve(a, c)[k,m]\n  y[i,m] = solve(t, u)[i,m]*logdet(t)",
+        lambda a, c: torch.linalg.solve(a.mT, torch.linalg.solve(a, c)) * torch.logdet(a),
+        ((3, 3), (3, 2)),
+        1,
+    ),
+    "two determinants": (
+        "{a: [b, i, k]}",
+        "t[b,k,i] = a[b,i,k]\n  y[b] = det(a)[b]*logdet(t)[b]",
+        lambda a: torch.linalg.det(a) * torch.logdet(a),
+        ((2, 3, 3),),
+        1,
     ),
     "a triangular one": (
         "{x: [n, i], c: [i]}",
@@ -185,9 +218,9 @@ class Called(TorchDispatchMode):
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_matrix_is_factorised_once(name: str) -> None:
-    tensors = [t.requires_grad_() for t in sample(name)]
+    op, tensors = op_of(name), [t.requires_grad_() for t in sample(name)]
     with Called() as called:
-        scalar(op_of(name))(*tensors).backward()
+        scalar(op)(*tensors).backward()
     assert len(called.names) == CASES[name][4], called.names
 
 

@@ -77,7 +77,7 @@ def lower_plan(plan: Plan) -> LoweredOp:
     backward = tuple(lowering.block(block, "grad_") for block in plan.backward)
     tangent = lowering.block(plan.tangent, "tangent_") if plan.tangent else None
     valued = lowering.block(plan.valued, "grad_", valued=True) if plan.valued else None
-    forward, factors = (forward, ()) if lowering.factors is None else lowering.factors.kept(forward)
+    forward, factors = lowering.factors.kept(forward)
     layouts = tuple((name, lowering.layout(name)) for name in plan.auxiliary)
     further = tuple(map(lower_plan, plan.further))
     steps = () if plan.solver is None else lowered_steps(plan.solver)
@@ -118,13 +118,12 @@ class _Lowering:
         self.complex = complex_tensors(plan.forward, inputs)
         self.factors = self.factorisations()
 
-    def factorisations(self) -> Factors | None:
-        """Where what forward makes of a matrix may be kept: not for an operator of torch.library, nor for a block."""
+    def factorisations(self) -> Factors:
+        """What forward makes of a matrix is kept, but not by an operator of torch.library, nor by a block."""
         plan, program = self.plan, self.program
-        if not plan.backward or program.target != "function" or program.save == "inputs" or plan.part is not None:
-            return None
+        keeps = plan.backward and program.target == "function" and program.save != "inputs" and plan.part is None
         names = Names(self.taken | frozenset(Sizes(program).names()))
-        return Factors(names, names.fresh("keep"))
+        return Factors(names, names.fresh("keep"), bool(keeps))
 
     def layout(self, name: str) -> tuple[Index | None, ...]:
         """Axes of a tensor that `forward` returns: declared, or as decided for an auxiliary output."""
@@ -147,7 +146,8 @@ class _Lowering:
         b.factors = self.factors
         self.run(b, self.plan.forward, {} if b.traced or self.complex else self.values(self.plan.forward))
         names = [*self.plan.outputs, *(n for n in self.plan.auxiliary if n not in self.plan.outputs)]
-        return self.finish(b, [(name, name, self.layout(name)) for name in names], fresh=True)
+        body = self.finish(b, [(name, name, self.layout(name)) for name in names], fresh=True)
+        return self.factors.closed(body, forward=True)
 
     def block(self, block: Block, prefix: str, valued: bool = False) -> Body:
         """A linear program; `valued`: one that computes all of forward too."""
@@ -164,7 +164,7 @@ class _Lowering:
         b = self.builder(self.inputs() | saved | roots, next(iter(roots), self.anchor()))
         given = {root for root in roots if root.removeprefix(prefix) in self.complex}
         b.complex = complex_tensors(block.steps, self.complex | given)
-        b.factors, b.reading = (self.factors, True) if prefix == "grad_" and not valued else (None, False)
+        b.factors, b.reading = self.factors, prefix == "grad_" and not valued
         if prefix == "grad_":
             wholes = {} if self.complex else self.values(block.steps) if valued else self.gradients(block)
             for step in _without(block.steps, wholes):
@@ -173,6 +173,7 @@ class _Lowering:
             self.run(b, block.steps)
         wanted = [(name, tensor, self.layout(name)) for name, tensor in block.results]
         body = self.finish(b, wanted, fresh=valued or prefix == "tangent_", tangent=prefix == "tangent_")
+        body = self.factors.closed(body)
         return self.with_zeros(body, block) if prefix == "tangent_" else body
 
     def kept(self) -> frozenset[str]:

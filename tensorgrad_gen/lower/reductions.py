@@ -179,13 +179,13 @@ Kept = tuple[tuple[TExpr, ...], bool]
 
 
 def _factors(b: Builder, node: Linalg, batch: tuple[Index, ...], matrix: TExpr) -> Kept | None:
-    """What forward has made of the matrix, where this is backward; forward's own functions are noted."""
+    """What forward keeps of the matrix, where this is backward; else the function is noted."""
     if b.factors is None or is_complex(node.matrix, b.complex) or _upper(b, node) is not None:
         return None
-    if not b.reading:
+    found = b.factors.find(node, batch) if b.reading else None
+    if found is None:
         b.factors.note(node, batch, matrix)
-        return None
-    return b.factors.find(node, batch)
+    return found
 
 
 def _by_factors(kind: str, matrix: TExpr, kept: Kept) -> TExpr:

@@ -21,6 +21,7 @@ from tensorgrad_gen.plan.costs import in_both, work
 from tensorgrad_gen.plan.counted import share_counted
 from tensorgrad_gen.plan.differences import share_differences
 from tensorgrad_gen.plan.inside import softmax_inside
+from tensorgrad_gen.plan.inverses import solve_for_scaled_identities
 from tensorgrad_gen.plan.kept import name_kept, read_kept
 from tensorgrad_gen.plan.masked import share_masked
 from tensorgrad_gen.plan.model import Block, Plan, Solver, Step
@@ -233,6 +234,7 @@ class _Planner:
         ordered = order_contractions(shared, names, self._known(), self.regime)
         ordered = softmax_inside(ordered, {t for _, t in results})
         ordered = solve_triangular_systems(ordered, self.program, {t for _, t in results})
+        ordered = solve_for_scaled_identities(ordered, self.program, {t for _, t in results})
         if roots and self.program.tensors.keys() >= set(roots):  # from cotangents, to gradients that may not be needed
             ordered, results = self._results_apart(ordered, results, names)
         steps = tuple(Step(s.target, s.indices, s.value, s.kind) for s in map(plain_letters, ordered))

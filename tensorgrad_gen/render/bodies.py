@@ -16,6 +16,7 @@ from tensorgrad_gen.render.liveness import Guarded, Live
 from tensorgrad_gen.render.needs import NamedTests, named_tests
 from tensorgrad_gen.render.ownership import owned
 from tensorgrad_gen.render.rows import Axes, Split, split
+from tensorgrad_gen.render.several import unpack_several
 from tensorgrad_gen.render.view import (
     Argument,
     ForwardView,
@@ -67,7 +68,10 @@ def body_groups(
 
     Those in `typed` are annotated where they are first assigned: some of torch's functions return Any.
     """
-    return line_groups(facts, live.lines, among, results, typed, tests)
+    taken = {*live.outside, *(size.target for size in live.sizes), *facts.names.values(), *facts.params}
+    taken |= {local_name(item.name) for item in facts.inputs} | set(results.values())
+    lines = unpack_several(live.lines, results, frozenset(taken), bool(among))
+    return line_groups(facts, lines, among, results, typed, tests)
 
 
 def line_groups(
@@ -86,7 +90,7 @@ def line_groups(
         text = code(facts, item.value)
         if target is not None and target != text:
             annotation = ": Tensor" if target in plain else ""
-            plain.discard(target)
+            plain -= set(target.split(", "))
             line = Line(comment_lines(item.formula), f"{target}{annotation} = {text}")
             test = (tests or {}).get(item.needed) or test_of(facts, item.needed, among) if among else ""
             lines.append((test, line))

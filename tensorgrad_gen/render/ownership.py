@@ -39,7 +39,7 @@ _PASSING = frozenset({"matrix_axes", "merge_last", "rows", "split_axis", "sum_le
 _MAKING_SEVERAL = frozenset(
     {
         *("_runtime.layer_norm", "_runtime.attention_gradients", "_runtime.solve_and_factor"),
-        *("_runtime.logdet_and_factor", "_runtime.eigvalsh", "_runtime.svdvals"),
+        *("_runtime.logdet_and_factor", "_runtime.lu_factor", "_runtime.eigvalsh", "_runtime.svdvals"),
     }
 )
 

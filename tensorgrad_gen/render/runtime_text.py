@@ -19,6 +19,7 @@ PARTS = (
     "ops.py",
     "series.py",
     "matrices.py",
+    "factors.py",
     "windows.py",
     "convolutions.py",
     "solvers.py",
