@@ -30,6 +30,7 @@ def public_view(facts: Facts) -> PublicView:
     registered = program.target == "custom_op"
     target, forward = ("_OPERATOR", "_OPERATOR") if registered else (cls, dual)
     call = f"_chunked({passed})" if facts.lowered.parts else f"{rt}call({target}, {forward}, {passed})"
+    node = "" if registered or facts.lowered.parts else cls
     positions = positions_view(facts)
     call = worded(facts, op, call, positions)
     outputs = facts.lowered.plan.outputs
@@ -55,6 +56,7 @@ def public_view(facts: Facts) -> PublicView:
         positions,
         ", ".join(item.keyword for item in facts.inputs),
         start,
+        node,
         call,
         ", ".join(items),
         f'{rt}Registered("tensorgrad_gen::{op}", "{_schema(facts)}", {cls}, {dual})' if registered else "",

@@ -184,6 +184,7 @@ class PublicView:
     positions: PositionsView | None
     tensors: str
     start: tuple[str, ...]
+    node: str
     call: str
     item: str
     operator: str

@@ -56,6 +56,12 @@ def traced_as(name: str, op: Any) -> Callable[[], str]:
     return traced_once(traced)
 
 
+def node(op: Any) -> Callable[[], str]:
+    """What Dynamo calls for the name of the op in its graph."""
+    name: Callable[[], str] = op.traced
+    return name
+
+
 def in_graph(name: str, *args: Any) -> tuple[Tensor, ...]:
     """The outputs of the Function of this name: one node of Dynamo's graph, traced after it.
 
