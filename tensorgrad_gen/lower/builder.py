@@ -60,6 +60,7 @@ class Builder:
     triangular: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # lower ones: where rows and columns are
     factors: Factors | None = None  # factorisations of the op that are made here, or read here
     reading: bool = False  # the second
+    finite: frozenset[Expr] = frozenset()  # choices between a number and -inf where the lowest number does
     _known: dict[tuple[object, ...], tuple[Val, frozenset[str]]] = field(default_factory=dict)
 
     def lower(self, expr: Expr, order: Layout) -> Val:
@@ -179,6 +180,10 @@ class Builder:
         self.reads.add(self.like)
         attribute = Attr(Var(self.locals[self.like].name), name)
         return Call("_runtime.real_dtype", (attribute,)) if name == "dtype" and self.like in self.complex else attribute
+
+    def lowest(self) -> Val:
+        """The lowest finite number of the dtype that is computed in."""
+        return Val(Attr(Call("torch.finfo", (self.like_attr("dtype"),)), "min"), kind="number")
 
     def like_method(self, name: str, *args: TExpr, **kwargs: TExpr) -> TExpr:
         """A method of the tensor that new tensors are like."""

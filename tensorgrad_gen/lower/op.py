@@ -31,6 +31,7 @@ from tensorgrad_gen.lower.copies import laid_out
 from tensorgrad_gen.lower.counts import is_count
 from tensorgrad_gen.lower.factors import Factors
 from tensorgrad_gen.lower.fused import Fused, fused
+from tensorgrad_gen.lower.hidden_rows import finitely_hidden
 from tensorgrad_gen.lower.layouts import Axes, as_layout, decide_layouts
 from tensorgrad_gen.lower.model import Body, LoweredOp
 from tensorgrad_gen.lower.names import Names, local_name
@@ -47,6 +48,7 @@ NOTHING: Mapping[Expr, Fused] = {}
 # A tensor as what a fused operator returns.
 Whole = NormCall | AttentionCall
 NO_CALLS: Mapping[str, Whole] = {}
+NONE: frozenset[Expr] = frozenset()
 RULES: dict[str, dict[type, Rule]] = {
     "real": {
         **pointwise.REAL,
@@ -166,6 +168,7 @@ class _Lowering:
         b.complex = complex_tensors(block.steps, self.complex | given)
         b.factors, b.reading = self.factors, prefix == "grad_" and not valued
         if prefix == "grad_":
+            b.finite = finitely_hidden(block.steps, {tensor for _, tensor in block.results}) if not valued else NONE
             wholes = {} if self.complex else self.values(block.steps) if valued else self.gradients(block)
             for step in _without(block.steps, wholes):
                 self.step(b, step, fused(step, block.steps, self.program), wholes.get(step.target))

@@ -301,7 +301,7 @@ def where(b: Builder, node: Where, order: Layout, kind: str) -> Val:
     with b.guarded(node.condition):
         then = lower(node.then, order)
     with b.guarded(opposite):
-        other = lower(node.other, order)
+        other = b.lowest() if kind == "real" and node in b.finite else lower(node.other, order)
     mask = b.made_mask((node.condition,), order, outer)
     mask = mask or b.tensor(b.conjunction((node.condition,), order, outer))
     if then.scalar and other.scalar:
