@@ -35,3 +35,26 @@ def test_an_op_is_one_node_of_a_graph(name: str) -> None:
     [graph] = graphs
     called = [node.target.__name__ for node in graph.graph.nodes if node.op.startswith("call")]
     assert [word for word in called if word != "getitem"] == ["in_graph"]
+
+
+# What a call is guarded by beside its arguments and PyTorch's modes; in the second, what brings an output to its dtype.
+GUARDS = {"G['_node']", "G['_runtime']", "G['_runtime'].in_graph", "G['_runtime'].compiling"}
+ROUNDING = {"G['_runtime'].promote", "G['_runtime'].cast"}
+
+
+@pytest.mark.parametrize("name", OPS)
+def test_a_compiled_op_is_guarded_by_few_names(name: str) -> None:
+    """Each call looks them all up."""
+    op = getattr(import_module(f"generated.{name}"), name.partition(".")[2])
+    found: list[str] = []
+
+    def noted(guards: Any) -> list[bool]:
+        found.extend(entry.name for entry in guards if entry.name.startswith("G["))
+        return [True] * len(guards)
+
+    torch._dynamo.reset()
+    made = torch.Generator().manual_seed(0)
+    args = [torch.randn(shape, generator=made, requires_grad=True) for shape in OPS[name]]
+    torch.compile(op, backend="eager", options={"guard_filter_fn": noted})(*args)
+    assert len(found) == len(set(found))
+    assert set(found) - ROUNDING == GUARDS

@@ -1,4 +1,4 @@
-"""Where a condition hides a whole row from a mean by exponentials, a sink takes everything: to second order, transformed too."""
+"""Where a condition hides a whole row, a sink takes all of a mean by exponentials: to second order, transformed too."""
 
 from __future__ import annotations
 
