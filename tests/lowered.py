@@ -16,14 +16,14 @@ from tensorgrad_gen.lower.model import Body, LoweredOp
 from tensorgrad_gen.lower.names import local_name
 from tensorgrad_gen.lower.printer import print_texpr
 from tensorgrad_gen.plan.model import Plan, Step
-from tensorgrad_gen.runtime import convolutions, matrices, ops, series, solvers, windows
+from tensorgrad_gen.runtime import convolutions, factors, matrices, ops, series, solvers, windows
 from tensorgrad_gen.schedule import schedule
 from tensorgrad_gen.spec import load_text
 
 RUNTIME = SimpleNamespace(
     **{
         name: value
-        for part in (ops, series, matrices, windows, convolutions, solvers)
+        for part in (ops, series, matrices, factors, windows, convolutions, solvers)
         for name, value in vars(part).items()
         if not name.startswith("__")
     }

@@ -56,7 +56,7 @@ def traced_as(name: str, op: Any) -> Callable[[], str]:
     return traced_once(traced)
 
 
-def node(op: Any) -> Callable[[], str]:
+def graph_name(op: Any) -> Callable[[], str]:
     """What Dynamo calls for the name of the op in its graph."""
     name: Callable[[], str] = op.traced
     return name
