@@ -291,7 +291,8 @@ class _Lowering:
             view = view and viewed(val.expr, b.statements) is not None
             if fresh and (widened or view or root in given):
                 val = val.over(Method(val.expr, "clone"))
-            given |= {root} if root and fresh else set()
+            elif root and fresh:
+                given.add(root)
             results.append((name, val.expr))
         return _body(b, tuple(results))
 
