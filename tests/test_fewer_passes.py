@@ -130,7 +130,7 @@ SAID = {
         "torch.pow(x, torch.where(mask, p - 1, 0))",
         "torch.where(mask, x, 1)",
     ),
-    "conjugates that meet": (EXPECTATION, "(sum_psi_conj_h + sum_h_psi) * grad_e", ".conj()).conj()"),
+    "conjugates that meet": (EXPECTATION, "add_products(sum_h_psi, (psi, h.conj())) * grad_e", ".conj()).conj()"),
 }
 
 

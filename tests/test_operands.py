@@ -55,7 +55,7 @@ class Products(TorchDispatchMode):  # type: ignore[misc]
         self.count = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.count += func.overloadpacket.__name__ in ("mm", "addmm", "bmm", "baddbmm")
+        self.count += func.overloadpacket.__name__ in ("mm", "addmm", "addmm_", "bmm", "baddbmm", "baddbmm_")
         return func(*args, **(kwargs or {}))
 
 

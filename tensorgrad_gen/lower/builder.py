@@ -17,6 +17,7 @@ from tensorgrad_gen.lower.names import Names
 from tensorgrad_gen.lower.sizes import Sizes
 from tensorgrad_gen.lower.torch_ir import Attr, Call, Infix, Lit, Method, Prefix, TExpr, TorchStatement, Var
 from tensorgrad_gen.lower.values import LEAD, LoweringError, Val, align, merge
+from tensorgrad_gen.plan.model import Step
 
 Rule: TypeAlias = Callable[["Builder", Any, Layout], Val]
 
@@ -61,6 +62,7 @@ class Builder:
     factors: Factors | None = None  # factorisations of the op that are made here, or read here
     reading: bool = False  # the second
     finite: frozenset[Expr] = frozenset()  # choices between a number and -inf where the lowest number does
+    said: dict[str, Step] = field(default_factory=dict)  # steps as their formulas tell them, by their variables
     _known: dict[tuple[object, ...], tuple[Val, frozenset[str]]] = field(default_factory=dict)
 
     def lower(self, expr: Expr, order: Layout) -> Val:

@@ -37,6 +37,7 @@ from tensorgrad_gen.lower.model import Body, LoweredOp
 from tensorgrad_gen.lower.names import Names, local_name
 from tensorgrad_gen.lower.norms import NormCall, gradient_calls, value_calls
 from tensorgrad_gen.lower.printer import reads, walk
+from tensorgrad_gen.lower.products import add_products
 from tensorgrad_gen.lower.sizes import Sizes
 from tensorgrad_gen.lower.torch_ir import Call, Lit, Method, TExpr, TorchStatement, Var
 from tensorgrad_gen.lower.values import LEAD, LoweringError, Val, align, fits, permute
@@ -253,7 +254,10 @@ class _Lowering:
         val = b.tensor(lower(step.value, order)) if whole is None else calls.lower_whole(b, whole, told)
         val = laid_out(align(b.real(val) if step.kind == "real" else val, order), step, self.plan)
         name = local_name(step.target)
-        shown = self.formula(_said(step, products, whole))
+        said = _said(step, products, whole)
+        shown = self.formula(said)
+        if whole is None:
+            b.said[name] = said
         if isinstance(whole, AttentionCall) and whole.grad is None:  # gradients have a statement in common, which tells
             shown = f"{told}\n{shown}"
         b.statements.append(TorchStatement(name, in_one_pass(val), shown, step.needed_by))
@@ -277,6 +281,8 @@ class _Lowering:
     ) -> Body:
         """The results in their layouts; `fresh`: none of them an input, a view of one, or twice the same."""
         given: set[str] = {local.name for name, local in b.locals.items() if name in b.outside} if fresh else set()
+        read = frozenset(b.locals[tensor].name for _, tensor, _ in wanted)
+        b.statements = add_products(b.statements, read, b.said, self.numbers(b), self.formula)
         results = []
         for name, tensor, layout in wanted:
             if tensor in b.outside:
@@ -295,6 +301,11 @@ class _Lowering:
                 given.add(root)
             results.append((name, val.expr))
         return _body(b, tuple(results))
+
+    def numbers(self, b: Builder) -> frozenset[str]:
+        """The variables of a body that are Python numbers."""
+        params = (local_name(param.name) for param in self.program.params)
+        return frozenset((*params, *(size.target for size in b.sizes.statements())))
 
     def renamed(self, local: Local, name: str) -> tuple[Index, ...]:
         """The local's indices under the names that the result declares."""

@@ -84,7 +84,7 @@ def _origin(expr: TExpr, known: dict[str, _Origin]) -> _Origin:
             return _FRESH
         case Item(receiver, _):
             return _Origin(_origin(receiver, known).base, view=True)
-        case Call("_runtime.root" | "_runtime.attention"):
+        case Call("_runtime.root" | "_runtime.attention" | "_runtime.add_products"):
             return _FRESH
         case Call(function) if function in _MAKING_SEVERAL:
             return _SEVERAL

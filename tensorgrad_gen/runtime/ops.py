@@ -66,6 +66,72 @@ def minus_matmul(a: Tensor, b: Tensor) -> Tensor:
     return add(unread, a, b, beta=0, alpha=-1)
 
 
+def add_products(
+    total: Tensor | None, *products: tuple[Tensor, Tensor] | tuple[Tensor, Tensor, float]
+) -> Tensor:
+    """`total + a @ b + ..` of products `(a, b)`, or `(a, b, number)`: that many times `a @ b`.
+
+    Where nothing looks on, a product is added as it is computed, with no tensor of its own.
+    """
+    first, own = total, False
+    looked_on = recording(*(part for product in products for part in product[:2]))
+    looked_on = looked_on or (first is not None and recording(first))
+    for product in products:
+        left, right, scale = product if len(product) == 3 else (*product, 1)
+        added = None
+        if not (first is None or looked_on or scale == 0):  # 0 times NaN is NaN
+            added = _add_product(first, left, right, scale, own)
+        if added is None and first is None and scale == -1:
+            added = minus_matmul(left, right)
+        elif added is None:
+            term = left @ right
+            if first is not None and scale == -1:
+                added = first - term
+            else:
+                term = term if scale == 1 else scale * term
+                added = term if first is None else first + term
+        first, own = added, True
+    assert first is not None
+    return first
+
+
+def _add_product(
+    total: Tensor, left: Tensor, right: Tensor, scale: float, own: bool
+) -> Tensor | None:
+    """`total + scale * (left @ right)` in one call, in place of `total` if it is our own."""
+    dims = left.dim()
+    shape = (*left.shape[:-1], right.shape[-1])
+    if not total.dtype == left.dtype == right.dtype or not _expands(total.shape, shape):
+        return None
+    own = own and total.shape == shape
+    if dims == right.dim() == 2:
+        if own:
+            return total.addmm_(left, right, alpha=scale)
+        return torch.addmm(total, left, right, alpha=scale)
+    if dims == right.dim() == 3 and left.shape[0] == right.shape[0]:
+        if own:
+            return total.baddbmm_(left, right, alpha=scale)
+        return torch.baddbmm(total, left, right, alpha=scale)
+    if dims > right.dim() == 2 and left.is_contiguous():
+        count = left.shape[:-1].numel()
+        result = left.new_empty(shape)  # what is returned is no view
+        if total.shape == shape and total.is_contiguous():
+            total = total.view(count, shape[-1])
+        elif total.dim() > 1:
+            return None
+        lines, flat = left.view(count, left.shape[-1]), result.view(count, shape[-1])
+        torch.addmm(total, lines, right, alpha=scale, out=flat)
+        return result
+    return None
+
+
+def _expands(own: torch.Size, shape: tuple[int, ...]) -> bool:
+    """Whether a tensor of this size is added to one of that shape without changing it."""
+    return len(own) <= len(shape) and all(
+        size in (1, other) for size, other in zip(reversed(own), reversed(shape))
+    )
+
+
 def sum_lead(x: Tensor, keep: int = 1) -> Tensor:
     """Sum over all axes but the last `keep`.  (`x.sum(dim=())` would sum everything.)"""
     return x.sum(tuple(range(x.dim() - keep))) if x.dim() > keep else x
