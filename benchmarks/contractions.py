@@ -1,4 +1,7 @@
-"""A grid of contractions of two operands: patterns, each with tiny, tall, wide and square shapes, long and short."""
+"""A grid of contractions of two operands: patterns, each with tiny, tall, wide and square shapes, long and short.
+
+`ij,jk->ik + k` is the contraction added to a tensor of these axes.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,12 @@ class Case:
     @property
     def out(self) -> str:
         """The axes of the result."""
-        return self.formula.split("->")[1]
+        return self.formula.split("->")[1].split(" + ")[0]
+
+    @property
+    def added(self) -> str:
+        """The axes of what the contraction is added to, if it is added to something."""
+        return self.formula.partition(" + ")[2]
 
     @property
     def shown(self) -> str:
@@ -86,6 +94,24 @@ _TABLE: tuple[tuple[str, tuple[str, ...], tuple[dict[str, int], ...]], ...] = (
             {"b": 2, "t": 4, "i": 8, "j": 8, "o": 8},
             {"b": 16, "t": 256, "i": 256, "j": 16, "o": 256},
             {"b": 64, "t": 16, "i": 32, "j": 32, "o": 1024},
+        ),
+    ),
+    (
+        "product in a sum",
+        ("ij,jk->ik + ik", "ij,kj->ik + k", "ji,jk->ik + ik"),
+        (
+            {"i": 8, "j": 8, "k": 8},
+            {"i": 512, "j": 512, "k": 512},
+            {"i": 4096, "j": 64, "k": 64},
+            {"i": 1024, "j": 4, "k": 1024},
+        ),
+    ),
+    (
+        "batched product in a sum",
+        ("bij,bjk->bik + bik", "bti,oi->bto + o"),
+        (
+            {"b": 4, "i": 8, "j": 8, "k": 8, "t": 8, "o": 8},
+            {"b": 16, "i": 256, "j": 64, "k": 256, "t": 256, "o": 256},
         ),
     ),
     (

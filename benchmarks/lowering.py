@@ -34,14 +34,16 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE, KEPT = ROOT / "docs" / "lowering.md", ROOT / "docs" / "lowering.json"
 NEAR, WORST = 1.10, 1.5  # of the best: what 95 % are to keep to, and all
 LARGEST = 2**25  # elements of a product that is made before it is summed
-Way = Callable[[Tensor, Tensor], Tensor]
+Way = Callable[..., Tensor]
 
 
 def source(case: Case) -> str:
     """The calls of the body that the compiler makes for the contraction."""
     lower = "".join(f"  {name}: [{', '.join(letters)}]\n" for name, letters in zip("ab", case.operands, strict=True))
     left, right = (f"{name}[{','.join(letters)}]" for name, letters in zip("ab", case.operands, strict=True))
-    text = f"op: pair\ndoc: d.\ninputs:\n{lower}equations: |\n  y[{','.join(case.out)}] = {left}*{right}\n"
+    plus = f" + c[{','.join(case.added)}]" if case.added else ""
+    lower += f"  c: [{', '.join(case.added)}]\n" if case.added else ""
+    text = f"op: pair\ndoc: d.\ninputs:\n{lower}equations: |\n  y[{','.join(case.out)}] = {left}*{right}{plus}\n"
     body: Body = run(text, "pair.yaml", until="schedule")["schedule"].forward
     sizes = [f"{s.target} = {print_texpr(s.call)}" for s in body.sizes]
     lines = [f"{s.target} = {print_texpr(s.call)}" for s in body.statements]
@@ -52,13 +54,47 @@ def source(case: Case) -> str:
 def ours(case: Case) -> tuple[Way, str]:
     """The body as a function, and its text."""
     text, names = source(case), dict[str, Any]()
-    exec(f"def pair(a, b):{text}", {"torch": torch, "_runtime": ops}, names)  # noqa: S102 - what the compiler has made
+    exec(f"def pair(a, b, c=None):{text}", {"torch": torch, "_runtime": ops}, names)  # noqa: S102 - what the compiler has made
     way: Way = names["pair"]
     return way, text.strip().removeprefix("return ")
 
 
+def tensors_of(case: Case, generator: torch.Generator, dtype: torch.dtype = torch.float32) -> list[Tensor]:
+    """The operands, and what the contraction is added to."""
+    letters = (*case.operands, case.added) if case.added else case.operands
+    return [torch.randn([case.sizes[c] for c in axes], generator=generator, dtype=dtype) for axes in letters]
+
+
+def expected(case: Case, a: Tensor, b: Tensor, c: Tensor | None = None) -> Tensor:
+    """The contraction by `torch.einsum`."""
+    product = torch.einsum(case.formula.split(" + ")[0], a, b)
+    return product if c is None else product + c
+
+
 def others(case: Case) -> dict[str, Way]:
     """Every other way, by its name; all give the axes of the result in their order."""
+    ways = _products(case)
+    if not case.added:
+        return ways
+    found: dict[str, Way] = {f"{name}, plus": _then_added(way) for name, way in ways.items()}
+    left, right = case.operands
+    last = right[0] == case.out[-1]
+    if len(left) == len(right) == 2:
+        first = left[0] == case.out[0]
+        found["addmm"] = lambda a, b, c: torch.addmm(c, a if first else a.mT, b.mT if last else b)
+    elif len(right) == 3:
+        found["baddbmm"] = lambda a, b, c: torch.baddbmm(c, a, b)
+    else:
+        found["linear"] = torch.nn.functional.linear
+    return found
+
+
+def _then_added(way: Way) -> Way:
+    return lambda a, b, c: way(a, b) + c
+
+
+def _products(case: Case) -> dict[str, Way]:
+    """Every way to contract."""
     left, right = case.operands
     batch = [c for c in left if c in right and c in case.out]
     common = [c for c in left if c in right and c not in case.out]
@@ -105,48 +141,49 @@ def others(case: Case) -> dict[str, Way]:
     return ways
 
 
-def measured(ways: dict[str, Way], a: Tensor, b: Tensor, rounds: int) -> tuple[float, float, str]:
+def measured(ways: dict[str, Way], tensors: list[Tensor], rounds: int) -> tuple[float, float, str]:
     """Of the first way: the ratio of its time to that of the best other, its time, and which other that is."""
-    first = timed(ways, a, b, rounds)
+    first = timed(ways, tensors, rounds)
     rivals = sorted((name for name in ways if name != "ours"), key=lambda name: statistics.median(first[name]))[:2]
-    times = timed({name: ways[name] for name in ("ours", *rivals)}, a, b, 2 * rounds)
+    times = timed({name: ways[name] for name in ("ours", *rivals)}, tensors, 2 * rounds)
     mine = times.pop("ours")
     best = min(times, key=lambda name: statistics.median(times[name]))
     ratio = statistics.median(a / b for a, b in zip(mine, times[best], strict=True))
     return ratio, statistics.median(mine), best
 
 
-def timed(ways: dict[str, Way], a: Tensor, b: Tensor, rounds: int) -> dict[str, list[float]]:
+def timed(ways: dict[str, Way], tensors: list[Tensor], rounds: int) -> dict[str, list[float]]:
     """The seconds of a call of each way, in each round."""
     counts = {}
     for name, way in ways.items():
-        way(a, b)
+        way(*tensors)
         start = time.perf_counter()
-        way(a, b)
+        way(*tensors)
         counts[name] = max(1, min(200, int(3e-4 / max(time.perf_counter() - start, 1e-7))))
     times: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, way in ways.items():
             start = time.perf_counter()
             for _ in range(counts[name]):
-                way(a, b)
+                way(*tensors)
             times[name].append((time.perf_counter() - start) / counts[name])
     return times
 
 
+@torch.no_grad()
 def rows(threads: int, rounds: int) -> Iterator[dict[str, Any]]:
-    """A row for each case of the grid."""
+    """A row for each case of the grid, computed as in the forward of a Function: nothing is recorded."""
     torch.set_num_threads(threads)
     generator = torch.Generator().manual_seed(0)
     for case in GRID:
-        a, b = (torch.randn([case.sizes[c] for c in letters], generator=generator) for letters in case.operands)
+        tensors = tensors_of(case, generator)
         way, text = ours(case)
         ways = others(case)
-        want = ways["einsum"](a.double(), b.double())
-        torch.testing.assert_close(way(a, b).double(), want, rtol=1e-3, atol=1e-3)
-        found = [measured({"ours": way, **ways}, a, b, rounds)]
+        want = expected(case, *(tensor.double() for tensor in tensors))
+        torch.testing.assert_close(way(*tensors).double(), want, rtol=1e-3, atol=1e-3)
+        found = [measured({"ours": way, **ways}, tensors, rounds)]
         if found[0][0] > NEAR:
-            found += [measured({"ours": way, **ways}, a, b, rounds) for _ in range(2)]
+            found += [measured({"ours": way, **ways}, tensors, rounds) for _ in range(2)]
         ratio, mine, best = sorted(found)[len(found) // 2]
         yield {
             "pattern": case.pattern, "formula": case.formula, "sizes": case.shown, "threads": threads, "call": text,

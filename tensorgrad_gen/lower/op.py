@@ -282,7 +282,11 @@ class _Lowering:
         """The results in their layouts; `fresh`: none of them an input, a view of one, or twice the same."""
         given: set[str] = {local.name for name, local in b.locals.items() if name in b.outside} if fresh else set()
         read = frozenset(b.locals[tensor].name for _, tensor, _ in wanted)
-        b.statements = add_products(b.statements, read, b.said, self.numbers(b), self.formula)
+        plain = fresh and not tangent and not self.complex and not b.complex
+        vectors = frozenset(v.name for v in b.locals.values() if len(v.axes) == 1 == len({*v.indices} - {LEAD}))
+        b.statements = add_products(
+            b.statements, read, b.said, self.numbers(b), self.formula, vectors if plain else None
+        )
         results = []
         for name, tensor, layout in wanted:
             if tensor in b.outside:

@@ -83,11 +83,13 @@ def _blackened(line: str) -> str:
 
     code = line.lstrip()
     indent = line[: len(line) - len(code)]
+    other = "el" if code.startswith("elif ") else ""  # alone it is no statement, `if` is
+    code = code.removeprefix(other)
     opens = code.endswith(":")
     versions = {TargetVersion.PY311}
-    mode = black.Mode(versions, line_length=WIDTH - len(indent), magic_trailing_comma=False)
+    mode = black.Mode(versions, line_length=WIDTH - len(indent) - len(other), magic_trailing_comma=False)
     done = black.format_str(code + ("\n    pass" if opens else ""), mode=mode).rstrip("\n")
-    done = done.removesuffix("\n    pass") if opens else done
+    done = other + (done.removesuffix("\n    pass") if opens else done)
     return "\n".join(indent + part if part else part for part in done.split("\n"))
 
 

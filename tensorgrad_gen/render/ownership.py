@@ -93,7 +93,7 @@ def _origin(expr: TExpr, known: dict[str, _Origin]) -> _Origin:
             return _Origin(_origin(args[0], known).base if passes else None, view=True)
         case Call("torch.einsum", (_, operand)):
             return _Origin(_origin(operand, known).base, view=True)
-        case Call("torch.einsum"):
+        case Call("torch.einsum" | "torch.nn.functional.linear"):
             return _Origin(None, view=True)
         case Call(function, args) if args and function.rpartition(".")[2] in _VIEWS:
             return _Origin(_origin(args[0], known).base, view=True)

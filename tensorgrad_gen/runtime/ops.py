@@ -66,66 +66,70 @@ def minus_matmul(a: Tensor, b: Tensor) -> Tensor:
     return add(unread, a, b, beta=0, alpha=-1)
 
 
+_LARGE_SUM = 1 << 14  # elements of a sum that one pass less is worth some tests for
+
+
 def add_products(
     total: Tensor | None, *products: tuple[Tensor, Tensor] | tuple[Tensor, Tensor, float]
 ) -> Tensor:
     """`total + a @ b + ..` of products `(a, b)`, or `(a, b, number)`: that many times `a @ b`.
 
-    Where nothing looks on, a product is added as it is computed, with no tensor of its own.
+    One that is large is added as it is computed, with no tensor of its own, where nothing looks on.
     """
-    first, own = total, False
-    looked_on = recording(*(part for product in products for part in product[:2]))
-    looked_on = looked_on or (first is not None and recording(first))
+    left, right = products[0][:2]
+    alone = not compiling() and left.numel() * right.shape[-1] >= _LARGE_SUM * left.shape[-1]
+    if alone:
+        parts = [part for product in products for part in product[:2]]
+        alone = not recording(*parts) and (total is None or not recording(total))
+    found = total
     for product in products:
-        left, right, scale = product if len(product) == 3 else (*product, 1)
-        added = None
-        if not (first is None or looked_on or scale == 0):  # 0 times NaN is NaN
-            added = _add_product(first, left, right, scale, own)
-        if added is None and first is None and scale == -1:
-            added = minus_matmul(left, right)
-        elif added is None:
+        left, right = product[:2]
+        scale = product[2] if len(product) == 3 else 1
+        added = _add_product(found, left, right, scale, found is not total) if alone else None
+        if added is None:
             term = left @ right
-            if first is not None and scale == -1:
-                added = first - term
+            if found is not None and scale == -1:
+                added = found - term
             else:
                 term = term if scale == 1 else scale * term
-                added = term if first is None else first + term
-        first, own = added, True
-    assert first is not None
-    return first
+                added = term if found is None else found + term
+        found = added
+    assert found is not None
+    return found
 
 
 def _add_product(
-    total: Tensor, left: Tensor, right: Tensor, scale: float, own: bool
+    total: Tensor | None, left: Tensor, right: Tensor, scale: float, own: bool
 ) -> Tensor | None:
-    """`total + scale * (left @ right)` in one call, in place of `total` if it is our own."""
+    """`total + scale * (left @ right)` in one call, in place of `total` if that is our own."""
+    if total is None:
+        return minus_matmul(left, right) if scale == -1 else None
     dims = left.dim()
-    shape = (*left.shape[:-1], right.shape[-1])
-    if not total.dtype == left.dtype == right.dtype or not _expands(total.shape, shape):
-        return None
-    own = own and total.shape == shape
-    if dims == right.dim() == 2:
-        if own:
-            return total.addmm_(left, right, alpha=scale)
-        return torch.addmm(total, left, right, alpha=scale)
-    if dims == right.dim() == 3 and left.shape[0] == right.shape[0]:
-        if own:
-            return total.baddbmm_(left, right, alpha=scale)
-        return torch.baddbmm(total, left, right, alpha=scale)
-    if dims > right.dim() == 2 and left.is_contiguous():
-        count = left.shape[:-1].numel()
-        result = left.new_empty(shape)  # what is returned is no view
-        if total.shape == shape and total.is_contiguous():
-            total = total.view(count, shape[-1])
-        elif total.dim() > 1:
+    if scale == 0 or dims < 2 or not total.dtype == left.dtype == right.dtype:
+        return None  # 0 times NaN is NaN
+    shape = left.shape[:-1] + right.shape[-1:]
+    same = total.shape == shape
+    if dims == right.dim() <= 3 and left.shape[:-2] == right.shape[:-2]:
+        if not same and not _expands(total.shape, shape):
             return None
-        lines, flat = left.view(count, left.shape[-1]), result.view(count, shape[-1])
-        torch.addmm(total, lines, right, alpha=scale, out=flat)
+        add = torch.addmm if dims == 2 else torch.baddbmm
+        if same and own:
+            return add(total, left, right, alpha=scale, out=total)
+        return add(total, left, right, alpha=scale)
+    elif right.dim() == 2 and left.is_contiguous():
+        lines, columns = shape[:-1].numel(), shape[-1]
+        if same and total.is_contiguous():
+            total = total.view(lines, columns)
+        elif total.shape != shape[-1:]:
+            return None
+        result = left.new_empty(shape)  # what is returned is no view
+        flat, rows_ = result.view(lines, columns), left.view(lines, left.shape[-1])
+        torch.addmm(total, rows_, right, alpha=scale, out=flat)
         return result
     return None
 
 
-def _expands(own: torch.Size, shape: tuple[int, ...]) -> bool:
+def _expands(own: torch.Size, shape: torch.Size) -> bool:
     """Whether a tensor of this size is added to one of that shape without changing it."""
     return len(own) <= len(shape) and all(
         size in (1, other) for size, other in zip(reversed(own), reversed(shape))
