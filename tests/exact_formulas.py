@@ -93,6 +93,13 @@ def reciprocal(x: Tensor) -> Tensor:
     return torch.ones((), dtype=x.dtype) / x
 
 
+def lstm_cell(x: Tensor, h: Tensor, c: Tensor, *weights: Tensor) -> tuple[Tensor, Tensor]:
+    w, u, b = weights[:4], weights[4:8], weights[8:]
+    gi, gf, gg, go = (x @ w[k].mT + h @ u[k].mT + b[k] for k in range(4))
+    cn = sigmoid(gf) * c + sigmoid(gi) * tanh(gg)
+    return sigmoid(go) * tanh(cn), cn
+
+
 @dataclass(frozen=True, slots=True)
 class Exact:
     """An op written exactly, and what its inputs are where autograd of its formula is inexact.
@@ -113,6 +120,7 @@ EXACT = {
     # In the tails the derivative is an exponential, which `1 - s` and `1 - y^2` round to 0.
     "sigmoid": Exact(sigmoid, (20.0,)),
     "tanh_op": Exact(tanh, (20.0,)),
+    "lstm_cell": Exact(lstm_cell, (0.01,) * 11 + (12.0,) * 4),
     # Near 0 what is left of 1 is a square.
     "log_cosh": Exact(log_cosh, (1e-4,)),
     "log_cosh_loss": Exact(log_cosh_loss, (2e-4, 1e-4)),

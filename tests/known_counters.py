@@ -12,6 +12,7 @@ DIGITS = 1.002
 EXACT = {
     "sigmoid": "in the tail, where `1 - s` is 0",
     "tanh_op": "in the tail, where `1 - y^2` is 0",
+    "lstm_cell": "where a gate is nearly 1",
     "log_cosh": "beside 0, where the cosine is 1",
     "log_cosh_loss": "beside 0, where the cosine is 1",
     "sinc": "beside 0, where the derivative is a difference over a square",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from tensorgrad_gen.lower.names import local_name
 from tensorgrad_gen.lower.printer import walk
@@ -23,6 +24,7 @@ from tensorgrad_gen.render.bodies import (
 )
 from tensorgrad_gen.render.facts import Block, Facts, test_of
 from tensorgrad_gen.render.needs import named_tests
+from tensorgrad_gen.render.places import Placed, placed
 from tensorgrad_gen.render.rows import Split, split
 from tensorgrad_gen.render.view import Argument, BackwardView, BlockView
 
@@ -96,7 +98,8 @@ def _block(facts: Facts, block: Block, saved: tuple[str, ...]) -> BlockView:
     inline = len(facts.blocks) == 1 and rows is None
     typed = [] if inline else [named[name] for name in block.results if name not in guarded]
     tests, test_lines = named_tests(facts, (line.needed for line in block.live.lines), block.results)
-    groups = body_groups(facts, block.live, block.results, named, typed, tests)
+    own = Placed(block.live.lines, {}) if rows is None else placed(facts, block.live.lines, rows, named)
+    groups = body_groups(facts, replace(block.live, lines=own.lines), block.results, named, typed, tests)
     part = facts.lowered.plan.part
     of = facts.op.removeprefix(f"{part.op}_") + "_" if part else ""  # two parts may have tensors of one name
     saved_jointly = not first and len(block.roots) > 1
@@ -111,11 +114,11 @@ def _block(facts: Facts, block: Block, saved: tuple[str, ...]) -> BlockView:
     start = [f"grad_{result}: Tensor | None = None" for result in block.results if result in guarded]
     call = f"{name}({', '.join(a.name for a in arguments)})"
     if rows is not None:
-        call = rows_call(facts, name, rows, tuple(arguments))
+        call = rows_call(facts, name, rows, tuple(arguments), own)
     return BlockView(
         name,
         f'"""Contributions of {shown}."""',
-        tuple(arguments),
+        (*arguments, *own.arguments()),
         test,
         (*_cotangent_casts(facts, block), *(test_lines if inline else ())),
         (*test_lines, *start),
@@ -156,7 +159,7 @@ def _rows(facts: Facts, block: Block, named: dict[str, str]) -> Split | None:
     found = split(block.live, plan.rows, outside_axes(facts), named)
     if found is None or found.after or set(found.joins) != set(named.values()):
         return None
-    return found
+    return replace(found, joins={name: found.joins[name] for name in named.values()})  # as they are returned
 
 
 def _annotation(count: int, guarded: bool) -> str:

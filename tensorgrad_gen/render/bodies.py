@@ -15,6 +15,7 @@ from tensorgrad_gen.render.facts import Facts, comment_lines, gather, grouped, t
 from tensorgrad_gen.render.liveness import Guarded, Live
 from tensorgrad_gen.render.needs import NamedTests, named_tests
 from tensorgrad_gen.render.ownership import owned
+from tensorgrad_gen.render.places import Placed, placed
 from tensorgrad_gen.render.rows import Axes, Split, split
 from tensorgrad_gen.render.several import unpack_several
 from tensorgrad_gen.render.view import (
@@ -174,16 +175,17 @@ def _forward_groups(facts: Facts) -> tuple[tuple[Group, ...], RowsView | None]:
     for param in facts.lowered.plan.program.params:
         if local_name(param.name) in read:
             arguments.append(Argument(local_name(param.name), "float" if param.kind == "real" else "int"))
+    own = placed(facts, found.inside, found, results)
     rows = RowsView(
         f"_forward_{of}rows",
         f'"""{", ".join(made)} of a block of rows."""',
-        tuple(arguments),
-        line_groups(facts, found.inside, (), results),
+        (*arguments, *own.arguments()),
+        line_groups(facts, own.lines, (), results),
         made[0] if len(made) == 1 else returned(made),
         "Tensor" if len(made) == 1 else "tuple[Tensor, ...]",
     )
     targets = made[0] if len(made) == 1 else unpacked(made)
-    call = f"{targets} = {rows_call(facts, rows.name, found, rows.arguments)}"
+    call = f"{targets} = {rows_call(facts, rows.name, found, tuple(arguments), own)}"
     before_groups = line_groups(facts, found.before, (), results)
     return (*before_groups, Group("", (Line((), call),)), *line_groups(facts, found.after, (), results)), rows
 
@@ -198,12 +200,16 @@ def outside_axes(facts: Facts) -> Axes:
     return axes | results | {f"grad_{name}": own for name, own in results.items()}
 
 
-def rows_call(facts: Facts, function: str, found: Split, arguments: tuple[Argument, ...]) -> str:
+def rows_call(
+    facts: Facts, function: str, found: Split, arguments: tuple[Argument, ...], own: Placed | None = None
+) -> str:
     """The call of a function for one block of rows after another."""
     cuts = listed([str(found.cuts.get(argument.name)) for argument in arguments])
     joins = listed([repr(join) if isinstance(join, int) else f'"{join}"' for join in found.joins.values()])
     names = ", ".join(argument.name for argument in arguments)
-    return f"{facts.runtime}by_rows({function}, {cuts}, {joins}, {names})"
+    places = [str(k) for k, name in enumerate(found.joins) if own is not None and name in own.places]
+    more = f", places={listed(places)}" if places else ""
+    return f"{facts.runtime}by_rows({function}, {cuts}, {joins}, {names}{more})"
 
 
 def size_type(call: TExpr) -> str:

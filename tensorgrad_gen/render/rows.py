@@ -32,6 +32,7 @@ class Split:
     after: tuple[Guarded, ...]
     cuts: dict[str, int]
     joins: dict[str, int | str]
+    large: frozenset[str] = frozenset()  # what a block makes that has all the axes of the largest tensor that is cut
 
 
 def split(live: Live, rows: Rows | None, tensors: Axes, results: Mapping[str, str]) -> Split | None:
@@ -43,6 +44,7 @@ def split(live: Live, rows: Rows | None, tensors: Axes, results: Mapping[str, st
     if not parts.sort() or _computing([line.value for line in parts.inside], parts.cut) < 2:
         return None
     joins: dict[str, int | str] = {}
+    large: set[str] = set()
     for name in parts.crossing():
         if name in parts.sums:
             joins[name] = SUM
@@ -50,11 +52,13 @@ def split(live: Live, rows: Rows | None, tensors: Axes, results: Mapping[str, st
         axes = next((tensors[result] for result, own in results.items() if own == name and result in tensors), None)
         if axes is None or axes[:1] != (rows.index,):
             return None
-        joins[name] = len(axes) - 1
+        joins[name] = behind = len(axes) - 1
+        if None not in axes and behind >= max(outside.values(), default=0):
+            large.add(name)
     if any(not _plain(line.value, parts.cut, _long(live, tensors, rows)) for line in parts.inside):
         return None
     cuts = {name: behind for name, behind in outside.items() if any(name in reads(p.value) for p in parts.inside)}
-    return Split(tuple(parts.before), tuple(parts.inside), tuple(parts.after), cuts, joins)
+    return Split(tuple(parts.before), tuple(parts.inside), tuple(parts.after), cuts, joins, frozenset(large))
 
 
 class _Parts:

@@ -178,14 +178,19 @@ def cut(tensor: Tensor, count: int, axis: int) -> tuple[Tensor, ...]:
 
 
 def by_rows(
-    body: Callable[..., Any], cuts: tuple[int | None, ...], joins: tuple[int | str, ...], *args: Any
+    body: Callable[..., Any],
+    cuts: tuple[int | None, ...],
+    joins: tuple[int | str, ...],
+    *args: Any,
+    places: tuple[int, ...] = (),
 ) -> Any:
     """The body's results; where tensors are large, of one block of rows after another.
 
     A block stays in the cache from the first statement to the last, and needs no tensor of full
     size but the results.  `cuts` says of each argument how many axes stand behind its rows, None:
-    it has none; `joins` the same of each result, "sum": it is a sum over the rows.  All at once
-    where autograd, a transform or the compiler looks on, and on other devices than the CPU.
+    it has none; `joins` the same of each result, "sum": it is a sum over the rows.  `places` are
+    the results that the body computes where they belong, if it is given where that is.  All at
+    once where autograd, a transform or the compiler looks on, and on other devices than the CPU.
     """
     step, lead = _block(cuts, args)
     if step == 0:
@@ -194,14 +199,19 @@ def by_rows(
     flat = [rows.flat(arg, keep) for arg, keep in zip(args, cuts, strict=True)]
     results: list[Any] = []
     for start in range(0, count, step):
-        made = body(*(rows.block(arg, keep, start) for arg, keep in zip(flat, cuts, strict=True)))
+        blocks = (rows.block(arg, keep, start) for arg, keep in zip(flat, cuts, strict=True))
+        given = [rows.place(results[k], start) for k in places] if start > 0 else []
+        made = body(*blocks, *given)
         made = (made,) if isinstance(made, Tensor) else made
         if start == 0:
             results = [rows.room(part, join) for part, join in zip(made, joins, strict=True)]
+            places = () if any(rows.narrow(made[k]) for k in places) else places
         for whole, part, join in zip(results, made, joins, strict=True):
-            if part is not None and join != "sum":
+            if part is None or any(part is place for place in given):
+                continue
+            if join != "sum":
                 whole[start : start + step] = part
-            elif part is not None and start > 0:
+            elif start > 0:
                 whole.add_(part)
     done = [rows.whole(tensor, join) for tensor, join in zip(results, joins, strict=True)]
     return done[0] if len(done) == 1 else tuple(done)
@@ -231,11 +241,20 @@ class _Rows:
             return None
         return part.clone() if join == "sum" else part.new_empty((self.count, *part.shape[1:]))
 
+    def place(self, whole: Tensor | None, start: int) -> Tensor | None:
+        """Where the rows of a block belong."""
+        return None if whole is None else whole[start : start + self.step]
+
+    def narrow(self, part: Tensor | None) -> bool:
+        """Whether what a block makes is one row that stands for all."""
+        return part is not None and part.shape[0] != self.step
+
     def whole(self, tensor: Tensor | None, join: int | str) -> Tensor | None:
-        """A result with the axes of its rows as they were."""
+        """A result with the axes of its rows as they were; no view, for it may be an output."""
         if tensor is None or join == "sum" or len(self.lead) == 1:
             return tensor
-        return tensor.view((*self.lead, *tensor.shape[1:]))
+        whole: Tensor = torch.ops.aten._unsafe_view.default(tensor, (*self.lead, *tensor.shape[1:]))
+        return whole
 
 
 def _lead(tensor: Tensor, keep: int) -> torch.Size:

@@ -2,7 +2,8 @@
 
 Law: each is its composed form, which is called wherever something looks on: some of PyTorch's
 backward operators have wrong second derivatives (pytorch#198017), and not every transform knows
-them.  A PyTorch without the operator takes the composed form too.
+them.  A PyTorch without the operator takes the composed form too.  `out` is where an operator may
+put its result, which it returns then; the composed form has no use for it.
 
 This file is read as text and written beside the generated ops; the generator never imports it.
 """
@@ -45,10 +46,11 @@ def unwatched(operator: Any, grad: Tensor, z: Tensor) -> bool:
     return grad.shape == z.shape and grad.dtype == z.dtype
 
 
-def gelu_backward(grad: Tensor, z: Tensor) -> Tensor:
+def gelu_backward(grad: Tensor, z: Tensor, out: Tensor | None = None) -> Tensor:
     """`grad (Phi(z) + z phi(z))`, `Phi` the normal distribution function, `phi` its density."""
     if unwatched(_GELU, grad, z):
-        result: Tensor = _GELU(grad, z)
+        result: Tensor
+        result = _GELU(grad, z) if out is None else _GELU.grad_input(grad, z, grad_input=out)
         return result
     density = torch.exp(z * z * -0.5) / math.sqrt(2 * math.pi)
     return grad * (torch.erfc(z * -math.sqrt(0.5)) * 0.5 + z * density)
@@ -67,10 +69,11 @@ def gelu_tanh_backward(grad: Tensor, z: Tensor) -> Tensor:
     return grad * (torch.sigmoid(2 * u) + torch.where(flat, 0, z * bell * slope * 0.5))
 
 
-def silu_backward(grad: Tensor, z: Tensor) -> Tensor:
+def silu_backward(grad: Tensor, z: Tensor, out: Tensor | None = None) -> Tensor:
     """`grad s (1 + z (1 - s))` with `s` the sigmoid of `z`."""
     if unwatched(_SILU, grad, z):
-        result: Tensor = _SILU(grad, z)
+        result: Tensor
+        result = _SILU(grad, z) if out is None else _SILU.grad_input(grad, z, grad_input=out)
         return result
     return grad * torch.sigmoid(z) * (z * torch.sigmoid(-z) + 1)
 
@@ -136,18 +139,26 @@ def relu_backward(grad: Tensor, z: Tensor) -> Tensor:
     return torch.where(z > 0, grad, 0)
 
 
-def softmax_backward(grad: Tensor, y: Tensor, dim: int) -> Tensor:
+def softmax_backward(grad: Tensor, y: Tensor, dim: int, out: Tensor | None = None) -> Tensor:
     """`y (grad - sum of grad y)`, the sum along an axis."""
     if unwatched(_SOFTMAX, grad, y):
-        result: Tensor = _SOFTMAX(grad, y, dim, y.dtype)
+        result: Tensor
+        if out is None:
+            result = _SOFTMAX(grad, y, dim, y.dtype)
+        else:
+            result = _SOFTMAX.out(grad, y, dim, y.dtype, grad_input=out)
         return result
     return y * (grad - (grad * y).sum(dim, keepdim=True))
 
 
-def log_softmax_backward(grad: Tensor, y: Tensor, dim: int) -> Tensor:
+def log_softmax_backward(grad: Tensor, y: Tensor, dim: int, out: Tensor | None = None) -> Tensor:
     """`grad - exp(y) (sum of grad)`, the sum along an axis."""
     if unwatched(_LOG_SOFTMAX, grad, y):
-        result: Tensor = _LOG_SOFTMAX(grad, y, dim, y.dtype)
+        result: Tensor
+        if out is None:
+            result = _LOG_SOFTMAX(grad, y, dim, y.dtype)
+        else:
+            result = _LOG_SOFTMAX.out(grad, y, dim, y.dtype, out=out)
         return result
     return grad - torch.exp(y) * grad.sum(dim, keepdim=True)
 

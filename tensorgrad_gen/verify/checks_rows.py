@@ -7,19 +7,24 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-from tensorgrad_gen.verify.compare import agree_on_gradients
-from tensorgrad_gen.verify.model import SkippedError, Subject
+from tensorgrad_gen.verify.compare import agree_on_gradients, leaves
+from tensorgrad_gen.verify.model import FindingError, SkippedError, Subject
 
 # Bytes of a tensor of a block: the least, so that samples of a few rows have many blocks.
 LEAST = 1
 
 
 def rows(subject: Subject) -> float | None:
-    """Outputs and gradients in blocks of one row or two, against the plain formula."""
+    """Outputs and gradients in blocks of one row or two, against the plain formula; no output is a view."""
     if subject.module is None or (place := _switch(subject.module)) is None:
         raise SkippedError("nothing in the op is worked in blocks of rows")
     samples = [sample for sample in (*subject.samples, *subject.edges) if sample.defined]
     with _small(*place):
+        for sample in samples:
+            outputs = subject.call(leaves(subject, sample.tensors), sample.params)
+            for position, output in enumerate(outputs):
+                if output._is_view():  # which nobody could change in place
+                    raise FindingError(f"{sample.label}, in blocks: output {position} is a view")
         return max(agree_on_gradients(subject, s, where="in blocks", finite_only=not s.regular) for s in samples)
 
 
