@@ -64,7 +64,7 @@ SAID = {
         "_gelu_backward(grad_y, pre_y)",
         "torch.erfc(pre_y / -math.sqrt(2))\n            + ",
     ),
-    "a root's derivative is by the root": (("y[i] = sqrt(x[i])", "x: [i]"), "/ y", "rsqrt"),
+    "a root's derivative is by the root": (("y[i] = sqrt(x[i])", "x: [i]"), "torch.div(0.5 * grad_y, y,", "rsqrt"),
     "a number scales once": (MAE, "grad_y = -grad_l_sign_x_y", "/ -I"),
     "no difference for a comparison": (
         ("l = sum[i](relu(1 - x[i]*z[i]))", "x: [i], z: [i]"),
@@ -111,7 +111,7 @@ SAID = {
     "a reciprocal is one call": (("y[i] = 1/x[i]", "x: [i]"), "torch.reciprocal(x)", "1 / x"),
     "a sum of outer products": (
         ("y = b[i]*x[k,i]*x[k,j]*c[j]", "b: [i], x: [k, i], c: [i]"),
-        "torch.addcmul(b * grad_y_sum_x_c, c, grad_y_sum_b_x)",
+        "torch.addcmul(b * grad_y_sum_x_c, c, grad_y_sum_b_x, out=out_grad_x)",
         "b * grad_y ",
     ),
     "a difference is made once": (SQUARES, "x_z.transpose(-3, -2)", "x.mT - z"),
@@ -184,7 +184,7 @@ def test_the_real_part_of_a_product_by_a_conjugate_takes_tensors_that_are_conjug
 
 def test_a_product_that_spreads_is_added_as_it_is_made() -> None:
     given = ("y[i,j] = c[i,j] - 2*a[i]*b[j]", "c: [i, j], a: [i], b: [j]")
-    assert "torch.addcmul(c, 2 * a.unsqueeze(-1), b, value=-1)" in source_of(*given)
+    assert "torch.addcmul(c, 2 * a.unsqueeze(-1), b, value=-1, out=out_y)" in source_of(*given)
     assert gradcheck(op(*given), (random(2, 3), random(2), random(3)), check_batched_grad=True, check_forward_ad=True)
     # Complex and real numbers are not of one type; and a sum of what spreads nowhere is as it was.
     assert "addcmul" not in source_of(
