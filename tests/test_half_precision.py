@@ -22,7 +22,7 @@ from tensorgrad_gen.verify import samples as draws
 from tensorgrad_gen.verify.composed import compose
 from tensorgrad_gen.verify.extents import UndefinedValueError
 from tensorgrad_gen.verify.model import FindingError, Outputs, Params, Sample, Subject, Tensors
-from tensorgrad_gen.verify.rounding import check_tangents, check_values_and_gradients
+from tensorgrad_gen.verify.rounding import Errors, check_tangents, check_values_and_gradients
 from tensorgrad_gen.verify.subject import on_module, project
 from tests.test_library import PATHS, spec_of
 
@@ -226,3 +226,25 @@ def test_what_is_rounded_outside_compiles_into_one_graph() -> None:
     y = torch.compile(op, fullgraph=True, backend="eager")(x)
     assert y.dtype == torch.bfloat16
     assert_close(torch.autograd.grad(y.sum(), x), torch.autograd.grad(op(x).sum(), x))
+
+
+@pytest.mark.parametrize(
+    ("exact", "single", "got", "fails"),
+    [
+        (1e-17, 1e-9, 5e-9, False),  # nothing but rounding is left
+        (1e-17, 1e-9, math.inf, True),
+        (0.0, 0.0, 1e-3, True),
+        (1.0, 1.0 + 1e-7, 1.1, True),
+        (1.0, 1.0 + 1e-7, 1.003, False),
+        (1.0, 1.9, 3.5, True),  # an inexact formula is no excuse as long as it has a digit right
+    ],
+)
+def test_what_is_only_rounding_is_not_judged(exact: float, single: float, got: float, fails: bool) -> None:
+    three = [torch.tensor([number], dtype=torch.float64) for number in (got, single, exact)]
+    errors = Errors(torch.bfloat16)
+    errors.add(three[0], three[1].float(), three[2])
+    if fails:
+        with pytest.raises(FindingError):
+            errors.judge("it")
+    else:
+        errors.judge("it")

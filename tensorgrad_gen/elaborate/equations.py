@@ -195,7 +195,12 @@ def _occurs(letter: str, definition: Definition, n: int, scope: Scope) -> None:
 def _enter(definition: Definition, scope: Scope, kind: str, names: Names) -> None:
     name, span = definition.target, definition.span
     if name in RESERVED:
-        names.report.error("E310", f"`{name}` is reserved: no tensor may have this name", span)
+        names.report.error(
+            "E310",
+            f"`{name}` is reserved: no tensor may have this name",
+            span,
+            "take another name: it means something in equations",
+        )
         names.broken.add(name)
         return
     if name in names.taken:

@@ -99,7 +99,12 @@ class Names:
     def claim(self, name: Located, what: str) -> bool:
         """Take a name for a tensor, param, size or function; an error if it is reserved or taken."""
         if name.text in RESERVED:
-            self.report.error("E310", f"`{name.text}` is reserved: no {what} may have this name", name.span)
+            self.report.error(
+                "E310",
+                f"`{name.text}` is reserved: no {what} may have this name",
+                name.span,
+                "take another name: it means something in equations",
+            )
             self.broken.add(name.text)
             return False
         if name.text in self.taken:
@@ -225,7 +230,12 @@ def check_letter(letter: str, span: Span, names: Names) -> bool:
     if letter in names.refused:
         return False
     if letter in SPECIAL_TENSORS or letter in ("pi", "inf", "and", "or", "not"):
-        names.report.error("E310", f"`{letter}` is reserved: no index may have this name", span)
+        names.report.error(
+            "E310",
+            f"`{letter}` is reserved: no index may have this name",
+            span,
+            "take another letter: it means something in equations",
+        )
         names.refused.add(letter)
         return False
     if names.scalar(letter):

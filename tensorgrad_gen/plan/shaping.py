@@ -5,7 +5,7 @@ from __future__ import annotations
 from tensorgrad_gen.algebra import accesses, apart, map_nodes
 from tensorgrad_gen.algebra.hoist import scalar
 from tensorgrad_gen.algebra.parts import factors_of, terms_of
-from tensorgrad_gen.ir import Access, Add, Expr, Index, Iverson, Linalg, Mul, Sum, add, mul
+from tensorgrad_gen.ir import Access, Add, Delta, Expr, Index, Iverson, Linalg, Mul, Sum, add, mul
 from tensorgrad_gen.ir.build import MINUS_ONE, ONE
 
 
@@ -21,6 +21,8 @@ def split_contractions(expr: Expr) -> Expr:
     def visit(node: Expr) -> Expr:
         if not isinstance(node, Sum):
             return node
+        if any(isinstance(f, Sum) and _looks_up(f.body) for f in factors_of(node.body)):
+            node = _flat(node)
         whole = node.body.free
         if isinstance(node.body, Mul):
             terms = _outer_products(node.body)
@@ -46,6 +48,12 @@ def _flat(contraction: Sum) -> Sum:
     rest = [f for f in factors_of(whole.body) if not isinstance(f, Sum)]
     indices = (*whole.indices, *(index for f in inner for index in f.indices))
     return Sum(indices, mul(*rest, *(f.body for f in inner)))
+
+
+def _looks_up(product: Expr) -> bool:
+    """Whether a product adds up where a label says, under a mask: alone it would be as long as there are labels."""
+    factors = factors_of(product)
+    return any(isinstance(f, Iverson) for f in factors) and any(isinstance(f, Delta) for f in factors)
 
 
 def scale_inside(expr: Expr) -> Expr:

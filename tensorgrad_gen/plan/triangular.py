@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from tensorgrad_gen.algebra import accesses, substitute, walk
-from tensorgrad_gen.ir import Access, Expr, Index, Linalg, Mul, Program, Statement, Sub, Sum
+from tensorgrad_gen.ir import Access, Delta, Expr, Index, Iverson, Linalg, Mul, Program, Statement, Sub, Sum, mul
 from tensorgrad_gen.plan.model import Step
 
 
@@ -49,9 +49,13 @@ def _solution(statement: Statement, inverse: Statement) -> Expr | None:
     if len(sums) != 1 or any(a.tensor == inverse.target for f in others if f is not sums[0] for a in accesses(f)):
         return None
     solution = _solved(sums[0], inverse)
-    if solution is None:
+    if solution is None or solution.rhs is None:
         return None
-    return solution if not others else Mul(tuple(solution if f is sums[0] else f for f in others))
+    # What scales a solution scales what it is a solution for; a mask that hides a matrix has to stay outside.
+    scales = [f for f in others if f is not sums[0]]
+    if any(f.free & {*solution.rows, *solution.cols} or isinstance(f, Iverson | Delta) for f in scales):
+        return None
+    return Linalg("solve", solution.matrix, solution.rows, solution.cols, mul(*scales, solution.rhs))
 
 
 def _solved(product: Sum, inverse: Statement) -> Linalg | None:
