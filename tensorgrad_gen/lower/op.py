@@ -178,7 +178,7 @@ class _Lowering:
         wanted = [(name, tensor, self.layout(name)) for name, tensor in block.results]
         body = self.finish(b, wanted, fresh=valued or prefix == "tangent_", tangent=prefix == "tangent_")
         body = self.factors.closed(body)
-        return self.with_zeros(body, block) if prefix == "tangent_" else body
+        return self.with_zeros(b, body, block) if prefix == "tangent_" else body
 
     def kept(self) -> frozenset[str]:
         """What forward returns."""
@@ -202,17 +202,25 @@ class _Lowering:
         made = {call.inside[0].tensor for calls in products.values() for call in calls.values() if call.inside}
         return tuple(_said(step, products[step.target], None) for step in steps if step.target not in made)
 
-    def with_zeros(self, body: Body, block: Block) -> Body:
+    def with_zeros(self, b: Builder, body: Body, block: Block) -> Body:
         """Zeros for a result that no tangent reaches: functorch takes no `None` for a number."""
         given = {name for name, _ in block.results}
         kinds = {step.target: step.kind for step in self.plan.forward}
-        missing = [
-            name
-            for name in dict.fromkeys((*self.plan.outputs, *self.plan.auxiliary))
-            if name not in given and kinds[name] == "real"
-        ]
-        zeros = tuple((name, Call("torch.zeros_like", (Var(local_name(name)),))) for name in missing)
-        return replace(body, results=(*body.results, *zeros), reads=tuple(sorted({*body.reads, *missing})))
+        zeros: list[tuple[str, TExpr]] = []
+        read = set(body.reads)
+        for name in dict.fromkeys((*self.plan.outputs, *self.plan.auxiliary)):
+            if name in given or kinds[name] != "real":
+                continue
+            like: TExpr = Var(local_name(name))
+            if any(s.target == local_name(name) for s in body.statements):  # made here, in a layout of its own
+                local = b.locals[name]
+                like = _shaped(b, Val(like, as_layout(local.axes, local.indices), local.kind), self.layout(name))[
+                    0
+                ].expr
+            else:
+                read.add(name)
+            zeros.append((name, Call("torch.zeros_like", (like,))))
+        return replace(body, results=(*body.results, *zeros), reads=tuple(sorted(read)))
 
     def inputs(self) -> dict[str, Local]:
         found = {}
